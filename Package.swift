@@ -1,0 +1,125 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let package = Package(
+    name: "idemptx",
+    platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .visionOS(.v2)],
+    products: [
+        .library(name: "Idemptx", targets: ["Idemptx"]),
+        .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
+        .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
+        .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
+        .executable(name: "idemptx", targets: ["IdemptxCommand"]),
+    ],
+    traits: [
+        .trait(name: "SQLite", description: "The SQLite store (adds GRDB)."),
+        .trait(name: "Hummingbird", description: "The Hummingbird middleware (adds Hummingbird and SwiftNIO)."),
+        .trait(
+            name: "CommandLine",
+            description: "The idemptx executable.",
+            enabledTraits: ["SQLite", "Hummingbird"]
+        ),
+        .default(enabledTraits: ["SQLite", "Hummingbird", "CommandLine"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .target(
+            name: "Idemptx",
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ]
+        ),
+        .target(
+            name: "IdemptxSQLite",
+            dependencies: [
+                "Idemptx",
+                .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(
+            name: "IdemptxHummingbird",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Hummingbird"])),
+            ]
+        ),
+        .target(
+            name: "IdemptxTesting",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(
+                    name: "HummingbirdTesting", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Hummingbird"])),
+            ]
+        ),
+        .executableTarget(
+            name: "IdemptxCommand",
+            dependencies: [
+                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser",
+                    condition: .when(traits: ["CommandLine"])),
+                .product(
+                    name: "Configuration", package: "swift-configuration",
+                    condition: .when(traits: ["CommandLine"])),
+                .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["CommandLine"])),
+                .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["CommandLine"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxTests",
+            dependencies: [
+                "Idemptx", "IdemptxTesting",
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ]
+        ),
+        .testTarget(name: "IdemptxSQLiteTests", dependencies: ["IdemptxSQLite", "IdemptxTesting"]),
+        .testTarget(
+            name: "IdemptxHummingbirdTests",
+            dependencies: [
+                "IdemptxHummingbird", "IdemptxTesting",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ]
+        ),
+    ]
+)
+
+for target in package.targets where target.type != .plugin && target.type != .macro {
+    target.swiftSettings =
+        (target.swiftSettings ?? []) + [
+            .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+            .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+            .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+            .enableUpcomingFeature("NonisolatedNonsendingByDefault"),  // SE-0461
+            .enableUpcomingFeature("InferIsolatedConformances"),  // SE-0470
+            .enableUpcomingFeature("ImmutableWeakCaptures"),  // SE-0481
+            .strictMemorySafety(),  // SE-0458
+            .treatAllWarnings(as: .error),  // SE-0480
+        ]
+}

@@ -1,0 +1,147 @@
+public import HTTPTypes
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Why an operation was neither run nor replayed.
+///
+/// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)``
+/// throws it. Neither form holds a stored fingerprint, another caller's data, an owner token or an address.
+public struct IdempotencyProblem: Error, Hashable, Sendable {
+    /// The kinds of problems. The raw value is the end of the problem's `type`.
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// The request needs a key and has none. Send one.
+        case keyMissing = "key-missing"
+        /// The key breaks a rule; see ``IdempotencyProblem/reason``. Send a proper one.
+        case keyInvalid = "key-invalid"
+        /// The key was used for another request. Use a new key for a new operation.
+        case keyReused = "key-reused"
+        /// The first request is still running. Retry with the same key.
+        case requestInProgress = "request-in-progress"
+        /// The first request was cut off, and the rule is not to run it again. Find out what happened.
+        case outcomeUnknown = "outcome-unknown"
+        /// The operation is done, and its answer was not kept. Fetch the result.
+        case responseNotReplayable = "response-not-replayable"
+        /// The store cannot be used; nothing was run. Retry with the same key.
+        case storeUnavailable = "store-unavailable"
+        /// The body is too large to be fingerprinted; nothing was run.
+        case bodyTooLarge = "body-too-large"
+    }
+
+    /// What the problem is.
+    public let kind: Kind
+
+    /// In how many seconds a retry makes sense.
+    public var retryAfter: Int?
+
+    /// Which rule an invalid key breaks; a raw value of ``IdempotencyKey/ValidationError``.
+    public var reason: String?
+
+    /// The status code of an answer that was not kept.
+    public var originalStatus: Int?
+
+    /// Where the result of an answer that was not kept is.
+    public var location: String?
+
+    init(
+        _ kind: Kind,
+        retryAfter: Int? = nil,
+        reason: String? = nil,
+        originalStatus: Int? = nil,
+        location: String? = nil
+    ) {
+        self.kind = kind
+        self.retryAfter = retryAfter
+        self.reason = reason
+        self.originalStatus = originalStatus
+        self.location = location
+    }
+
+    /// This attempt was cut off because another has the key, and is running.
+    static let takenOver = IdempotencyProblem(.requestInProgress, retryAfter: 1)
+
+    /// What `type` starts with unless a policy says otherwise.
+    public static let defaultTypeBase = "urn:idemptx:problem:"
+
+    /// The status of the answer.
+    public var status: HTTPResponse.Status {
+        switch self.kind {
+        case .keyMissing, .keyInvalid: .badRequest
+        case .keyReused: .unprocessableContent
+        case .requestInProgress, .outcomeUnknown, .responseNotReplayable: .conflict
+        case .storeUnavailable: .serviceUnavailable
+        case .bodyTooLarge: .contentTooLarge
+        }
+    }
+
+    /// The same sentence for every problem of a kind.
+    public var title: String {
+        switch self.kind {
+        case .keyMissing: "Idempotency-Key is missing"
+        case .keyInvalid: "Idempotency-Key is invalid"
+        case .keyReused: "Idempotency-Key was used with a different request"
+        case .requestInProgress: "A request with this Idempotency-Key is still in progress"
+        case .outcomeUnknown: "The outcome of the original request is unknown"
+        case .responseNotReplayable: "The original request completed; its response was not kept"
+        case .storeUnavailable: "Idempotency store is unavailable"
+        case .bodyTooLarge: "The request body is too large for idempotent processing"
+        }
+    }
+
+    /// The problem as an HTTP answer.
+    ///
+    /// - Parameter typeBase: What `type` starts with.
+    /// - Returns: The answer, with `Cache-Control: no-store` and, where a retry makes sense, `Retry-After`.
+    public func answer(typeBase: String = IdempotencyProblem.defaultTypeBase) -> HTTPAnswer {
+        var fields: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
+        if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
+        let details = ProblemDetails(problem: self, type: typeBase + self.kind.rawValue)
+        return HTTPAnswer(head: HTTPResponse(status: self.status, headerFields: fields), body: details.json)
+    }
+}
+
+extension IdempotencyProblem: CustomStringConvertible {
+    /// The title.
+    public var description: String { self.title }
+}
+
+/// The members of the JSON object (RFC 9457, section 3).
+private struct ProblemDetails: Encodable {
+    let type: String
+    let title: String
+    let status: Int
+    let reason: String?
+    let retryAfter: Int?
+    let originalStatus: Int?
+    let location: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case type
+        case title
+        case status
+        case reason
+        case retryAfter = "retry_after"
+        case originalStatus = "original_status"
+        case location
+    }
+
+    init(problem: IdempotencyProblem, type: String) {
+        self.type = type
+        self.title = problem.title
+        self.status = problem.status.code
+        self.reason = problem.reason
+        self.retryAfter = problem.retryAfter
+        self.originalStatus = problem.originalStatus
+        self.location = problem.location
+    }
+
+    var json: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Texts and integers always encode; an empty body would still carry the status.
+        return (try? encoder.encode(self)).map(Array.init) ?? []
+    }
+}

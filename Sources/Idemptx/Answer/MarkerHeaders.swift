@@ -1,0 +1,50 @@
+public import HTTPTypes
+
+extension HTTPField.Name {
+    /// `Idempotency-Key`: the client's key; echoed on every answer to a request that had a valid one.
+    public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
+
+    /// `X-Idempotency-Signature`: the fingerprint of the request that is being answered.
+    public static let idempotencySignature = HTTPField.Name.constant("X-Idempotency-Signature")
+
+    /// `X-Idempotency-Status`: how the answer came about; see ``IdempotencyStatus``.
+    public static let idempotencyStatus = HTTPField.Name.constant("X-Idempotency-Status")
+
+    /// `Idempotent-Replayed`: `true` on a replay, absent otherwise.
+    public static let idempotentReplayed = HTTPField.Name.constant("Idempotent-Replayed")
+
+    private static func constant(_ name: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
+        return name
+    }
+}
+
+/// The values of `X-Idempotency-Status`.
+public enum IdempotencyStatus: String, Sendable {
+    /// The operation ran for this request, and its outcome is stored.
+    case new
+    /// The answer is that of an earlier request.
+    case hit
+    /// The operation ran for this request, but its outcome could not be stored: a retry may run it again.
+    case unstored
+}
+
+/// The header fields that tell a client what happened to its key.
+struct MarkerHeaders: Sendable {
+    /// The client's header value as it was sent.
+    let key: String
+    let fingerprint: Fingerprint
+
+    /// Marks an answer of the operation.
+    func mark(_ fields: inout HTTPFields, as status: IdempotencyStatus) {
+        self.mark(&fields)
+        fields[.idempotencyStatus] = status.rawValue
+        fields[.idempotentReplayed] = status == .hit ? "true" : nil
+    }
+
+    /// Marks an answer of the layer itself.
+    func mark(_ fields: inout HTTPFields) {
+        fields[.idempotencyKey] = self.key
+        fields[.idempotencySignature] = self.fingerprint.hexadecimal
+    }
+}

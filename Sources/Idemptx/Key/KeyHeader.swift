@@ -1,0 +1,63 @@
+public import HTTPTypes
+import RawStructuredFieldValues
+
+/// The `Idempotency-Key` request header.
+///
+/// The field is a structured-field string (draft-ietf-httpapi-idempotency-key-header-07, section 2.1), yet nearly every
+/// client sends it bare. Both forms decode to the same ``IdempotencyKey``, so that a client that starts to quote between
+/// two retries does not run twice.
+public enum KeyHeader {
+    /// Decodes the key of a request.
+    ///
+    /// A value that starts with a quote has to be a structured-field string; its parameters are ignored. Any other value
+    /// may hold only `A-Z a-z 0-9 _ . : ~ + / = -`.
+    ///
+    /// - Parameters:
+    ///   - fields: The header fields of the request.
+    ///   - maximumLength: The longest decoded key to accept, in characters.
+    /// - Returns: The key, or `nil` if the header is absent.
+    /// - Throws: The rule that the header breaks. The request must then be refused: RFC 8941 would ignore the field,
+    ///   which silently drops the protection; RFC 9651, section 4.2 permits to treat the message as malformed.
+    public static func key(
+        in fields: HTTPFields,
+        maximumLength: Int = IdempotencyKey.defaultMaximumLength
+    ) throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {
+        let lines = fields[values: .idempotencyKey]
+        guard let line = lines.first else { return nil }
+        guard lines.count == 1 else { throw .repeated }
+        return try IdempotencyKey(self.decode(line), maximumLength: maximumLength)
+    }
+
+    private static func decode(_ line: String) throws(IdempotencyKey.ValidationError) -> String {
+        let value = line.utf8.trimmingOptionalWhitespace()
+        if value.first == UInt8(ascii: "\"") {
+            return try self.decodeStructuredString(value)
+        }
+        guard value.allSatisfy(self.isBareCharacter) else { throw .invalidCharacter }
+        return String(Substring(value))
+    }
+
+    private static func decodeStructuredString(
+        _ value: Substring.UTF8View
+    ) throws(IdempotencyKey.ValidationError) -> String {
+        var parser = StructuredFieldValueParser(Array(value))
+        guard let item = try? parser.parseItemFieldValue(), case .string(let text) = item.rfc9651BareItem else {
+            throw .malformed
+        }
+        return text
+    }
+
+    private static func isBareCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        case UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: ":"), UInt8(ascii: "~"), UInt8(ascii: "+"),
+            UInt8(ascii: "/"), UInt8(ascii: "="), UInt8(ascii: "-"):
+            true
+        default:
+            false
+        }
+    }
+}

@@ -1,0 +1,74 @@
+public import HTTPTypes
+
+/// Whose key it is: two callers who choose the same ``IdempotencyKey`` must not meet.
+///
+/// A scope enters the ``StorageKey`` only as part of a digest, and its descriptions never show it.
+public struct Scope: Hashable, Sendable {
+    private enum Kind: UInt8 {
+        case unscoped
+        case principal
+        case authorization
+        case subject
+    }
+
+    private let kind: Kind
+    private let parts: [String]
+
+    /// One scope for every caller.
+    ///
+    /// Right where the caller does not choose the key, such as a job that names its own work. On a public endpoint it
+    /// lets one client fetch another's answer by guessing its key.
+    public static let unscoped = Scope(kind: .unscoped, parts: [])
+
+    /// The scope of an authenticated caller.
+    ///
+    /// - Parameter id: What identifies the caller for good, such as an account number. It must not change between two
+    ///   retries.
+    /// - Returns: A scope that only the same `id` yields.
+    public static func principal(_ id: String) -> Scope {
+        Scope(kind: .principal, parts: [id])
+    }
+
+    /// The scope of whoever holds the credentials of a request: its whole `Authorization` header.
+    ///
+    /// Never shared between two credentials, yet it changes when a token is renewed between two retries: the second one
+    /// then runs again. Prefer ``principal(_:)`` wherever the caller is known. Requests without the header share one
+    /// anonymous scope.
+    ///
+    /// - Parameter fields: The header fields of the request.
+    /// - Returns: The scope of these credentials.
+    public static func authorization(in fields: HTTPFields) -> Scope {
+        Scope(kind: .authorization, parts: fields[values: .authorization])
+    }
+
+    /// The scope of the issuer and subject that a bearer token names (RFC 7519, sections 4.1.1 and 4.1.2).
+    ///
+    /// The token is **not verified** here: use it only behind a middleware that has done so. It survives the renewal of
+    /// a token. A request whose header is no such token is scoped as by ``authorization(in:)``.
+    ///
+    /// - Parameter fields: The header fields of the request.
+    /// - Returns: The scope of the token's subject.
+    public static func jwtSubject(in fields: HTTPFields) -> Scope {
+        let lines = fields[values: .authorization]
+        guard lines.count == 1, let claims = BearerToken.claims(ofAuthorization: lines[0]) else {
+            return self.authorization(in: fields)
+        }
+        return Scope(kind: .subject, parts: [claims.sub] + [claims.iss].compactMap(\.self))
+    }
+
+    func append(to message: inout [UInt8]) {
+        message.append(self.kind.rawValue)
+        message.append(bigEndian: UInt64(self.parts.count))
+        for part in self.parts {
+            message.append(lengthPrefixed: part.utf8)
+        }
+    }
+}
+
+extension Scope: CustomStringConvertible, CustomDebugStringConvertible {
+    /// The kind of the scope; the identity is left out.
+    public var description: String { "Scope(\(self.kind))" }
+
+    /// The same as ``description``.
+    public var debugDescription: String { self.description }
+}

@@ -1,0 +1,50 @@
+/// The name of a record inside a store: a SHA-256 digest over namespace, scope and key.
+///
+/// The three parts are length-prefixed, so that no two of them can be shifted into each other. A store sees neither the
+/// client's key nor the caller's identity, every key has the same size, and nothing in a key can be an injection
+/// (draft-ietf-httpapi-idempotency-key-header-07, section 5).
+public struct StorageKey: Hashable, Sendable {
+    /// The size of a storage key, in bytes.
+    public static let byteCount = Digest32.byteCount
+
+    private let digest: Digest32
+
+    /// Derives the name of the record that belongs to `key`.
+    ///
+    /// - Parameters:
+    ///   - namespace: Separates operations that share a store, such as two services. Empty by default.
+    ///   - scope: Whose key it is.
+    ///   - key: The client's key.
+    public init(namespace: String = "", scope: Scope, key: IdempotencyKey) {
+        var message: [UInt8] = []
+        message.reserveCapacity(256)
+        message.append(lengthPrefixed: namespace.utf8)
+        scope.append(to: &message)
+        message.append(lengthPrefixed: key.rawValue.utf8)
+        self.digest = Digest32(hashing: message)
+    }
+
+    /// Reads a storage key back from ``bytes``.
+    ///
+    /// - Parameter bytes: Exactly ``byteCount`` bytes.
+    public init?(bytes: some Collection<UInt8>) {
+        guard let digest = Digest32(bytes) else { return nil }
+        self.digest = digest
+    }
+
+    /// Reads a storage key back from its ``description``.
+    ///
+    /// - Parameter text: Sixty-four hexadecimal digits.
+    public init?(hexadecimal text: String) {
+        guard let bytes = [UInt8](hexadecimal: text) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    /// The thirty-two bytes of the key.
+    public var bytes: [UInt8] { self.digest.bytes }
+}
+
+extension StorageKey: CustomStringConvertible {
+    /// The key as sixty-four lower-case hexadecimal digits.
+    public var description: String { self.digest.hexadecimal }
+}

@@ -1,0 +1,142 @@
+public import ServiceLifecycle
+
+/// Keeps records in the memory of this process.
+///
+/// For tests, for a single process that may forget its keys when it restarts, and as a model of the contract. Records
+/// are spread over shards, each behind its own lock, and leave when their time is over: a read ignores expired records,
+/// and ``run()`` sweeps them out. The number of records is not capped, because forgetting one would let its operation
+/// run twice.
+///
+/// ```swift
+/// let store = MemoryStore()
+/// ```
+public final class MemoryStore: SynchronousStore {
+    private let shards: [MemoryShard]
+    private let hub = ChangeHub()
+    private let time: TimeSource
+    private let sweepInterval: Duration
+
+    /// Creates an empty store.
+    ///
+    /// - Parameters:
+    ///   - clock: The clock that leases and lifetimes are measured with.
+    ///   - shardCount: Over how many locks the records are spread; at least one.
+    ///   - sweepInterval: How long ``run()`` waits between two sweeps.
+    public init(
+        clock: some Clock<Duration> = ContinuousClock(),
+        shardCount: Int = 16,
+        sweepInterval: Duration = .seconds(30)
+    ) {
+        self.shards = (0..<max(1, shardCount)).map { _ in MemoryShard() }
+        self.time = TimeSource(clock)
+        self.sweepInterval = sweepInterval
+    }
+
+    private func shard(of key: StorageKey) -> MemoryShard {
+        self.shards[Int(UInt(bitPattern: key.hashValue) % UInt(self.shards.count))]
+    }
+
+    /// Asks to run an operation.
+    public func claim(_ request: ClaimRequest) throws -> Admission {
+        let decision = try self.shard(of: request.key).apply(request.key) { record in
+            RecordTransitions.claim(record, request, now: self.time.now)
+        }
+        return Admission(decision, for: request)
+    }
+
+    /// Moves the end of a claim's lease.
+    public func renew(_ claim: borrowing Claim, lease: Duration) throws -> Bool {
+        let (owner, keyTTL) = (claim.owner, claim.keyTTL)
+        return try self.shard(of: claim.key).apply(claim.key) { record in
+            RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: self.time.now)
+        }
+    }
+
+    /// Stores how the operation ended.
+    public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) throws -> Bool {
+        let owner = claim.owner
+        let isStored = try self.shard(of: claim.key).apply(claim.key) { record in
+            RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: self.time.now)
+        }
+        if isStored { self.hub.announce(claim.key) }
+        return isStored
+    }
+
+    /// Gives the key back.
+    public func release(_ claim: borrowing Claim) throws -> Bool {
+        let owner = claim.owner
+        let isReleased = try self.shard(of: claim.key).apply(claim.key) { record in
+            RecordTransitions.release(record, owner: owner, now: self.time.now)
+        }
+        if isReleased { self.hub.announce(claim.key) }
+        return isReleased
+    }
+
+    /// Hints at changes made through this instance.
+    public func changes(of key: StorageKey) -> AsyncStream<Void> {
+        self.hub.changes(of: key)
+    }
+}
+
+extension MemoryStore: KeyInspecting {
+    /// The record of one key.
+    public func record(for key: StorageKey) throws -> RecordSnapshot? {
+        let now = self.time.now
+        return try self.shard(of: key).record(for: key, now: now).map {
+            RecordSnapshot(key: key, record: $0, readAt: now)
+        }
+    }
+
+    /// One page of records, sorted by key.
+    public func records(after cursor: RecordCursor?, limit: Int) throws -> RecordPage {
+        let keys = self.shards.flatMap { $0.keys() }.map(\.description).sorted()
+        let rest = cursor.map { cursor in keys.drop { $0 <= cursor.rawValue } } ?? keys[...]
+        let page = rest.prefix(max(1, limit))
+        let records = try page.compactMap { StorageKey(hexadecimal: $0) }.compactMap { try self.record(for: $0) }
+        let isLast = page.endIndex == rest.endIndex
+        return RecordPage(records: records, next: isLast ? nil : page.last.map(RecordCursor.init))
+    }
+
+    /// Frees a key whose attempt has not ended.
+    public func release(_ key: StorageKey, force: Bool) throws -> OperatorRelease {
+        let answer = try self.shard(of: key).apply(key) { record in
+            RecordTransitions.operatorRelease(record, force: force, now: self.time.now)
+        }
+        self.hub.announce(key)
+        return answer
+    }
+
+    /// Deletes a record in whatever state.
+    public func remove(_ key: StorageKey) throws -> Bool {
+        defer { self.hub.announce(key) }
+        return self.shard(of: key).remove(key, now: self.time.now)
+    }
+
+    /// Counts the records.
+    public func statistics() throws -> StoreStatistics {
+        var statistics = StoreStatistics()
+        for key in self.shards.flatMap({ $0.keys() }) {
+            if let snapshot = try self.record(for: key) { statistics.count(snapshot) }
+        }
+        return statistics
+    }
+}
+
+extension MemoryStore: ExpirySweeping {
+    /// Deletes some expired records, one shard at a time.
+    public func sweepExpired(limit: Int) -> Int {
+        let now = self.time.now
+        var swept = 0
+        for shard in self.shards where swept < limit {
+            swept += shard.sweepExpired(limit: limit - swept, now: now)
+        }
+        return swept
+    }
+}
+
+extension MemoryStore: Service {
+    /// Sweeps out expired records until the service group shuts down. Nothing but memory depends on it.
+    public func run() async throws {
+        try await ExpirySweeper(store: self, interval: self.sweepInterval, time: self.time).run()
+    }
+}

@@ -1,0 +1,40 @@
+extension [UInt8] {
+    /// Appends the bytes of `integer`, the most significant one first.
+    mutating func append<Integer: FixedWidthInteger & UnsignedInteger>(bigEndian integer: Integer) {
+        for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) {
+            self.append(UInt8(truncatingIfNeeded: integer >> Integer(shift)))
+        }
+    }
+
+    /// Appends the length of `field` in eight bytes, then its bytes.
+    ///
+    /// Fields written this way cannot run into each other: ("ab", "c") and ("a", "bc") differ.
+    mutating func append(lengthPrefixed field: some Collection<UInt8>) {
+        self.append(bigEndian: UInt64(field.count))
+        self.append(contentsOf: field)
+    }
+
+    /// The bytes as lower-case hexadecimal digits.
+    var hexadecimal: String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: self.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 0xF)]] }, as: UTF8.self)
+    }
+
+    /// Reads pairs of hexadecimal digits; `nil` if `text` is anything else.
+    init?(hexadecimal text: String) {
+        let digits = text.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
+        guard digits.count.isMultiple(of: 2), !digits.contains(nil) else { return nil }
+        let values = digits.compactMap(\.self)
+        self = stride(from: 0, to: values.count, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
+    }
+}
+
+extension BidirectionalCollection<UInt8> {
+    /// The bytes without the spaces and tabs at their ends (RFC 9110, section 5.6.3).
+    func trimmingOptionalWhitespace() -> SubSequence {
+        func isWhitespace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        var trimmed = self.drop(while: isWhitespace)
+        while let last = trimmed.last, isWhitespace(last) { trimmed = trimmed.dropLast() }
+        return trimmed
+    }
+}

@@ -1,0 +1,20 @@
+import HTTPTypes
+
+/// How an operation ended.
+public enum Outcome: Hashable, Sendable {
+    /// The answer is kept and can be replayed.
+    case response(StoredResponse)
+    /// The work is done; its answer is not kept.
+    case tombstone(Tombstone)
+}
+
+extension Outcome {
+    /// What is left of the outcome if its answer cannot be kept.
+    var tombstone: Tombstone {
+        switch self {
+        case .response(let response):
+            Tombstone(status: response.status.code, location: response.headerFields[.location])
+        case .tombstone(let tombstone): tombstone
+        }
+    }
+}

@@ -1,0 +1,53 @@
+/// All that a store knows about one key.
+public struct Record: Hashable, Sendable {
+    /// Where the operation stands.
+    public enum State: Hashable, Sendable {
+        /// An attempt owns the key. Its lease can be over: then nobody knows how the attempt ended.
+        case claimed(leaseEnd: Timestamp)
+        /// The operation ended.
+        case completed(Outcome)
+    }
+
+    /// What the operation was asked to do.
+    public var fingerprint: Fingerprint
+
+    /// The attempt that owns the record, or that completed it.
+    public var owner: OwnerToken
+
+    /// The number of that attempt: 1, then one more with each takeover.
+    public var attempt: Int
+
+    /// When the key was first claimed.
+    public var created: Timestamp
+
+    /// When the record ceases to exist.
+    public var expires: Timestamp
+
+    /// Where the operation stands.
+    public var state: State
+
+    /// Creates a record. Stores take records from ``RecordTransitions`` and ``RecordCodec``; this is for tests of them.
+    ///
+    /// - Parameters:
+    ///   - fingerprint: What the operation was asked to do.
+    ///   - owner: The attempt that owns the record, or that completed it.
+    ///   - attempt: The number of that attempt, from 1.
+    ///   - created: When the key was first claimed.
+    ///   - expires: When the record ceases to exist.
+    ///   - state: Where the operation stands.
+    public init(
+        fingerprint: Fingerprint,
+        owner: OwnerToken,
+        attempt: Int,
+        created: Timestamp,
+        expires: Timestamp,
+        state: State
+    ) {
+        self.fingerprint = fingerprint
+        self.owner = owner
+        self.attempt = attempt
+        self.created = created
+        self.expires = expires
+        self.state = state
+    }
+}

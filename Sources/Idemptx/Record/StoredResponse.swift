@@ -1,0 +1,28 @@
+public import HTTPTypes
+
+/// The answer of an operation as a store keeps it: status, header fields in their order, and the bytes of the body.
+///
+/// Repeated fields stay apart and bytes stay as they were, so that a replay is the first answer again. Trailers are not
+/// kept (RFC 9110, section 6.5.1 permits to discard them).
+public struct StoredResponse: Hashable, Sendable {
+    /// The final status, with its reason phrase.
+    public var status: HTTPResponse.Status
+
+    /// The header fields that a replay repeats; see ``HeaderFilter`` for those it does not.
+    public var headerFields: HTTPFields
+
+    /// The body, unframed and without content coding of the connection.
+    public var body: [UInt8]
+
+    /// Creates a stored answer.
+    ///
+    /// - Parameters:
+    ///   - status: The final status.
+    ///   - headerFields: The header fields that a replay repeats.
+    ///   - body: The body.
+    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
+        self.status = status
+        self.headerFields = headerFields
+        self.body = body
+    }
+}

@@ -1,0 +1,8 @@
+/// What became of a claim, as the runner sees it: an ``Admission`` whose claim is being kept alive.
+enum ClaimOutcome: Sendable {
+    case execute(HeldLease)
+    case replay(Outcome)
+    case inProgress(remainingLease: Duration)
+    case mismatch
+    case outcomeUnknown
+}

@@ -1,0 +1,75 @@
+extension Idempotency {
+    /// Claims a key, and waits for the attempt that holds it as long as the policy says.
+    ///
+    /// - Throws: ``StoreError`` if the store cannot be used, `CancellationError` if the caller was cancelled before the
+    ///   operation could start. Nothing is claimed then, as far as the store can be told so.
+    func admit(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+        let outcome = try await self.admitOrWait(request, policy: policy)
+        if case .execute(let lease) = outcome, Task.isCancelled {
+            await self.settle(lease, as: .release, policy: policy)
+            throw CancellationError()
+        }
+        return outcome
+    }
+
+    private func admitOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+        let outcome = try await self.claim(request, policy: policy)
+        guard case .inProgress(let remainingLease) = outcome, policy.waitTimeout > .zero else { return outcome }
+        return try await self.waitingRoom.wait(
+            for: WaitingRoom.Visit(request: request, timeout: policy.waitTimeout, remainingLease: remainingLease),
+            limits: WaitingRoom.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),
+            desk: WaitingRoom.Desk(
+                claim: { try await self.claim($0, policy: policy) },
+                giveBack: { await self.settle($0, as: .release, policy: policy) }
+            )
+        )
+    }
+
+    /// Claims a key, repeating the call while its failure may pass.
+    ///
+    /// Runs in a task of its own: a caller who leaves between the store's decision and its reply must not leave a claim
+    /// behind that nobody knows of.
+    private func claim(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+        try await Task { try await self.claimRepeatedly(request, policy: policy) }.value
+    }
+
+    private func claimRepeatedly(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+        let deadline = self.time.now.advanced(by: min(policy.claimRetryTime, request.lease))
+        var backoff = Backoff()
+        var mayBeClaimed = false
+        while true {
+            do {
+                return try await self.claimOnce(request)
+            } catch {
+                mayBeClaimed = mayBeClaimed || error.code == .outcomeUnknown
+                let pause = backoff.next()
+                guard error.isTransient, self.time.now.advanced(by: pause) < deadline else {
+                    if mayBeClaimed { await self.withdraw(request) }
+                    throw error
+                }
+                try await self.time.sleep(for: pause)
+            }
+        }
+    }
+
+    private func claimOnce(_ request: ClaimRequest) async throws(StoreError) -> ClaimOutcome {
+        let requestedAt = self.time.now
+        return try await self.telemetry.storeCall(.claim) {
+            switch try await self.store.claim(request) {
+            case .execute(let claim):
+                .execute(self.leases.hold(claim, lease: request.lease, requestedAt: requestedAt))
+            case .replay(let outcome): .replay(outcome)
+            case .inProgress(let remainingLease): .inProgress(remainingLease: remainingLease)
+            case .mismatch: .mismatch
+            case .outcomeUnknown: .outcomeUnknown
+            }
+        }
+    }
+
+    /// Gives back a claim that may have been granted without our hearing of it. Nothing ran under it, so that nobody
+    /// should have to wait for its lease, or be told of an unknown outcome. One try: the lease ends it otherwise.
+    private func withdraw(_ request: ClaimRequest) async {
+        let claim = Claim(granting: request, attempt: 1)
+        _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }
+    }
+}

@@ -1,0 +1,56 @@
+import Synchronization
+
+/// What a running operation knows about its attempt, and its say in what becomes of the answer.
+public final class IdempotencyContext: Sendable {
+    /// The context of the operation that the current task runs; `nil` outside of one.
+    @TaskLocal public static var current: IdempotencyContext?
+
+    /// The client's key.
+    public let key: IdempotencyKey
+
+    /// The number of this attempt: 1, then one more each time an attempt was abandoned and taken over.
+    ///
+    /// It only rises for one key, so that whatever the operation writes to can refuse a smaller number than it has seen:
+    /// a fencing number. An attempt that runs unprotected counts as the first.
+    public let attempt: Int
+
+    private let lease: LiveLease?
+    private let time: TimeSource
+    private let chosenDisposition = Mutex<ReplayPolicy.Disposition?>(nil)
+
+    /// - Parameter lease: `nil` if the operation runs unprotected.
+    init(key: IdempotencyKey, lease: LiveLease?, time: TimeSource) {
+        self.key = key
+        self.attempt = lease?.claim.attempt ?? 1
+        self.lease = lease
+        self.time = time
+    }
+
+    /// Whether this attempt can be sure that no other is running.
+    ///
+    /// `false` once another attempt has taken the key, while the lease could not be renewed in time, and in an operation
+    /// that runs unprotected. Look before an effect that must not happen twice; it can still turn `false` right
+    /// afterwards, which is what ``attempt`` is for.
+    public var isLeaseHeld: Bool {
+        guard let lease, !lease.isLost else { return false }
+        return self.time.now < lease.heldUntil
+    }
+
+    /// Frees the key when the operation has answered, whatever the answer: it had no effect, and a retry may run it.
+    public func release() {
+        self.chosenDisposition.withLock { $0 = .release }
+    }
+
+    /// Keeps the answer for replays, whatever the policy says of it.
+    public func keep() {
+        self.chosenDisposition.withLock { $0 = .keep }
+    }
+
+    /// Keeps the fact that the operation is done, but not its answer, such as one that holds a secret.
+    public func tombstone() {
+        self.chosenDisposition.withLock { $0 = .tombstone }
+    }
+
+    /// What the operation decided; `nil` leaves it to the policy.
+    var disposition: ReplayPolicy.Disposition? { self.chosenDisposition.withLock { $0 } }
+}

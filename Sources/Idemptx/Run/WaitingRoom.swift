@@ -1,0 +1,151 @@
+import Synchronization
+
+/// Where requests wait for another with the same key to end.
+///
+/// All that wait for one key with one fingerprint form a group. A group has one subscription and one poll: a claim on
+/// behalf of the one who has waited longest. If it is granted, because the running attempt gave the key back or was
+/// abandoned, that one goes on to run and the others keep waiting. Any final answer is for all of them.
+final class WaitingRoom: Sendable {
+    /// One request's wish to wait.
+    struct Visit: Sendable {
+        let request: ClaimRequest
+        let timeout: Duration
+        /// What is left of the lease of the attempt that runs, as far as is known.
+        let remainingLease: Duration
+    }
+
+    struct Limits: Sendable {
+        let perKey: Int
+        let total: Int
+    }
+
+    /// How a group claims, and what it does with a claim that nobody waits for any more.
+    struct Desk: Sendable {
+        let claim: @Sendable (ClaimRequest) async throws -> ClaimOutcome
+        let giveBack: @Sendable (HeldLease) async -> Void
+    }
+
+    private let store: any IdempotencyStore
+    private let time: TimeSource
+    private let telemetry: Telemetry
+    private let groups = Mutex(WaitingGroups())
+
+    init(store: any IdempotencyStore, time: TimeSource, telemetry: Telemetry) {
+        self.store = store
+        self.time = time
+        self.telemetry = telemetry
+    }
+
+    /// Waits until the operation has an answer, or the caller may run it, or its time is over.
+    ///
+    /// - Returns: ``ClaimOutcome/inProgress(remainingLease:)`` if the time is over, or too many wait already.
+    func wait(for visit: Visit, limits: Limits, desk: Desk) async throws -> ClaimOutcome {
+        try await self.telemetry.waited {
+            let id = self.groups.withLock { $0.makeID() }
+            return try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation { continuation in
+                    let deadline = self.time.now.advanced(by: visit.timeout)
+                    self.enter(
+                        WaitingGroups.Waiter(id: id, visit: visit, deadline: deadline, continuation: continuation),
+                        limits: limits, desk: desk)
+                    // The handler below has already run if the task was cancelled before it came here.
+                    if Task.isCancelled { self.leave(id, visit.request) }
+                }
+            } onCancel: {
+                self.leave(id, visit.request)
+            }
+        }
+    }
+
+    /// Lets the groups that wait for `key` poll now.
+    func ring(_ key: StorageKey) {
+        for bell in self.groups.withLock({ $0.bells(of: key) }) { bell.ring() }
+    }
+
+    private func enter(_ waiter: WaitingGroups.Waiter, limits: Limits, desk: Desk) {
+        let entry = self.groups.withLock { $0.enter(waiter, limits: limits) }
+        switch entry {
+        case .refused:
+            waiter.continuation.resume(returning: .inProgress(remainingLease: waiter.visit.remainingLease))
+        case .joined: break
+        case .formedGroup(let bell):
+            // The group serves many requests, so that it belongs to the task of none of them. It ends with its last.
+            Task { await self.serve(WaitingGroups.Subject(waiter.visit.request), bell: bell, desk: desk) }
+        }
+        self.reportCount()
+    }
+
+    private func leave(_ id: UInt64, _ request: ClaimRequest) {
+        let waiter = self.groups.withLock { $0.leave(id, WaitingGroups.Subject(request)) }
+        waiter?.continuation.resume(throwing: CancellationError())
+        self.reportCount()
+    }
+
+    private func reportCount() {
+        self.telemetry.recordWaiting(self.groups.withLock { $0.count })
+    }
+
+    // MARK: Serving a group
+
+    private func serve(_ subject: WaitingGroups.Subject, bell: Bell, desk: Desk) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            // Subscribed before the first poll: a change between the two must not be missed.
+            let changes = self.store.changes(of: subject.key)
+            tasks.addTask { for await _ in changes { bell.ring() } }
+
+            var backoff = Backoff()
+            while let round = self.nextRound(of: subject) {
+                guard await self.poll(round.request, for: subject, desk: desk) else { continue }
+                let untilDeadline = self.time.now.duration(to: round.firstDeadline)
+                await bell.wait(atMost: max(.zero, min(backoff.next(), untilDeadline)), time: self.time)
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    /// Sends away those whose time is over. `nil` if nobody is left; the group is gone then.
+    private func nextRound(of subject: WaitingGroups.Subject) -> WaitingGroups.Round? {
+        let now = self.time.now
+        let (overdue, round) = self.groups.withLock { $0.nextRound(of: subject, now: now) }
+        for waiter in overdue {
+            waiter.continuation.resume(returning: .inProgress(remainingLease: waiter.visit.remainingLease))
+        }
+        self.reportCount()
+        return round
+    }
+
+    /// Claims once for the whole group.
+    ///
+    /// - Returns: Whether the group has to wait on.
+    private func poll(_ request: ClaimRequest, for subject: WaitingGroups.Subject, desk: Desk) async -> Bool {
+        do {
+            switch try await desk.claim(request) {
+            case .inProgress: return true
+            case .execute(let lease):
+                await self.handOver(lease, to: subject, desk: desk)
+                return true
+            case let final:
+                self.dismissAll(of: subject) { $0.resume(returning: final) }
+                return false
+            }
+        } catch {
+            self.dismissAll(of: subject) { $0.resume(throwing: error) }
+            return false
+        }
+    }
+
+    private func handOver(_ lease: HeldLease, to subject: WaitingGroups.Subject, desk: Desk) async {
+        if let first = self.groups.withLock({ $0.dismissFirst(of: subject) }) {
+            first.continuation.resume(returning: .execute(lease))
+        } else {
+            await desk.giveBack(lease)
+        }
+    }
+
+    private func dismissAll(
+        of subject: WaitingGroups.Subject,
+        _ resume: (CheckedContinuation<ClaimOutcome, any Error>) -> Void
+    ) {
+        for waiter in self.groups.withLock({ $0.dismissAll(of: subject) }) { resume(waiter.continuation) }
+    }
+}

@@ -1,0 +1,136 @@
+/// A store that lets an operator look at its records and settle them by hand.
+public protocol KeyInspecting: Sendable {
+    /// The record of one key.
+    ///
+    /// - Parameter key: The record in question.
+    /// - Returns: The record, or `nil` if there is none or it has expired.
+    /// - Throws: ``StoreError``.
+    func record(for key: StorageKey) async throws -> RecordSnapshot?
+
+    /// One page of records, in an order of the store's choosing.
+    ///
+    /// A record that exists all the while is on exactly one page. Others may be missed.
+    ///
+    /// - Parameters:
+    ///   - cursor: ``RecordPage/next`` of the page before; `nil` for the first page.
+    ///   - limit: How many records to read, about.
+    /// - Returns: The page.
+    /// - Throws: ``StoreError``.
+    func records(after cursor: RecordCursor?, limit: Int) async throws -> RecordPage
+
+    /// Frees a key whose attempt has not ended, so that the next claim runs the operation.
+    ///
+    /// - Parameters:
+    ///   - key: The record in question.
+    ///   - force: Whether to do so while the lease is running, which lets the operation run twice.
+    /// - Returns: What happened.
+    /// - Throws: ``StoreError``.
+    func release(_ key: StorageKey, force: Bool) async throws -> OperatorRelease
+
+    /// Deletes a record in whatever state, so that the next claim runs the operation.
+    ///
+    /// - Parameter key: The record in question.
+    /// - Returns: Whether there was one.
+    /// - Throws: ``StoreError``.
+    func remove(_ key: StorageKey) async throws -> Bool
+
+    /// Counts the records.
+    ///
+    /// - Returns: How many records are in which state.
+    /// - Throws: ``StoreError``.
+    func statistics() async throws -> StoreStatistics
+}
+
+/// A record as an operator sees it.
+public struct RecordSnapshot: Hashable, Sendable {
+    /// The name of the record.
+    public let key: StorageKey
+
+    /// The record.
+    public let record: Record
+
+    /// When it was read, on the store's clock, which also made the times in ``record``.
+    public let readAt: Timestamp
+
+    /// Creates a snapshot.
+    ///
+    /// - Parameters:
+    ///   - key: The name of the record.
+    ///   - record: The record.
+    ///   - readAt: When it was read, on the store's clock.
+    public init(key: StorageKey, record: Record, readAt: Timestamp) {
+        self.key = key
+        self.record = record
+        self.readAt = readAt
+    }
+
+    /// Whether an attempt owned the key and let its lease end.
+    public var isAbandoned: Bool {
+        guard case .claimed(let leaseEnd) = self.record.state else { return false }
+        return leaseEnd <= self.readAt
+    }
+}
+
+/// Where a listing of records goes on.
+public struct RecordCursor: Hashable, Sendable {
+    /// A text that only the store that made it understands.
+    public let rawValue: String
+
+    /// Creates a cursor.
+    ///
+    /// - Parameter rawValue: A text that the store understands.
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// One page of records.
+public struct RecordPage: Hashable, Sendable {
+    /// The records.
+    public let records: [RecordSnapshot]
+
+    /// Where the next page starts; `nil` if this is the last.
+    public let next: RecordCursor?
+
+    /// Creates a page.
+    ///
+    /// - Parameters:
+    ///   - records: The records.
+    ///   - next: Where the next page starts; `nil` if this is the last.
+    public init(records: [RecordSnapshot], next: RecordCursor?) {
+        self.records = records
+        self.next = next
+    }
+}
+
+/// How many records a store holds.
+public struct StoreStatistics: Hashable, Sendable {
+    /// Attempts under a running lease.
+    public var claimed = 0
+
+    /// Attempts whose lease is over.
+    public var abandoned = 0
+
+    /// Operations with an answer to replay.
+    public var completed = 0
+
+    /// Operations whose answer is not kept.
+    public var tombstones = 0
+
+    /// No records.
+    public init() {}
+
+    /// All records.
+    public var total: Int { self.claimed + self.abandoned + self.completed + self.tombstones }
+
+    /// Counts one more record.
+    ///
+    /// - Parameter snapshot: The record.
+    public mutating func count(_ snapshot: RecordSnapshot) {
+        switch snapshot.record.state {
+        case .claimed: if snapshot.isAbandoned { self.abandoned += 1 } else { self.claimed += 1 }
+        case .completed(.response): self.completed += 1
+        case .completed(.tombstone): self.tombstones += 1
+        }
+    }
+}

@@ -1,0 +1,96 @@
+/// A store could not do what it was asked.
+///
+/// Neither the message nor the description holds a key, an identity, a body or a credential.
+public struct StoreError: Error, Sendable {
+    /// What kind of failure it is, and therefore what may be done about it.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        private enum Value: String {
+            case unavailable
+            case outcomeUnknown
+            case corruptRecord
+            case recordTooLarge
+            case misconfigured
+        }
+
+        private let value: Value
+
+        private init(_ value: Value) {
+            self.value = value
+        }
+
+        /// The store was not reached; nothing has changed.
+        public static let unavailable = Code(.unavailable)
+
+        /// The call left this process and no reply came back. It may have taken effect.
+        ///
+        /// Every call of the store contract can be repeated with the same owner token.
+        public static let outcomeUnknown = Code(.outcomeUnknown)
+
+        /// The record is damaged, or of a format that this version does not know. Nothing has changed.
+        public static let corruptRecord = Code(.corruptRecord)
+
+        /// The outcome is larger than the store takes. Nothing has changed.
+        public static let recordTooLarge = Code(.recordTooLarge)
+
+        /// The store cannot work the way it is set up, such as a file that is no database.
+        public static let misconfigured = Code(.misconfigured)
+
+        /// The name of the code.
+        public var description: String { self.value.rawValue }
+    }
+
+    /// What kind of failure it is.
+    public let code: Code
+
+    /// One sentence for a person.
+    public let message: String
+
+    /// What the store's own library threw.
+    public let underlyingError: (any Error)?
+
+    /// The file that created the error.
+    public let file: String
+
+    /// The line that created the error.
+    public let line: Int
+
+    /// Creates an error.
+    ///
+    /// - Parameters:
+    ///   - code: What kind of failure it is.
+    ///   - message: One sentence for a person, without keys, identities, bodies or credentials.
+    ///   - underlyingError: What the store's own library threw.
+    ///   - file: The file that creates the error.
+    ///   - line: The line that creates the error.
+    public init(
+        _ code: Code,
+        _ message: String,
+        underlyingError: (any Error)? = nil,
+        file: String = #fileID,
+        line: Int = #line
+    ) {
+        self.code = code
+        self.message = message
+        self.underlyingError = underlyingError
+        self.file = file
+        self.line = line
+    }
+}
+
+extension StoreError {
+    /// An error that some store threw. Nothing is known about one that is not a ``StoreError``, so the call may have
+    /// taken effect.
+    init(wrapping error: any Error) {
+        self =
+            error as? StoreError
+            ?? StoreError(.outcomeUnknown, "The store threw a \(type(of: error)).", underlyingError: error)
+    }
+
+    /// Whether the same call may succeed if it is repeated.
+    var isTransient: Bool { self.code == .unavailable || self.code == .outcomeUnknown }
+}
+
+extension StoreError: CustomStringConvertible {
+    /// Code and message. The underlying error is left out, since it may quote what it was given.
+    public var description: String { "StoreError(\(self.code)): \(self.message)" }
+}

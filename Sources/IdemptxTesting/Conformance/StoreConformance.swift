@@ -1,0 +1,76 @@
+public import Idemptx
+public import Testing
+
+/// The laws that every ``IdempotencyStore`` keeps, as tests.
+///
+/// ```swift
+/// @Test func keepsTheLaws() async throws {
+///     try await StoreConformance { clock in MyStore(clock: clock) }.runAll()
+/// }
+/// ```
+///
+/// Each law makes a store of its own and uses keys of its own, so that several may share what is behind the stores. A
+/// broken law records an issue of Swift Testing. If the store also conforms to `KeyInspecting` or `ExpirySweeping`, it
+/// is held to those, too.
+public struct StoreConformance: Sendable {
+    /// How time passes for the store.
+    public struct Pace: Sendable {
+        /// The store uses the ``ManualClock`` that it is made with; the laws take no time.
+        public static let manual = Pace(unit: .seconds(1), isManual: true)
+
+        /// The store has a clock of its own, such as that of a server.
+        ///
+        /// - Parameter unit: How long the shortest step is. Leases last four units. A unit has to be long enough that
+        ///   a few calls in a row fit into one.
+        /// - Returns: A pace that waits for real.
+        public static func realTime(unit: Duration = .milliseconds(150)) -> Pace {
+            Pace(unit: unit, isManual: false)
+        }
+
+        let unit: Duration
+        let isManual: Bool
+    }
+
+    /// Makes a store, which uses the clock unless it has its own.
+    public typealias MakeStore = @Sendable (ManualClock) async throws -> any IdempotencyStore
+
+    private let pace: Pace
+    private let makeStore: MakeStore
+
+    /// Creates the suite for one kind of store.
+    ///
+    /// - Parameters:
+    ///   - pace: How time passes for the store.
+    ///   - makeStore: Makes a store.
+    public init(pace: Pace = .manual, makeStore: @escaping MakeStore) {
+        self.pace = pace
+        self.makeStore = makeStore
+    }
+
+    /// Runs every law, and random histories.
+    ///
+    /// - Parameters:
+    ///   - seeds: The seeds of the random histories. With real time a history takes seconds.
+    ///   - sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func runAll(
+        seeds: Range<UInt64> = 0..<20,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        try await self.runClaimLaws(sourceLocation: sourceLocation)
+        try await self.runAbandonedLaws(sourceLocation: sourceLocation)
+        try await self.runEndingLaws(sourceLocation: sourceLocation)
+        try await self.runLifetimeLaws(sourceLocation: sourceLocation)
+        try await self.runOperatorLaws(sourceLocation: sourceLocation)
+        try await self.concurrentAttemptsExcludeEachOther(sourceLocation: sourceLocation)
+        for seed in seeds {
+            try await self.randomHistoryFollowsTheTransitions(seed: seed, sourceLocation: sourceLocation)
+        }
+    }
+
+    func trial(_ sourceLocation: SourceLocation) async throws -> Trial {
+        let clock = ManualClock()
+        let store = try await self.makeStore(clock)
+        return Trial(store: store, clock: clock, pace: self.pace, sourceLocation: sourceLocation)
+    }
+}
