@@ -9,8 +9,8 @@ public struct Execution: ~Copyable, Sendable {
     public enum CapturedBody: Sendable {
         /// All of it.
         case bytes([UInt8])
-        /// It is larger than ``Execution/captureLimit``.
-        case tooLarge
+        /// It was not captured, being larger than ``Execution/captureLimit``.
+        case notCaptured
     }
 
     /// What the operation may know about its attempt.
@@ -36,17 +36,8 @@ public struct Execution: ~Copyable, Sendable {
         self.markers = markers
     }
 
-    /// The largest body to capture, in bytes; `nil` if the answer is not recorded at all and passes as it is.
-    public var captureLimit: Int? { self.lease == nil ? nil : self.policy.maxResponseBody }
-
-    /// Calls `action` if another attempt takes the key while this one runs.
-    ///
-    /// Cancel the operation then, where that is possible, and end with ``cutOff()`` if it threw `CancellationError`.
-    ///
-    /// - Parameter action: Called at most once, on any thread.
-    public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
-        self.lease?.live.onLoss(action)
-    }
+    /// The largest body to capture, in bytes; zero if the operation runs unprotected and nothing is recorded.
+    public var captureLimit: Int { self.lease == nil ? 0 : self.policy.maxResponseBody }
 
     /// Whether another attempt has taken the key.
     public var isLeaseLost: Bool { self.lease?.live.isLost ?? false }

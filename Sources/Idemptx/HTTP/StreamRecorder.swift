@@ -89,7 +89,8 @@ public final class StreamRecorder: Sendable {
     /// - Parameter body: Produces the body.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws.
-    public func withContext<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+    @concurrent
+    public func withContext<Value>(_ body: @concurrent () async throws -> Value) async rethrows -> Value {
         try await IdempotencyContext.$current.withValue(self.recording.context) { try await body() }
     }
 
@@ -100,7 +101,7 @@ public final class StreamRecorder: Sendable {
         }
     }
 
-    private var endingIfTooLarge: Ending { self.recording.ending(self.head, body: .tooLarge) }
+    private var endingIfTooLarge: Ending { self.recording.ending(self.head, body: .notCaptured) }
 
     @discardableResult
     private func settle(_ ending: Ending) async -> Settlement {

@@ -7,7 +7,7 @@ final class MemoryShard: Sendable {
     private let table = Mutex<[StorageKey: [UInt8]]>([:])
 
     /// Runs one transition as an atomic step.
-    func apply<Answer>(_ key: StorageKey, _ transition: (Record?) -> Transition<Answer>) throws -> Answer {
+    func apply<Answer>(_ key: StorageKey, _ transition: (IdempotencyRecord?) -> Transition<Answer>) throws -> Answer {
         try self.table.withLock { table in
             let step = transition(try table[key].map(RecordCodec.decode))
             switch step.change {
@@ -19,13 +19,16 @@ final class MemoryShard: Sendable {
         }
     }
 
-    func record(for key: StorageKey, now: Timestamp) throws -> Record? {
+    func record(for key: StorageKey, now: Timestamp) throws -> IdempotencyRecord? {
         let bytes = self.table.withLock { $0[key] }
         return RecordTransitions.live(try bytes.map(RecordCodec.decode), now: now)
     }
 
-    func keys() -> [StorageKey] {
-        self.table.withLock { Array($0.keys) }
+    func summaries(now: Timestamp) throws -> [RecordSummary] {
+        let records = self.table.withLock { $0 }
+        return try records.filter { !Self.isExpired($0.value, now: now) }.map { key, bytes in
+            RecordSummary(key: key, header: try RecordCodec.decodeHeader(bytes), readAt: now)
+        }
     }
 
     /// Deletes a record.

@@ -88,13 +88,13 @@ extension MemoryStore: KeyInspecting {
     }
 
     /// One page of records, sorted by key.
-    public func records(after cursor: RecordCursor?, limit: Int) throws -> RecordPage {
-        let keys = self.shards.flatMap { $0.keys() }.map(\.description).sorted()
-        let rest = cursor.map { cursor in keys.drop { $0 <= cursor.rawValue } } ?? keys[...]
+    public func records(after cursor: ListingCursor?, limit: Int) throws -> RecordPage {
+        let sorted = try self.summaries().sorted { $0.key.description < $1.key.description }
+        let rest = sorted.drop { summary in cursor.map { summary.key.description <= $0.rawValue } ?? false }
         let page = rest.prefix(max(1, limit))
-        let records = try page.compactMap { StorageKey(hexadecimal: $0) }.compactMap { try self.record(for: $0) }
         let isLast = page.endIndex == rest.endIndex
-        return RecordPage(records: records, next: isLast ? nil : page.last.map(RecordCursor.init))
+        let next = isLast ? nil : page.last.map { ListingCursor(rawValue: $0.key.description) }
+        return RecordPage(records: Array(page), next: next)
     }
 
     /// Frees a key whose attempt has not ended.
@@ -114,11 +114,12 @@ extension MemoryStore: KeyInspecting {
 
     /// Counts the records.
     public func statistics() throws -> StoreStatistics {
-        var statistics = StoreStatistics()
-        for key in self.shards.flatMap({ $0.keys() }) {
-            if let snapshot = try self.record(for: key) { statistics.count(snapshot) }
-        }
-        return statistics
+        try self.summaries().reduce(into: StoreStatistics()) { $0.count($1.header, at: $1.readAt) }
+    }
+
+    private func summaries() throws -> [RecordSummary] {
+        let now = self.time.now
+        return try self.shards.flatMap { try $0.summaries(now: now) }
     }
 }
 

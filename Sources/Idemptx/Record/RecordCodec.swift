@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// The binary form of a ``Record``, as stores keep it.
+/// The binary form of an ``IdempotencyRecord``, as stores keep it.
 ///
 /// A header of fixed layout, so that a store can compare and change its fields by byte range, then the outcome. All
 /// integers are big-endian, times are milliseconds on the store's clock.
@@ -19,8 +19,10 @@ import HTTPTypes
 /// | 82-89 | completed only: the first eight bytes of the SHA-256 digest of what follows |
 /// | 90- | completed only: the outcome, each part after its length |
 public enum RecordCodec {
+    /// The size of the header, in bytes: enough to read a ``RecordHeader``.
+    public static let headerSize = 82
+
     private static let version: UInt8 = 1
-    private static let headerSize = 82
     private static let checksumSize = 8
     private static let expiryOffset = 74
 
@@ -28,6 +30,14 @@ public enum RecordCodec {
         case claimed = 1
         case response
         case tombstone
+
+        func phase(leaseEnd: Timestamp) -> RecordHeader.Phase {
+            switch self {
+            case .claimed: .claimed(leaseEnd: leaseEnd)
+            case .response: .response
+            case .tombstone: .tombstone
+            }
+        }
     }
 
     // MARK: Encoding
@@ -36,7 +46,7 @@ public enum RecordCodec {
     ///
     /// - Parameter record: Any record.
     /// - Returns: The bytes that ``decode(_:)`` turns into an equal record.
-    public static func encode(_ record: Record) -> [UInt8] {
+    public static func encode(_ record: IdempotencyRecord) -> [UInt8] {
         let (state, leaseEnd, payload) = self.parts(of: record.state)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(self.headerSize + self.checksumSize + payload.count)
@@ -56,7 +66,7 @@ public enum RecordCodec {
         return bytes
     }
 
-    private static func parts(of state: Record.State) -> (StateCode, leaseEnd: Timestamp, payload: [UInt8]) {
+    private static func parts(of state: IdempotencyRecord.State) -> (StateCode, leaseEnd: Timestamp, payload: [UInt8]) {
         let noLease = Timestamp(milliseconds: 0)
         return switch state {
         case .claimed(let leaseEnd): (.claimed, leaseEnd, [])
@@ -98,7 +108,7 @@ public enum RecordCodec {
     /// - Returns: The record.
     /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord`` if the bytes are damaged, or of a version of
     ///   the format that this version of the package does not know.
-    public static func decode(_ bytes: [UInt8]) throws(StoreError) -> Record {
+    public static func decode(_ bytes: [UInt8]) throws(StoreError) -> IdempotencyRecord {
         do {
             return try self.record(from: bytes)
         } catch {
@@ -115,8 +125,34 @@ public enum RecordCodec {
         return try? reader.timestamp()
     }
 
-    private static func record(from bytes: [UInt8]) throws(ByteReader.Damage) -> Record {
+    /// Reads the header of a record, without its outcome.
+    ///
+    /// - Parameter bytes: The first ``headerSize`` bytes, or more, of what ``encode(_:)`` returned.
+    /// - Returns: The header.
+    /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord``, as ``decode(_:)``.
+    public static func decodeHeader(_ bytes: [UInt8]) throws(StoreError) -> RecordHeader {
         var reader = ByteReader(bytes[...])
+        do {
+            return try self.header(&reader)
+        } catch {
+            throw StoreError(.corruptRecord, "A record cannot be read: \(error.reason).")
+        }
+    }
+
+    private static func record(from bytes: [UInt8]) throws(ByteReader.Damage) -> IdempotencyRecord {
+        var reader = ByteReader(bytes[...])
+        let header = try self.header(&reader)
+        return IdempotencyRecord(
+            fingerprint: header.fingerprint,
+            owner: header.owner,
+            attempt: header.attempt,
+            created: header.created,
+            expires: header.expires,
+            state: try self.state(header.phase, &reader)
+        )
+    }
+
+    private static func header(_ reader: inout ByteReader) throws(ByteReader.Damage) -> RecordHeader {
         let version: UInt8 = try reader.integer()
         guard version == self.version else {
             throw .init(reason: "its format has version \(version), this package knows \(self.version)")
@@ -131,22 +167,21 @@ public enum RecordCodec {
             throw .init(reason: "it ends too early")
         }
         let leaseEnd = try reader.timestamp()
-        return Record(
+        return RecordHeader(
             fingerprint: Fingerprint(recipe: recipe, digest: digest),
             owner: owner,
             attempt: Int(attempt),
             created: try reader.timestamp(),
             expires: try reader.timestamp(),
-            state: try self.state(state, leaseEnd: leaseEnd, reader: &reader)
+            phase: state.phase(leaseEnd: leaseEnd)
         )
     }
 
     private static func state(
-        _ code: StateCode,
-        leaseEnd: Timestamp,
-        reader: inout ByteReader
-    ) throws(ByteReader.Damage) -> Record.State {
-        if code == .claimed {
+        _ phase: RecordHeader.Phase,
+        _ reader: inout ByteReader
+    ) throws(ByteReader.Damage) -> IdempotencyRecord.State {
+        if case .claimed(let leaseEnd) = phase {
             guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
             return .claimed(leaseEnd: leaseEnd)
         }
@@ -155,7 +190,7 @@ public enum RecordCodec {
             throw .init(reason: "its checksum does not match")
         }
         return .completed(
-            code == .response ? .response(try self.response(&reader)) : .tombstone(try self.tombstone(&reader)))
+            phase == .response ? .response(try self.response(&reader)) : .tombstone(try self.tombstone(&reader)))
     }
 
     private static func response(_ reader: inout ByteReader) throws(ByteReader.Damage) -> StoredResponse {

@@ -21,7 +21,7 @@ public enum RecordTransitions {
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and the decision.
     public static func claim(
-        _ record: Record?,
+        _ record: IdempotencyRecord?,
         _ request: ClaimRequest,
         now: Timestamp
     ) -> Transition<ClaimDecision> {
@@ -57,7 +57,7 @@ public enum RecordTransitions {
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether `owner` still owns the key.
     public static func renew(
-        _ record: Record?,
+        _ record: IdempotencyRecord?,
         owner: OwnerToken,
         lease: Duration,
         keyTTL: Duration,
@@ -84,7 +84,7 @@ public enum RecordTransitions {
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether an outcome of `owner` is stored.
     public static func complete(
-        _ record: Record?,
+        _ record: IdempotencyRecord?,
         owner: OwnerToken,
         outcome: Outcome,
         keyTTL: Duration,
@@ -104,7 +104,7 @@ public enum RecordTransitions {
     ///   - owner: Who asks.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether `owner` gave the key back just now.
-    public static func release(_ record: Record?, owner: OwnerToken, now: Timestamp) -> Transition<Bool> {
+    public static func release(_ record: IdempotencyRecord?, owner: OwnerToken, now: Timestamp) -> Transition<Bool> {
         guard let record = self.live(record, now: now), record.owner == owner, case .claimed = record.state else {
             return Transition(false)
         }
@@ -118,7 +118,7 @@ public enum RecordTransitions {
     ///   - force: Whether to do so while the lease is running, which lets the operation run twice.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and what the operator is told.
-    public static func operatorRelease(_ record: Record?, force: Bool, now: Timestamp) -> Transition<OperatorRelease> {
+    public static func operatorRelease(_ record: IdempotencyRecord?, force: Bool, now: Timestamp) -> Transition<OperatorRelease> {
         guard let record = self.live(record, now: now) else { return Transition(.absent) }
         switch record.state {
         case .completed: return Transition(.completed)
@@ -134,7 +134,7 @@ public enum RecordTransitions {
     ///   - record: What the store holds.
     ///   - now: The present moment on the store's clock.
     /// - Returns: `record`, or `nil` from the moment it expires.
-    public static func live(_ record: Record?, now: Timestamp) -> Record? {
+    public static func live(_ record: IdempotencyRecord?, now: Timestamp) -> IdempotencyRecord? {
         guard let record, now < record.expires else { return nil }
         return record
     }
@@ -145,7 +145,7 @@ public enum RecordTransitions {
         created: Timestamp,
         now: Timestamp
     ) -> Transition<ClaimDecision> {
-        let record = Record(
+        let record = IdempotencyRecord(
             fingerprint: request.fingerprint,
             owner: request.owner,
             attempt: attempt,

@@ -19,7 +19,7 @@ public enum RecordChange: Hashable, Sendable {
     /// Nothing.
     case none
     /// It becomes this one, until the expiry this one names.
-    case write(Record)
+    case write(IdempotencyRecord)
     /// It is removed.
     case remove
 }

@@ -49,7 +49,7 @@ extension Idempotency {
         case .executeUnprotected: return try await self.performUnprotected(operation, key: key)
         case .execute(let lease):
             let context = IdempotencyContext(key: key, lease: lease.live, time: self.time)
-            let result = await self.perform(operation, in: context, under: lease)
+            let result = await self.perform(operation, in: context)
             return try await self.conclude(result, in: context, under: lease, policy: policy)
         }
     }
@@ -99,13 +99,12 @@ extension Idempotency {
     /// Runs the operation in a task of its own, which the caller's cancellation does not reach.
     private func perform<Value: Sendable>(
         _ operation: @escaping @Sendable (IdempotencyContext) async throws -> Value,
-        in context: IdempotencyContext,
-        under lease: HeldLease
+        in context: IdempotencyContext
     ) async -> Result<Value, any Error> {
         let task = Task {
             try await IdempotencyContext.$current.withValue(context) { try await operation(context) }
         }
-        lease.live.onLoss { task.cancel() }
+        context.onLeaseLoss { task.cancel() }
         return await task.result
     }
 

@@ -36,6 +36,13 @@ public final class IdempotencyContext: Sendable {
         return self.time.now < lease.heldUntil
     }
 
+    /// Calls `action` if another attempt takes the key while this one runs.
+    ///
+    /// - Parameter action: Called at most once, on any thread, such as to cancel a task. The last one set counts.
+    public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
+        self.lease?.onLoss(action)
+    }
+
     /// Frees the key when the operation has answered, whatever the answer: it had no effect, and a retry may run it.
     public func release() {
         self.chosenDisposition.withLock { $0 = .release }

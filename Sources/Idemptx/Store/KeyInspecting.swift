@@ -16,7 +16,7 @@ public protocol KeyInspecting: Sendable {
     ///   - limit: How many records to read, about.
     /// - Returns: The page.
     /// - Throws: ``StoreError``.
-    func records(after cursor: RecordCursor?, limit: Int) async throws -> RecordPage
+    func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage
 
     /// Frees a key whose attempt has not ended, so that the next claim runs the operation.
     ///
@@ -47,7 +47,7 @@ public struct RecordSnapshot: Hashable, Sendable {
     public let key: StorageKey
 
     /// The record.
-    public let record: Record
+    public let record: IdempotencyRecord
 
     /// When it was read, on the store's clock, which also made the times in ``record``.
     public let readAt: Timestamp
@@ -58,21 +58,42 @@ public struct RecordSnapshot: Hashable, Sendable {
     ///   - key: The name of the record.
     ///   - record: The record.
     ///   - readAt: When it was read, on the store's clock.
-    public init(key: StorageKey, record: Record, readAt: Timestamp) {
+    public init(key: StorageKey, record: IdempotencyRecord, readAt: Timestamp) {
         self.key = key
         self.record = record
         self.readAt = readAt
     }
+}
+
+/// A record in a listing.
+public struct RecordSummary: Hashable, Sendable {
+    /// The name of the record.
+    public let key: StorageKey
+
+    /// The record without its outcome.
+    public let header: RecordHeader
+
+    /// When it was read, on the store's clock, which also made the times in ``header``.
+    public let readAt: Timestamp
+
+    /// Creates a summary.
+    ///
+    /// - Parameters:
+    ///   - key: The name of the record.
+    ///   - header: The record without its outcome.
+    ///   - readAt: When it was read, on the store's clock.
+    public init(key: StorageKey, header: RecordHeader, readAt: Timestamp) {
+        self.key = key
+        self.header = header
+        self.readAt = readAt
+    }
 
     /// Whether an attempt owned the key and let its lease end.
-    public var isAbandoned: Bool {
-        guard case .claimed(let leaseEnd) = self.record.state else { return false }
-        return leaseEnd <= self.readAt
-    }
+    public var isAbandoned: Bool { self.header.isAbandoned(at: self.readAt) }
 }
 
 /// Where a listing of records goes on.
-public struct RecordCursor: Hashable, Sendable {
+public struct ListingCursor: Hashable, Sendable {
     /// A text that only the store that made it understands.
     public let rawValue: String
 
@@ -86,18 +107,18 @@ public struct RecordCursor: Hashable, Sendable {
 
 /// One page of records.
 public struct RecordPage: Hashable, Sendable {
-    /// The records.
-    public let records: [RecordSnapshot]
+    /// The records, as far as they have not expired.
+    public let records: [RecordSummary]
 
     /// Where the next page starts; `nil` if this is the last.
-    public let next: RecordCursor?
+    public let next: ListingCursor?
 
     /// Creates a page.
     ///
     /// - Parameters:
     ///   - records: The records.
     ///   - next: Where the next page starts; `nil` if this is the last.
-    public init(records: [RecordSnapshot], next: RecordCursor?) {
+    public init(records: [RecordSummary], next: ListingCursor?) {
         self.records = records
         self.next = next
     }
@@ -125,12 +146,14 @@ public struct StoreStatistics: Hashable, Sendable {
 
     /// Counts one more record.
     ///
-    /// - Parameter snapshot: The record.
-    public mutating func count(_ snapshot: RecordSnapshot) {
-        switch snapshot.record.state {
-        case .claimed: if snapshot.isAbandoned { self.abandoned += 1 } else { self.claimed += 1 }
-        case .completed(.response): self.completed += 1
-        case .completed(.tombstone): self.tombstones += 1
+    /// - Parameters:
+    ///   - header: The record.
+    ///   - now: The present moment on the store's clock.
+    public mutating func count(_ header: RecordHeader, at now: Timestamp) {
+        switch header.phase {
+        case .claimed: if header.isAbandoned(at: now) { self.abandoned += 1 } else { self.claimed += 1 }
+        case .response: self.completed += 1
+        case .tombstone: self.tombstones += 1
         }
     }
 }

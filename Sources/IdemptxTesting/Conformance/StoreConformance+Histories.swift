@@ -99,7 +99,7 @@ private struct RandomHistory {
     private var generator: SeededGenerator
     private let keys = (0..<3).map { _ in StorageKey.random() }
     private var now = Timestamp(milliseconds: 0)
-    private var records: [StorageKey: Record] = [:]
+    private var records: [StorageKey: IdempotencyRecord] = [:]
     private var claims: [Trial.HeldClaim] = []
     private var lastRequest: ClaimRequest?
     private(set) var lastStep = ""
@@ -191,7 +191,7 @@ private struct RandomHistory {
 
     private mutating func apply<Answer>(
         _ key: StorageKey,
-        _ transition: (Record?, Timestamp) -> Transition<Answer>
+        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
     ) -> Answer {
         let step = transition(self.records[key], self.now)
         switch step.change {

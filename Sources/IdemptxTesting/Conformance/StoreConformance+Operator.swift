@@ -25,26 +25,33 @@ extension StoreConformance {
         trial.expect(first?.record.state == .completed(.sample), "A completed record shows its outcome")
         trial.expect(first?.record.owner == requests[0].owner, "A record shows its owner")
         trial.expect(first?.record.fingerprint == requests[0].fingerprint, "A record shows its fingerprint")
-        let second = try await inspector.record(for: requests[1].key)
-        trial.expect(second?.isAbandoned == false, "A running attempt is not abandoned")
         trial.expect(try await inspector.record(for: .random()) == nil, "An unknown key has no record")
 
-        var seen: [StorageKey: Int] = [:]
-        var cursor: RecordCursor?
-        repeat {
-            let page = try await inspector.records(after: cursor, limit: 10)
-            for snapshot in page.records { seen[snapshot.key, default: 0] += 1 }
-            cursor = page.next
-        } while cursor != nil
-        trial.expect(requests.allSatisfy { seen[$0.key] == 1 }, "Each record is on exactly one page")
-
+        let listed = try await self.list(inspector)
+        trial.expect(requests.allSatisfy { listed[$0.key]?.count == 1 }, "Each record is on exactly one page")
+        trial.expect(listed[requests[0].key]?.first?.header.phase == .response, "A listing shows what is completed")
+        trial.expect(listed[requests[1].key]?.first?.isAbandoned == false, "A running attempt is not abandoned")
         let statistics = try await inspector.statistics()
-        trial.expect(statistics.total >= requests.count, "Statistics count every record")
+        trial.expect(statistics.completed >= 13 && statistics.claimed >= 12, "Statistics count every record")
+
         try await trial.advance(units: 6)
-        trial.expect(
-            try await inspector.record(for: requests[1].key)?.isAbandoned == true, "After its lease it is abandoned")
+        let later = try await self.list(inspector)
+        trial.expect(later[requests[1].key]?.first?.isAbandoned == true, "After its lease an attempt is abandoned")
+        trial.expect(try await inspector.statistics().abandoned >= 12, "Statistics tell abandoned attempts")
         try await trial.advance(units: 16)
         trial.expect(try await inspector.record(for: requests[0].key) == nil, "An expired record is not shown")
+        trial.expect(try await self.list(inspector)[requests[0].key] == nil, "An expired record is not listed")
+    }
+
+    private func list(_ inspector: any KeyInspecting) async throws -> [StorageKey: [RecordSummary]] {
+        var listed: [RecordSummary] = []
+        var cursor: ListingCursor?
+        repeat {
+            let page = try await inspector.records(after: cursor, limit: 10)
+            listed += page.records
+            cursor = page.next
+        } while cursor != nil
+        return Dictionary(grouping: listed, by: \.key)
     }
 
     /// A store that conforms to `KeyInspecting` lets an operator release and remove, with care.

@@ -1,5 +1,5 @@
 /// All that a store knows about one key.
-public struct Record: Hashable, Sendable {
+public struct IdempotencyRecord: Hashable, Sendable {
     /// Where the operation stands.
     public enum State: Hashable, Sendable {
         /// An attempt owns the key. Its lease can be over: then nobody knows how the attempt ended.

@@ -1,0 +1,39 @@
+/// An ``IdempotencyRecord`` without the outcome of its operation.
+public struct RecordHeader: Hashable, Sendable {
+    /// Where the operation stands.
+    public enum Phase: Hashable, Sendable {
+        /// An attempt owns the key. Its lease can be over: then nobody knows how the attempt ended.
+        case claimed(leaseEnd: Timestamp)
+        /// The operation ended, with an answer to replay.
+        case response
+        /// The operation ended, and its answer is not kept.
+        case tombstone
+    }
+
+    /// What the operation was asked to do.
+    public let fingerprint: Fingerprint
+
+    /// The attempt that owns the record, or that completed it.
+    public let owner: OwnerToken
+
+    /// The number of that attempt.
+    public let attempt: Int
+
+    /// When the key was first claimed.
+    public let created: Timestamp
+
+    /// When the record ceases to exist.
+    public let expires: Timestamp
+
+    /// Where the operation stands.
+    public let phase: Phase
+
+    /// Whether an attempt owned the key and let its lease end.
+    ///
+    /// - Parameter now: The present moment on the store's clock.
+    /// - Returns: Whether the record is claimed under a lease that is over.
+    public func isAbandoned(at now: Timestamp) -> Bool {
+        guard case .claimed(let leaseEnd) = self.phase else { return false }
+        return leaseEnd <= now
+    }
+}

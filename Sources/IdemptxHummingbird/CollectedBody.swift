@@ -1,0 +1,51 @@
+import HTTPTypes
+import Hummingbird
+import Synchronization
+
+/// A response body that has been produced in full.
+struct CollectedBody: Sendable {
+    private(set) var bytes = ByteBuffer()
+    private(set) var trailers: HTTPFields?
+
+    init(of body: ResponseBody) async throws {
+        let collection = Collection()
+        try await body.write(Writer(collection: collection))
+        self = collection.body.withLock { $0 }
+    }
+
+    private init() {}
+
+    /// The same body again.
+    var responseBody: ResponseBody {
+        guard let trailers else { return ResponseBody(byteBuffer: self.bytes) }
+        let bytes = self.bytes
+        return ResponseBody(contentLength: bytes.readableBytes) { writer in
+            try await writer.write(bytes)
+            try await writer.finish(trailers)
+        }
+    }
+
+    private final class Collection: Sendable {
+        let body = Mutex(CollectedBody())
+    }
+
+    private struct Writer: ResponseBodyWriter {
+        let collection: Collection
+
+        @concurrent
+        mutating func write(_ buffer: ByteBuffer) async throws {
+            self.collection.body.withLock { body in
+                if body.bytes.readableBytes == 0 {
+                    body.bytes = buffer
+                } else {
+                    body.bytes.writeImmutableBuffer(buffer)
+                }
+            }
+        }
+
+        @concurrent
+        consuming func finish(_ trailingHeaders: HTTPFields?) async throws {
+            self.collection.body.withLock { $0.trailers = trailingHeaders }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import HTTPTypes
+import Hummingbird
+import Idemptx
+import Logging
+
+/// Leads a request through the steps of the runner: what the middleware and the single route have in common.
+struct IdempotentHandler<Context: RequestContext>: Sendable {
+    /// Runs the operation. The attempt is `nil` if the request is not guarded.
+    typealias Operation = (Request, Context, IdempotencyContext?) async throws -> Response
+
+    let idempotency: Idempotency
+    let scope: ScopeSource<Context>
+
+    func respond(to request: Request, context: Context, operation: Operation) async throws -> Response {
+        switch self.idempotency.screen(request.head) {
+        case .pass: return try await operation(request, context, nil)
+        case .answer(let answer): return Response(answer)
+        case .guarded(let guarded):
+            return try await self.respond(to: guarded, request: request, context: context, operation: operation)
+        }
+    }
+
+    private func respond(
+        to guarded: GuardedRequest,
+        request: Request,
+        context: Context,
+        operation: Operation
+    ) async throws -> Response {
+        let scope = try await self.scope.scope(of: request, context: context)
+        var (guarded, request) = (guarded, request)
+        guard try await request.collectBody(into: &guarded) else {
+            guard case .answer(let answer) = self.idempotency.refuseBody(of: guarded) else {
+                return try await operation(request, context, nil)
+            }
+            return Response(answer)
+        }
+        switch try await self.idempotency.admit(guarded, scope: scope) {
+        case .answer(let answer): return Response(answer)
+        case .execute(let execution):
+            return try await self.execute(execution, request: request, context: context, operation: operation)
+        }
+    }
+
+    private func execute(
+        _ execution: consuming Execution,
+        request: Request,
+        context: Context,
+        operation: Operation
+    ) async throws -> Response {
+        let attempt = execution.context
+        let context = context.carrying(attempt)
+        let response: Response
+        do {
+            response = try await IdempotencyContext.$current.withValue(attempt) {
+                try await operation(request, context, attempt)
+            }
+        } catch is CancellationError where execution.isLeaseLost {
+            return Response(execution.cutOff())
+        } catch {
+            response = Response(error, request: request, context: context)
+        }
+        return await ResponseCapture.capture(response, by: execution)
+    }
+}
+
+extension Response {
+    /// The answer that Hummingbird makes of an error outside of the middleware chain, where nothing can record it.
+    init(_ error: any Error, request: Request, context: some RequestContext) {
+        if let error = error as? any HTTPResponseError,
+            let response = try? error.response(from: request, context: context)
+        {
+            self = response
+        } else {
+            // Only the type: an error can quote anything that the request held.
+            context.logger.error("A handler failed", metadata: ["error.type": "\(type(of: error))"])
+            self.init(status: .internalServerError)
+        }
+    }
+
+    init(_ answer: HTTPAnswer) {
+        self.init(
+            status: answer.head.status, headers: answer.head.headerFields,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+    }
+}
