@@ -5,7 +5,9 @@ import Logging
 
 /// Leads a request through the steps of the runner: what the middleware and the single route have in common.
 struct IdempotentHandler<Context: RequestContext>: Sendable {
-    /// Runs the operation. The attempt is `nil` if the request is not guarded.
+    /// Runs the operation.
+    ///
+    /// The attempt is `nil` if the request is not guarded.
     typealias Operation = (Request, Context, IdempotencyContext?) async throws -> Response
 
     let idempotency: Idempotency

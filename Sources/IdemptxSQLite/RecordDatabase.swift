@@ -17,7 +17,8 @@ struct RecordDatabase: Sendable {
             throw error
         } catch {
             throw StoreError(
-                .misconfigured, "The SQLite file cannot be opened: \(StoreError.describe(error)).", underlyingError: error)
+                .misconfigured, "The SQLite file cannot be opened: \(StoreError.describe(error)).",
+                underlyingError: error)
         }
     }
 
@@ -40,7 +41,9 @@ struct RecordDatabase: Sendable {
     }
 
     /// Reads in a snapshot of its own, beside the writer.
-    func read<Value: Sendable>(_ value: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {
+    func read<Value: Sendable>(
+        _ value: @escaping @Sendable (Database) throws -> Value
+    ) async throws(StoreError) -> Value {
         do {
             return try await self.pool.read(value)
         } catch {

@@ -49,7 +49,8 @@ enum RecordTable {
     }
 
     /// The records that have not expired, without their outcomes, sorted by key.
-    static func summaries(after key: StorageKey?, limit: Int, now: Timestamp, in db: Database) throws -> [RecordSummary] {
+    static func summaries(after key: StorageKey?, limit: Int, now: Timestamp, in db: Database) throws -> [RecordSummary]
+    {
         let rows = try Row.fetchAll(
             db,
             sql: """

@@ -155,7 +155,9 @@ extension SQLiteStore: ExpirySweeping {
 }
 
 extension SQLiteStore: Service {
-    /// Sweeps out expired records until the service group shuts down. Nothing but space depends on it.
+    /// Sweeps out expired records until the service group shuts down.
+    ///
+    /// Nothing but space depends on it.
     public func run() async throws {
         try await ExpirySweeper(store: self, interval: self.sweepInterval, time: self.time).run()
     }

@@ -50,7 +50,9 @@ public final class FaultyStore: IdempotencyStore {
         self.store = store
     }
 
-    /// Lets the next calls of a kind fail. Faults of one kind of call happen in the order in which they were injected.
+    /// Lets the next calls of a kind fail.
+    ///
+    /// Faults of one kind of call happen in the order in which they were injected.
     ///
     /// - Parameters:
     ///   - fault: What goes wrong.

@@ -1,7 +1,7 @@
 import Foundation
+import Idemptx
 import IdemptxSQLite
 import IdemptxTesting
-import Idemptx
 import Testing
 
 @Suite("The SQLite store")

@@ -11,7 +11,9 @@ import Foundation
 /// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)``
 /// throws it. Neither form holds a stored fingerprint, another caller's data, an owner token or an address.
 public struct IdempotencyProblem: Error, Hashable, Sendable {
-    /// The kinds of problems. The raw value is the end of the problem's `type`.
+    /// The kinds of problems.
+    ///
+    /// The raw value is the end of the problem's `type`.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         /// The request needs a key and has none. Send one.
         case keyMissing = "key-missing"

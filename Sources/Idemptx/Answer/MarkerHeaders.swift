@@ -21,7 +21,7 @@ extension HTTPField.Name {
 
 /// The values of `X-Idempotency-Status`.
 public enum IdempotencyStatus: String, Sendable {
-    /// The operation ran for this request, and its outcome is stored.
+    /// The operation ran for this request. Its outcome is stored, unless it was one that frees the key.
     case new
     /// The answer is that of an earlier request.
     case hit

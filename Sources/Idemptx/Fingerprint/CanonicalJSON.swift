@@ -239,7 +239,9 @@ private struct CanonicalJSONWriter {
         }
     }
 
-    /// Reads `XXXX`, or `XXXX\uXXXX` where the two are a surrogate pair. A lone surrogate has no UTF-8 form.
+    /// Reads `XXXX`, or `XXXX\uXXXX` where the two are a surrogate pair.
+    ///
+    /// A lone surrogate has no UTF-8 form.
     private mutating func unicodeScalar() throws(NotCanonicalizable) -> Unicode.Scalar {
         let unit = try self.codeUnit()
         guard (0xD800..<0xE000).contains(unit) else { return try self.scalar(unit) }

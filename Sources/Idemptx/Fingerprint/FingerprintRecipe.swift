@@ -19,7 +19,9 @@ public struct FingerprintRecipe: Hashable, Sendable {
         case bytes
     }
 
-    /// The version of the rules in this file and the ones it calls. A change to any of them needs the next number.
+    /// The version of the rules in this file and the ones it calls.
+    ///
+    /// A change to any of them needs the next number.
     private static let version: UInt8 = 1
 
     /// The headers that count, apart from `Content-Type`, in the order in which they are hashed.
@@ -43,6 +45,8 @@ public struct FingerprintRecipe: Hashable, Sendable {
         for name in self.headers {
             choices.append(lengthPrefixed: name.canonicalName.utf8)
         }
-        self.identifier = Digest32(hashing: choices).bytes.prefix(3).reduce(UInt32(Self.version)) { $0 << 8 | UInt32($1) }
+        self.identifier = Digest32(hashing: choices).bytes.prefix(3).reduce(UInt32(Self.version)) {
+            $0 << 8 | UInt32($1)
+        }
     }
 }

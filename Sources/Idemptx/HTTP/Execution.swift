@@ -42,7 +42,9 @@ public struct Execution: ~Copyable, Sendable {
     /// Whether another attempt has taken the key.
     public var isLeaseLost: Bool { self.lease?.live.isLost ?? false }
 
-    /// Ends the operation with an answer of known length. It is stored before this returns.
+    /// Ends the operation with an answer of known length.
+    ///
+    /// It is stored before this returns.
     ///
     /// - Parameters:
     ///   - head: Status and header fields of the answer.

@@ -15,7 +15,9 @@ public struct GuardedRequest: Sendable {
         self.fingerprint = FingerprintBuilder(head: head, recipe: policy.fingerprint)
     }
 
-    /// The largest body to read, in bytes. If it is larger, ask ``Idempotency/refuseBody(of:)``.
+    /// The largest body to read, in bytes.
+    ///
+    /// If it is larger, ask ``Idempotency/refuseBody(of:)``.
     public var maxBodySize: Int { self.policy.maxRequestBody }
 
     /// Adds the next bytes of the body to the fingerprint.

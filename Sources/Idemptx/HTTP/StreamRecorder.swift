@@ -7,7 +7,9 @@ import Synchronization
 /// may hold a complete answer that is not stored. If the caller leaves, keep appending. If the answer breaks off, call
 /// ``fail()`` and cut the connection. The calls come one after the other, from one task at a time.
 public final class StreamRecorder: Sendable {
-    /// The answer cannot be stored. Cut the connection, so that the caller does not take the answer for complete.
+    /// The answer cannot be stored.
+    ///
+    /// Cut the connection, so that the caller does not take the answer for complete.
     public struct NotStored: Error, Sendable {}
 
     private enum State {
@@ -60,7 +62,9 @@ public final class StreamRecorder: Sendable {
         self.state.withLock { $0 = .overflown(settlement) }
     }
 
-    /// Stores the answer. Send its end only after this has returned.
+    /// Stores the answer.
+    ///
+    /// Send its end only after this has returned.
     ///
     /// - Throws: ``NotStored`` if the answer could not be stored.
     public func finish() async throws(NotStored) {

@@ -136,7 +136,9 @@ extension MemoryStore: ExpirySweeping {
 }
 
 extension MemoryStore: Service {
-    /// Sweeps out expired records until the service group shuts down. Nothing but memory depends on it.
+    /// Sweeps out expired records until the service group shuts down.
+    ///
+    /// Nothing but memory depends on it.
     public func run() async throws {
         try await ExpirySweeper(store: self, interval: self.sweepInterval, time: self.time).run()
     }

@@ -2,8 +2,10 @@ import Logging
 import Metrics
 import Tracing
 
-/// The metrics, spans and log lines of a runner. None of them holds a key, an identity or a body: records are named by
-/// the first bytes of their storage key, a digest.
+/// The metrics, spans and log lines of a runner.
+///
+/// None of them holds a key, an identity or a body: records are named by the first bytes of their storage key, a
+/// digest.
 struct Telemetry: Sendable {
     /// The calls of the store contract, as they are named in metrics and spans.
     enum StoreCall: String, CaseIterable, Sendable {

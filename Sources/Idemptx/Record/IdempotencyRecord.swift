@@ -26,7 +26,9 @@ public struct IdempotencyRecord: Hashable, Sendable {
     /// Where the operation stands.
     public var state: State
 
-    /// Creates a record. Stores take records from ``RecordTransitions`` and ``RecordCodec``; this is for tests of them.
+    /// Creates a record.
+    ///
+    /// Stores take records from ``RecordTransitions`` and ``RecordCodec``; this is for tests of them.
     ///
     /// - Parameters:
     ///   - fingerprint: What the operation was asked to do.

@@ -47,7 +47,9 @@ public enum RecordTransitions {
         }
     }
 
-    /// Moves the end of a lease. The record then outlives this moment by `keyTTL`, so that a crash stays visible.
+    /// Moves the end of a lease.
+    ///
+    /// The record then outlives this moment by `keyTTL`, so that a crash stays visible.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
@@ -118,7 +120,9 @@ public enum RecordTransitions {
     ///   - force: Whether to do so while the lease is running, which lets the operation run twice.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and what the operator is told.
-    public static func operatorRelease(_ record: IdempotencyRecord?, force: Bool, now: Timestamp) -> Transition<OperatorRelease> {
+    public static func operatorRelease(
+        _ record: IdempotencyRecord?, force: Bool, now: Timestamp
+    ) -> Transition<OperatorRelease> {
         guard let record = self.live(record, now: now) else { return Transition(.absent) }
         switch record.state {
         case .completed: return Transition(.completed)

@@ -3,7 +3,9 @@ struct Backoff: Sendable {
     private var ceiling = Duration.milliseconds(50)
     private let maximum = Duration.seconds(1)
 
-    /// The next pause: between half of the ceiling and all of it. The ceiling doubles from 50 ms to 1 s.
+    /// The next pause: between half of the ceiling and all of it.
+    ///
+    /// The ceiling doubles from 50 ms to 1 s.
     mutating func next() -> Duration {
         defer { self.ceiling = min(self.ceiling * 2, self.maximum) }
         return self.ceiling * Double.random(in: 0.5...1)

@@ -66,8 +66,10 @@ extension Idempotency {
         }
     }
 
-    /// Gives back a claim that may have been granted without our hearing of it. Nothing ran under it, so that nobody
-    /// should have to wait for its lease, or be told of an unknown outcome. One try: the lease ends it otherwise.
+    /// Gives back a claim that may have been granted without our hearing of it.
+    ///
+    /// Nothing ran under it, so that nobody should have to wait for its lease, or be told of an unknown outcome. One
+    /// try: the lease ends it otherwise.
     private func withdraw(_ request: ClaimRequest) async {
         let claim = Claim(granting: request, attempt: 1)
         _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }

@@ -1,5 +1,7 @@
 extension Idempotency {
-    /// Ends a claim. The lease is renewed until the store has answered.
+    /// Ends a claim.
+    ///
+    /// The lease is renewed until the store has answered.
     ///
     /// Runs in a task of its own: once an operation has run, nothing may keep its outcome from being stored.
     @discardableResult
@@ -36,7 +38,7 @@ extension Idempotency {
             return try await self.repeating(.complete, under: lease, policy: policy) {
                 try await self.store.complete(lease.claim, with: outcome, keyTTL: policy.keyTTL)
             }
-        } catch where error.code == .recordTooLarge {
+        } catch  where error.code == .recordTooLarge {
             let tombstone = Outcome.tombstone(outcome.tombstone)
             return try await self.repeating(.complete, under: lease, policy: policy) {
                 try await self.store.complete(lease.claim, with: tombstone, keyTTL: policy.keyTTL)

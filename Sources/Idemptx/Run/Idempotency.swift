@@ -37,7 +37,9 @@ public final class Idempotency: Sendable {
         self.currentPolicy = Mutex(policy.checked())
     }
 
-    /// The rules, which may be changed at any time. An operation ends by the rules it started with.
+    /// The rules, which may be changed at any time.
+    ///
+    /// An operation ends by the rules it started with.
     public var policy: IdempotencyPolicy {
         get { self.currentPolicy.withLock { $0 } }
         set { self.currentPolicy.withLock { $0 = newValue.checked() } }

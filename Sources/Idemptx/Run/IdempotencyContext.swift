@@ -10,8 +10,9 @@ public final class IdempotencyContext: Sendable {
 
     /// The number of this attempt: 1, then one more each time an attempt was abandoned and taken over.
     ///
-    /// It only rises for one key, so that whatever the operation writes to can refuse a smaller number than it has seen:
-    /// a fencing number. An attempt that runs unprotected counts as the first.
+    /// It only rises while the record of the key lives, so that whatever the operation writes to can refuse a smaller
+    /// number than it has seen: a fencing number. A key that is released, or expires, counts from 1 again. An attempt
+    /// that runs unprotected counts as the first.
     public let attempt: Int
 
     private let lease: LiveLease?

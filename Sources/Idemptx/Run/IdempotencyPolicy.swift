@@ -24,20 +24,26 @@ public struct IdempotencyPolicy: Sendable {
     /// Whether the rules apply.
     public var mode = Mode.enforce
 
-    /// The methods that are guarded. The others are idempotent by themselves (RFC 9110, section 9.2.2).
+    /// The methods that are guarded.
+    ///
+    /// The others are idempotent by themselves (RFC 9110, section 9.2.2).
     public var methods: Set<HTTPRequest.Method> = [.post, .patch]
 
     /// Whether a request without a key is refused.
     public var required = true
 
-    /// Separates operations that share a store. A key in one namespace says nothing about the same key in another.
+    /// Separates operations that share a store.
+    ///
+    /// A key in one namespace says nothing about the same key in another.
     public var namespace = ""
 
     /// How long an answer is kept, counted from completion, and a crashed attempt remembered, counted from its last sign
     /// of life.
     public var keyTTL = Duration.seconds(24 * 60 * 60)
 
-    /// After which time without renewal an attempt counts as abandoned. It is renewed every third of it.
+    /// After which time without renewal an attempt counts as abandoned.
+    ///
+    /// It is renewed every third of it.
     public var lease = Duration.seconds(30)
 
     /// How long a request waits for another with the same key that is running; zero answers 409 at once.
@@ -58,7 +64,9 @@ public struct IdempotencyPolicy: Sendable {
     /// Which answers are kept.
     public var replay = ReplayPolicy.atMostOnce
 
-    /// Whether `Cache-Control: no-store` keeps an answer from being stored. A tombstone takes its place.
+    /// Whether `Cache-Control: no-store` keeps an answer from being stored.
+    ///
+    /// A tombstone takes its place.
     public var honorsNoStore = false
 
     /// Which header fields of an answer are kept.
@@ -73,16 +81,24 @@ public struct IdempotencyPolicy: Sendable {
     /// The longest key, in characters.
     public var maxKeyLength = IdempotencyKey.defaultMaximumLength
 
-    /// The largest request body, in bytes. It has to be fingerprinted before anything runs.
+    /// The largest request body, in bytes.
+    ///
+    /// It has to be fingerprinted before anything runs.
     public var maxRequestBody = 1 << 20
 
-    /// The largest answer that is kept, in bytes of its body. A tombstone takes the place of a larger one.
+    /// The largest answer that is kept, in bytes of its body.
+    ///
+    /// A tombstone takes the place of a larger one.
     public var maxResponseBody = 1 << 20
 
-    /// How many requests may wait for one key at a time. One more is answered 409 at once.
+    /// How many requests may wait for one key at a time.
+    ///
+    /// One more is answered 409 at once.
     public var maxWaitersPerKey = 1_000
 
-    /// How many requests may wait at a time in all. One more is answered 409 at once.
+    /// How many requests may wait at a time in all.
+    ///
+    /// One more is answered 409 at once.
     public var maxWaiters = 10_000
 
     /// What the `type` of problem details starts with: an absolute URI that stays the same (RFC 9457, section 3.1.1).

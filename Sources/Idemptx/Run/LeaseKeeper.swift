@@ -111,8 +111,9 @@ final class LeaseKeeper: Sendable {
     }
 }
 
-/// The right of one attempt to its lease. Dropped without an end, such as by a handler that never answers, the lease is
-/// no longer renewed and ends on its own.
+/// The right of one attempt to its lease.
+///
+/// Dropped without an end, such as by a handler that never answers, the lease is no longer renewed and ends on its own.
 final class HeldLease: Sendable {
     let live: LiveLease
     private let keeper: LeaseKeeper

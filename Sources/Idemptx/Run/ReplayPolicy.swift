@@ -27,7 +27,9 @@ public struct ReplayPolicy: Sendable {
     /// effect, and only a record of it stops a second run.
     public static let atMostOnce = ReplayPolicy { Self.saysNotProcessed($0) ? .release : .keep }
 
-    /// Keeps every answer but server errors and the five. For operations that have no effect when they fail.
+    /// Keeps every answer but server errors and the five.
+    ///
+    /// For operations that have no effect when they fail.
     public static let retryServerErrors = ReplayPolicy {
         Self.saysNotProcessed($0) || $0.status.kind == .serverError ? .release : .keep
     }

@@ -20,8 +20,9 @@ enum Verdict: Sendable {
         }
     }
 
-    /// A store that failed in a way that may pass can be bypassed. One that holds a record which cannot be read cannot:
-    /// the operation has run before.
+    /// A store that failed in a way that may pass can be bypassed.
+    ///
+    /// One that holds a record which cannot be read cannot: the operation has run before.
     init(_ error: StoreError, rule: IdempotencyPolicy.StoreFailureRule) {
         if rule == .bypass && error.isTransient {
             self = .executeUnprotected
@@ -45,7 +46,9 @@ enum Verdict: Sendable {
         return lease.live.claim.attempt
     }
 
-    /// In seconds. The attempt that runs rarely needs all of its lease.
+    /// In seconds.
+    ///
+    /// The attempt that runs rarely needs all of its lease.
     private static let longestRetryAfter = 5
 
     /// `Retry-After` knows whole seconds only (RFC 9110, section 10.2.3).

@@ -1,6 +1,8 @@
 /// Who waits for what: the table behind a ``WaitingRoom``.
 struct WaitingGroups {
-    /// What a group waits for. Requests that ask for something else with the same key must not share its answer.
+    /// What a group waits for.
+    ///
+    /// Requests that ask for something else with the same key must not share its answer.
     struct Subject: Hashable {
         let key: StorageKey
         let fingerprint: Fingerprint

@@ -103,7 +103,9 @@ final class WaitingRoom: Sendable {
         }
     }
 
-    /// Sends away those whose time is over. `nil` if nobody is left; the group is gone then.
+    /// Sends away those whose time is over.
+    ///
+    /// `nil` if nobody is left; the group is gone then.
     private func nextRound(of subject: WaitingGroups.Subject) -> WaitingGroups.Round? {
         let now = self.time.now
         let (overdue, round) = self.groups.withLock { $0.nextRound(of: subject, now: now) }

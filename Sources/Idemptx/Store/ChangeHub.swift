@@ -15,7 +15,9 @@ public final class ChangeHub: Sendable {
     /// Creates a hub without listeners.
     public init() {}
 
-    /// A stream that hints at every change announced from now on. Hints that nobody has taken yet are merged.
+    /// A stream that hints at every change announced from now on.
+    ///
+    /// Hints that nobody has taken yet are merged.
     ///
     /// - Parameter key: The record in question.
     /// - Returns: A stream for one consumer.

@@ -10,13 +10,17 @@ public struct Claim: ~Copyable, Sendable {
     /// The token of the attempt.
     public let owner: OwnerToken
 
-    /// The number of the attempt: 1, then one more with each takeover. Usable as a fencing number.
+    /// The number of the attempt: 1, then one more with each takeover.
+    ///
+    /// Usable as a fencing number.
     public let attempt: Int
 
     /// How long the record is kept after each sign of life.
     public let keyTTL: Duration
 
-    /// Creates a claim. Only a store does so, after it has granted `request`.
+    /// Creates a claim.
+    ///
+    /// Only a store does so, after it has granted `request`.
     ///
     /// - Parameters:
     ///   - request: What was asked for.

@@ -11,7 +11,9 @@ public struct ClaimRequest: Hashable, Sendable {
     /// The record in question.
     public var key: StorageKey
 
-    /// The token of this attempt. Repeating a claim with the same token is safe: whoever holds the key is told so again.
+    /// The token of this attempt.
+    ///
+    /// Repeating a claim with the same token is safe: whoever holds the key is told so again.
     public var owner: OwnerToken
 
     /// What the operation is asked to do.

@@ -21,15 +21,21 @@ public struct StoreError: Error, Sendable {
         /// The store was not reached; nothing has changed.
         public static let unavailable = Code(.unavailable)
 
-        /// The call left this process and no reply came back. It may have taken effect.
+        /// The call left this process and no reply came back.
+        ///
+        /// It may have taken effect.
         ///
         /// Every call of the store contract can be repeated with the same owner token.
         public static let outcomeUnknown = Code(.outcomeUnknown)
 
-        /// The record is damaged, or of a format that this version does not know. Nothing has changed.
+        /// The record is damaged, or of a format that this version does not know.
+        ///
+        /// Nothing has changed.
         public static let corruptRecord = Code(.corruptRecord)
 
-        /// The outcome is larger than the store takes. Nothing has changed.
+        /// The outcome is larger than the store takes.
+        ///
+        /// Nothing has changed.
         public static let recordTooLarge = Code(.recordTooLarge)
 
         /// The store cannot work the way it is set up, such as a file that is no database.
@@ -78,8 +84,9 @@ public struct StoreError: Error, Sendable {
 }
 
 extension StoreError {
-    /// An error that some store threw. Nothing is known about one that is not a ``StoreError``, so the call may have
-    /// taken effect.
+    /// An error that some store threw.
+    ///
+    /// Nothing is known about one that is not a ``StoreError``, so the call may have taken effect.
     init(wrapping error: any Error) {
         self =
             error as? StoreError
@@ -91,6 +98,8 @@ extension StoreError {
 }
 
 extension StoreError: CustomStringConvertible {
-    /// Code and message. The underlying error is left out, since it may quote what it was given.
+    /// Code and message.
+    ///
+    /// The underlying error is left out, since it may quote what it was given.
     public var description: String { "StoreError(\(self.code)): \(self.message)" }
 }

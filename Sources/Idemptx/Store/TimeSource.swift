@@ -26,7 +26,9 @@ public struct TimeSource: Sendable {
         self.sleepFor = sleep
     }
 
-    /// The wall clock of the host: milliseconds since 1970. Processes on one host agree on it, also after a restart.
+    /// The wall clock of the host: milliseconds since 1970.
+    ///
+    /// Processes on one host agree on it, also after a restart.
     public static let wallClock = TimeSource(
         now: { Timestamp(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000)) },
         sleep: { try await Task.sleep(for: $0) }

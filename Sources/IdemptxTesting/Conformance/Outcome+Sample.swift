@@ -21,10 +21,13 @@ extension StoredResponse {
             body: (0...255).map { UInt8($0) } + Array("\r\n--\u{0}".utf8))
     }()
 
-    /// Whether a client could not tell the two apart. `==` of header fields disregards some of their order.
+    /// Whether a client could not tell the two apart.
+    ///
+    /// `==` of header fields disregards some of their order.
     func isIdentical(to other: StoredResponse) -> Bool {
         self.status.code == other.status.code && self.status.reasonPhrase == other.status.reasonPhrase
-            && self.body == other.body && self.headerFields.elementsEqual(other.headerFields) {
+            && self.body == other.body
+            && self.headerFields.elementsEqual(other.headerFields) {
                 $0 == $1 && $0.name.rawName == $1.name.rawName
             }
     }

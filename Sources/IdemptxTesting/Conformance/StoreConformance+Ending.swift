@@ -77,21 +77,39 @@ extension StoreConformance {
         trial.expect(try await trial.claim(trial.request()), .replay(.sample), "and goes on to be replayed")
     }
 
-    /// A store that hints at changes does so for completion and release. One that does not says so at once.
+    /// A store that hints at changes does so for completion and release; one that does not says so at once.
     ///
-    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Parameters:
+    ///   - limit: How long to wait for a hint.
+    ///   - sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func changesAreHinted(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func changesAreHinted(
+        within limit: Duration = .seconds(5),
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
         let trial = try await self.trial(sourceLocation)
         let (completed, released) = (trial.request(key: .random()), trial.request(key: .random()))
         let (first, second) = (try await trial.granted(completed), try await trial.granted(released))
-        let hints = [completed, released].map { request in
-            let changes = trial.store.changes(of: request.key)
-            return Task { for await _ in changes { break } }
-        }
+        let (ofCompletion, ofRelease) = (trial.store.changes(of: completed.key), trial.store.changes(of: released.key))
         trial.expect(try await trial.complete(first), "The owner completes")
         trial.expect(try await trial.release(second), "The owner releases")
-        // Each ends with a hint, or because there are none. A store that does neither hangs here.
-        for hint in hints { await hint.value }
+        trial.expect(await self.hints(ofCompletion, within: limit), "A completion is hinted, or nothing is")
+        trial.expect(await self.hints(ofRelease, within: limit), "A release is hinted, or nothing is")
+    }
+
+    /// Whether a stream hints, or ends because there are no hints.
+    private func hints(_ changes: AsyncStream<Void>, within limit: Duration) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for await _ in changes { break }
+                return !Task.isCancelled
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
+        }
     }
 }

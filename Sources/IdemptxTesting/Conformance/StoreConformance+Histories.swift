@@ -127,7 +127,9 @@ private struct RandomHistory {
     private mutating func roll(_ sides: Int) -> Int { Int.random(in: 0..<sides, using: &self.generator) }
 
     private mutating func randomRequest() -> ClaimRequest {
-        let fingerprints = [Fingerprint.none, Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [2])]
+        let fingerprints = [
+            Fingerprint.none, Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [2]),
+        ]
         return self.trial.request(
             key: self.keys[self.roll(self.keys.count)],
             fingerprint: fingerprints[self.roll(fingerprints.count)],

@@ -72,7 +72,8 @@ struct Trial: Sendable {
     /// Claims, which has to succeed.
     func granted(_ request: ClaimRequest? = nil) async throws -> HeldClaim {
         try #require(
-            try await self.claim(request ?? self.request()).held, "The key should be free", sourceLocation: self.sourceLocation)
+            try await self.claim(request ?? self.request()).held, "The key should be free",
+            sourceLocation: self.sourceLocation)
     }
 
     func renew(_ held: HeldClaim) async throws -> Bool {
@@ -93,7 +94,9 @@ struct Trial: Sendable {
         #expect(isTrue, law, sourceLocation: self.sourceLocation)
     }
 
-    /// Expects a decision. Of a remaining lease only that it is positive and no longer than the whole lease.
+    /// Expects a decision.
+    ///
+    /// Of a remaining lease only that it is positive and no longer than the whole lease.
     func expect(_ answer: Answer, _ decision: ClaimDecision, _ law: Comment) {
         if case .inProgress(let actual) = answer.decision, case .inProgress = decision {
             #expect(actual > .zero && actual <= self.lease, law, sourceLocation: self.sourceLocation)

@@ -1,0 +1,17 @@
+import Hummingbird
+
+/// What a client asks for.
+struct ChargeOrder: Codable {
+    /// In the smallest unit of the currency.
+    let amount: Int
+    let currency: String?
+}
+
+/// What the ledger holds.
+struct Charge: ResponseCodable, Equatable {
+    let id: Int64
+    let amount: Int
+    let currency: String
+    /// The number of the attempt that wrote the entry: 2 or more means that an earlier one was abandoned.
+    let attempt: Int
+}

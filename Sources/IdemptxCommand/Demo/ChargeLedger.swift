@@ -1,0 +1,56 @@
+import GRDB
+
+/// The demo's own data: what must not be written twice.
+struct ChargeLedger: Sendable {
+    private let database: DatabasePool
+
+    init(path: String) throws(StartError) {
+        do {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(5)
+            self.database = try DatabasePool(path: path, configuration: configuration)
+            try self.database.write { db in
+                try db.execute(
+                    sql: """
+                        CREATE TABLE IF NOT EXISTS charge (
+                            id INTEGER PRIMARY KEY,
+                            amount INTEGER NOT NULL,
+                            currency TEXT NOT NULL,
+                            attempt INTEGER NOT NULL
+                        ) STRICT
+                        """)
+            }
+        } catch {
+            let reason = (error as? DatabaseError)?.message ?? "\(error)"
+            throw StartError("--ledger: '\(path)' cannot be opened: \(reason).")
+        }
+    }
+
+    func add(_ order: ChargeOrder, attempt: Int) async throws -> Charge {
+        let currency = order.currency ?? "EUR"
+        return try await self.database.write { db in
+            try db.execute(
+                sql: "INSERT INTO charge (amount, currency, attempt) VALUES (?, ?, ?)",
+                arguments: [order.amount, currency, attempt])
+            return Charge(id: db.lastInsertedRowID, amount: order.amount, currency: currency, attempt: attempt)
+        }
+    }
+
+    func all() async throws -> [Charge] {
+        try await self.database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM charge ORDER BY id").map(Charge.init(row:))
+        }
+    }
+
+    func charge(_ id: Int64) async throws -> Charge? {
+        try await self.database.read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM charge WHERE id = ?", arguments: [id]).map(Charge.init(row:))
+        }
+    }
+}
+
+extension Charge {
+    fileprivate init(row: Row) {
+        self.init(id: row["id"], amount: row["amount"], currency: row["currency"], attempt: row["attempt"])
+    }
+}

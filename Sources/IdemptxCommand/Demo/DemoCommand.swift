@@ -1,0 +1,68 @@
+import ArgumentParser
+import Hummingbird
+import Idemptx
+import IdemptxHummingbird
+import Logging
+import ServiceLifecycle
+
+/// `idemptx demo`: a small payments API to try retries on.
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Runs a small payments API and prints curl lines to paste.",
+        discussion: """
+            Every option can be given in the environment as well, such as IDEMPTX_KEY_TTL for --key-ttl.
+            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH.
+            """
+    )
+
+    @Option(help: "The address to listen on. (default: 127.0.0.1)")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 for any that is free. (default: 8080)")
+    var port: String?
+
+    @Option(help: "Where idempotency records are kept. (default: sqlite:idemptx.sqlite)")
+    var store: String?
+
+    @Option(help: "Where the demo's own charges are kept: an SQLite file. (default: idemptx-ledger.sqlite)")
+    var ledger: String?
+
+    @Option(help: "How long answers are kept. (default: 24h)")
+    var keyTTL: String?
+
+    @Option(help: "After which time without a sign of life a charge counts as abandoned. (default: 30s)")
+    var lease: String?
+
+    @Option(help: "How long a request waits for another with its key. (default: 0s)")
+    var waitTimeout: String?
+
+    @Option(help: "What happens to an abandoned charge: rerun or refuse. (default: rerun)")
+    var onAbandoned: String?
+
+    func run() async throws {
+        let settings = Settings(flags: [
+            "host": self.host, "port": self.port, "store": self.store, "ledger": self.ledger,
+            "keyTTL": self.keyTTL, "lease": self.lease, "waitTimeout": self.waitTimeout,
+            "onAbandoned": self.onAbandoned,
+        ])
+        let host = try settings.value(.init("host", default: "127.0.0.1"))
+        let port = try settings.value(.init("port", default: Port.demo)).number
+        let policy = try self.policy(settings)
+        let store = try settings.value(.init("store", default: StoreLocation.standard)).open()
+        let ledger = try ChargeLedger(path: settings.value(.init("ledger", default: "idemptx-ledger.sqlite")))
+
+        let router = PaymentsAPI(ledger: ledger).router(
+            guardedBy: Idempotency(store: store, policy: policy))
+        try await DemoServer(host: host, port: port, router: router, store: store, policy: policy).run()
+    }
+
+    private func policy(_ settings: Settings) throws(SettingError) -> IdempotencyPolicy {
+        var policy = IdempotencyPolicy()
+        policy.keyTTL = try settings.value(.init("keyTTL", default: PositiveDuration(policy.keyTTL))).duration
+        policy.lease = try settings.value(.init("lease", default: LeaseDuration(policy.lease))).duration
+        policy.waitTimeout = try settings.value(.init("waitTimeout", default: policy.waitTimeout))
+        policy.onAbandoned = try settings.value(.init("onAbandoned", default: policy.onAbandoned))
+        return policy
+    }
+}

@@ -1,0 +1,169 @@
+import HTTPTypes
+import Idemptx
+import IdemptxTesting
+import Synchronization
+import Testing
+
+/// A law that cannot fail proves nothing: stores with one mistake each have to be caught.
+@Suite("The conformance suite")
+struct MutantStoreTests {
+    @Test("catches a store with a mistake", arguments: MutantStore.Mistake.allCases)
+    func catches(mistake: MutantStore.Mistake) async throws {
+        await withKnownIssue("A store with a mistake breaks a law") {
+            try await StoreConformance { MutantStore(mistake, clock: $0) }.runAll()
+        }
+    }
+
+    @Test("passes the same store without a mistake")
+    func passes() async throws {
+        try await StoreConformance { MutantStore(nil, clock: $0) }.runAll()
+    }
+}
+
+/// A simple store that can be told to make one of the mistakes that real ones have made.
+final class MutantStore: IdempotencyStore {
+    enum Mistake: CaseIterable {
+        /// A paused owner overwrites its successor's outcome.
+        case completesWithoutOwner
+        case releasesWithoutOwner
+        case renewsWithoutOwner
+        /// A different request is told to wait instead of being refused.
+        case looksAtStateBeforeFingerprint
+        case ignoresFingerprint
+        /// The outcome lives no longer than the claim would have.
+        case forgetsTTLOnCompletion
+        case neverExpires
+        /// A crash leaves no trace.
+        case dropsRecordWithLease
+        case keepsTTLOnRenewal
+        /// Two claims can both find nothing.
+        case getsThenSets
+        case doesNotKnowOwnToken
+        case countsNoTakeovers
+        case alwaysTakesOver
+        case overwritesOnSecondCompletion
+        case joinsRepeatedHeaders
+        case releasesCompleted
+        case swallowsOutcome
+        case sharesOneRecord
+        case neverHints
+    }
+
+    private let mistake: Mistake?
+    private let time: TimeSource
+    private let hub = ChangeHub()
+    private let records = Mutex<[StorageKey: IdempotencyRecord]>([:])
+
+    init(_ mistake: Mistake?, clock: ManualClock) {
+        self.mistake = mistake
+        self.time = TimeSource(clock)
+    }
+
+    private func apply<Answer>(
+        _ key: StorageKey,
+        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
+    ) -> Answer {
+        let key = self.mistake == .sharesOneRecord ? Self.sharedKey : key
+        return self.records.withLock { records in
+            var record = records[key]
+            if self.mistake == .neverExpires { record?.expires = Timestamp(milliseconds: .max) }
+            let step = transition(record, self.time.now)
+            switch step.change {
+            case .none: break
+            case .write(let record): records[key] = record
+            case .remove: records[key] = nil
+            }
+            return step.answer
+        }
+    }
+
+    private static let sharedKey =
+        StorageKey(bytes: Array(repeating: 0 as UInt8, count: 32))
+        ?? { preconditionFailure("A storage key has 32 bytes") }()
+
+    func claim(_ request: ClaimRequest) async throws -> Admission {
+        if self.mistake == .getsThenSets, self.records.withLock({ $0[request.key] }) == nil {
+            await Task.yield()
+            self.records.withLock { $0[request.key] = nil }
+        }
+        let decision = self.apply(request.key) { record, now in self.claim(record, request, now: now) }
+        return Admission(decision, for: request)
+    }
+
+    private func claim(
+        _ record: IdempotencyRecord?,
+        _ original: ClaimRequest,
+        now: Timestamp
+    ) -> Transition<ClaimDecision> {
+        var (record, request) = (record, original)
+        switch self.mistake {
+        case .looksAtStateBeforeFingerprint:
+            if case .claimed(let leaseEnd) = record?.state, now < leaseEnd { request.comparesFingerprint = false }
+        case .ignoresFingerprint: request.comparesFingerprint = false
+        case .dropsRecordWithLease: request.keyTTL = request.lease
+        case .doesNotKnowOwnToken where record?.owner == request.owner: record?.owner = OwnerToken()
+        case .countsNoTakeovers: record?.attempt = 0
+        case .alwaysTakesOver: request.onAbandoned = .rerun
+        default: break
+        }
+        return RecordTransitions.claim(record, request, now: now)
+    }
+
+    func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
+        let (owner, keyTTL) = (claim.owner, self.mistake == .keepsTTLOnRenewal ? lease : claim.keyTTL)
+        return self.apply(claim.key) { record, now in
+            let owner = self.mistake == .renewsWithoutOwner ? record?.owner ?? owner : owner
+            return RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: now)
+        }
+    }
+
+    func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
+        let owner = claim.owner
+        let isStored = self.apply(claim.key) { record, now in
+            self.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
+        }
+        if isStored && self.mistake != .neverHints { self.hub.announce(claim.key) }
+        return isStored
+    }
+
+    private func complete(
+        _ original: IdempotencyRecord?,
+        owner: OwnerToken,
+        outcome: Outcome,
+        keyTTL: Duration,
+        now: Timestamp
+    ) -> Transition<Bool> {
+        var (record, outcome, owner, keyTTL) = (original, outcome, owner, keyTTL)
+        switch self.mistake {
+        case .completesWithoutOwner: owner = record?.owner ?? owner
+        case .forgetsTTLOnCompletion: keyTTL = record.map { now.duration(to: $0.expires) } ?? keyTTL
+        case .overwritesOnSecondCompletion where record?.owner == owner: record?.state = .claimed(leaseEnd: now)
+        case .swallowsOutcome: outcome = .tombstone(Tombstone(status: 200))
+        case .joinsRepeatedHeaders:
+            if case .response(var response) = outcome {
+                var joined = HTTPFields()
+                for field in response.headerFields { joined[field.name] = response.headerFields[field.name] }
+                response.headerFields = joined
+                outcome = .response(response)
+            }
+        default: break
+        }
+        return RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
+    }
+
+    func release(_ claim: borrowing Claim) async throws -> Bool {
+        let owner = claim.owner
+        let isReleased = self.apply(claim.key) { original, now in
+            var record = original
+            if self.mistake == .releasesCompleted { record?.state = .claimed(leaseEnd: now) }
+            let owner = self.mistake == .releasesWithoutOwner ? record?.owner ?? owner : owner
+            return RecordTransitions.release(record, owner: owner, now: now)
+        }
+        if isReleased { self.hub.announce(claim.key) }
+        return isReleased
+    }
+
+    func changes(of key: StorageKey) -> AsyncStream<Void> {
+        self.hub.changes(of: key)
+    }
+}
