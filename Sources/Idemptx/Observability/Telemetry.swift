@@ -54,6 +54,8 @@ struct Telemetry: Sendable {
     /// Counts what was decided about a request.
     ///
     /// - Parameters:
+    ///   - decision: What was decided.
+    ///   - mode: The mode it was decided in.
     ///   - key: `nil` if the request was turned away before its record was known.
     ///   - attempt: The number of the attempt, if one runs under a lease.
     func decided(_ decision: Decision, mode: IdempotencyPolicy.Mode, key: StorageKey? = nil, attempt: Int? = nil) {

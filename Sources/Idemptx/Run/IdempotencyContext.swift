@@ -19,7 +19,10 @@ public final class IdempotencyContext: Sendable {
     private let time: TimeSource
     private let chosenDisposition = Mutex<ReplayPolicy.Disposition?>(nil)
 
-    /// - Parameter lease: `nil` if the operation runs unprotected.
+    /// - Parameters:
+    ///   - key: The client's key.
+    ///   - lease: `nil` if the operation runs unprotected.
+    ///   - time: The clock that the lease is measured by.
     init(key: IdempotencyKey, lease: LiveLease?, time: TimeSource) {
         self.key = key
         self.attempt = lease?.claim.attempt ?? 1
