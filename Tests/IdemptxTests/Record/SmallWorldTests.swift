@@ -54,7 +54,10 @@ private struct Rules: Sendable {
             RecordTransitions.release(record, owner: record?.owner ?? owner, now: now)
         }),
         "takeover under a running lease": Rules(claim: { record, request, now in
-            guard var running = record, running.owner != request.owner, case .claimed = running.state else {
+            // Only at first, so that two clients do not take over from each other without end.
+            guard var running = record, running.attempt < 3, running.owner != request.owner,
+                case .claimed = running.state
+            else {
                 return RecordTransitions.claim(record, request, now: now)
             }
             running.state = .claimed(leaseEnd: now)
