@@ -19,11 +19,10 @@ struct RunTests {
         let runs: [(key: String, scope: Scope)] = [
             ("k", .unscoped), ("K", .unscoped), ("k", .principal("a")), ("k", .principal("b")),
         ]
+        let ledger = bench.ledger
         for _ in 0..<2 {
             for (index, run) in runs.enumerated() {
-                let entry = try await bench.idempotency.run(key: run.key, scope: run.scope) { [ledger = bench.ledger] _ in
-                    ledger.add()
-                }
+                let entry = try await bench.idempotency.run(key: run.key, scope: run.scope) { _ in ledger.add() }
                 #expect(entry == index + 1)
             }
         }
@@ -99,7 +98,9 @@ struct RunTests {
         #expect(try await bench.charge() == 2)
     }
 
-    @Test("An invalid key runs nothing and claims nothing", arguments: ["", "é", "a\nb", String(repeating: "k", count: 256)])
+    @Test(
+        "An invalid key runs nothing and claims nothing",
+        arguments: ["", "é", "a\nb", String(repeating: "k", count: 256)])
     func invalidKey(key: String) async {
         let bench = Workbench()
         let problem = await bench.problem { try await bench.charge(key) }

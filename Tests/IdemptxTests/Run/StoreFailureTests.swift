@@ -1,0 +1,131 @@
+import Idemptx
+import IdemptxTesting
+import Testing
+
+@Suite("A function whose store fails")
+struct StoreFailureTests {
+    /// An error of a store that knows nothing of `StoreError`.
+    private struct DriverError: Error {}
+
+    static let passing: [FaultyStore.Fault] = [
+        .failsBefore, .losesReply, .throwsError(DriverError()), .failsAfter(DriverError()),
+    ]
+
+    @Test("runs once if the failure passes", arguments: FaultyStore.Call.allCases, passing.indices)
+    func passes(call: FaultyStore.Call, fault: Int) async throws {
+        let bench = Workbench()
+        bench.store.inject(Self.passing[fault], at: call, times: 3)
+        #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
+        #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
+        #expect(bench.ledger.count == 1)
+        let attempt = try await bench.idempotency.run(key: "k-2") { $0.attempt }
+        #expect(attempt == 1)
+    }
+
+    @Test("does not run if its key cannot be claimed", arguments: passing.indices)
+    func claimFails(fault: Int) async throws {
+        let bench = Workbench()
+        bench.store.breakDown(Self.passing[fault], at: .claim)
+        let problem = try await bench.whileTimePasses { await bench.problem { try await bench.charge() } }
+        #expect(problem?.kind == .storeUnavailable)
+        #expect(problem?.retryAfter != nil)
+        #expect(bench.ledger.count == 0)
+
+        // A claim that was granted without a reply was given back, so that nobody has to wait for its lease.
+        bench.store.heal()
+        #expect(try await bench.charge() == 1)
+    }
+
+    @Test("runs unprotected if the policy says so, and knows that it does")
+    func bypass() async throws {
+        let bench = Workbench {
+            $0.onStoreFailure = .bypass
+            $0.claimRetryTime = .zero
+        }
+        bench.store.breakDown(at: .claim)
+        for _ in 0..<2 {
+            let seen = try await bench.idempotency.run(key: "k-1") { [ledger = bench.ledger] context in
+                ledger.add()
+                return "\(context.attempt) \(context.isLeaseHeld)"
+            }
+            #expect(seen == "1 false")
+        }
+        #expect(bench.ledger.count == 2)
+        #expect(bench.store.count(of: .complete) == 0)
+    }
+
+    @Test("never runs if its record cannot be read, since it may have run before")
+    func damagedRecord() async {
+        for code in [StoreError.Code.corruptRecord, .misconfigured] {
+            let bench = Workbench { $0.onStoreFailure = .bypass }
+            bench.store.breakDown(.throwsError(StoreError(code, "The record is damaged.")), at: .claim)
+            #expect(await bench.problem { try await bench.charge() }?.kind == .storeUnavailable)
+            #expect(bench.ledger.count == 0)
+            #expect(bench.store.count(of: .claim) == 1)
+        }
+    }
+
+    @Test("gives its result even if it cannot be stored; a retry does not run before the lease is over")
+    func completionFails() async throws {
+        let bench = Workbench { $0.lease = .seconds(30) }
+        bench.store.breakDown(at: .complete)
+        #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
+        #expect(bench.store.count(of: .complete) > 1)
+        bench.store.heal()
+        #expect(await bench.problem { try await bench.charge() }?.kind == .requestInProgress)
+        #expect(bench.ledger.count == 1)
+
+        bench.clock.advance(by: .seconds(30))
+        let attempt = try await bench.idempotency.run(key: "k-1") { $0.attempt }
+        #expect(attempt == 2)
+    }
+
+    @Test("stays refused after a result that could not be stored, if that is the rule")
+    func completionFailsUnderRefusal() async throws {
+        let bench = Workbench {
+            $0.onAbandoned = .refuse
+            $0.completionRetryTime = .zero
+        }
+        bench.store.breakDown(at: .complete)
+        #expect(try await bench.charge() == 1)
+        bench.store.heal()
+        bench.clock.advance(by: .seconds(31))
+        #expect(await bench.problem { try await bench.charge() }?.kind == .outcomeUnknown)
+    }
+
+    @Test("keeps its lease while its result cannot be stored")
+    func leaseDuringCompletion() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.completionRetryTime = .seconds(300)
+        }
+        bench.store.inject(.failsBefore, at: .complete, times: 60)
+        #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
+        #expect(bench.store.count(of: .renew) > 0)
+        #expect(try await bench.charge() == 1)
+    }
+
+    @Test("leaves a tombstone if the store finds its result too large")
+    func recordTooLarge() async throws {
+        let bench = Workbench()
+        bench.store.inject(.throwsError(StoreError(.recordTooLarge, "Too large.")), at: .complete)
+        #expect(try await bench.charge() == 1)
+        #expect(await bench.problem { try await bench.charge() }?.kind == .responseNotReplayable)
+        #expect(bench.ledger.count == 1)
+    }
+
+    @Test("holds its key until the lease is over if it cannot be given back")
+    func releaseFails() async throws {
+        let bench = Workbench { $0.replay = .retryServerErrors }
+        bench.store.breakDown(at: .release)
+        let failing = Task {
+            try await bench.whileTimePasses {
+                try await bench.idempotency.run(key: "k-1") { _ in throw CardDeclined() }
+            }
+        }
+        await #expect(throws: CardDeclined.self) { try await failing.value }
+        #expect(await bench.problem { try await bench.charge() }?.kind == .requestInProgress)
+        bench.clock.advance(by: .seconds(30))
+        #expect(try await bench.charge() == 1)
+    }
+}
