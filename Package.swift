@@ -104,12 +104,16 @@ let package = Package(
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ]
         ),
-        .testTarget(name: "IdemptxSQLiteTests", dependencies: ["IdemptxSQLite", "IdemptxTesting"]),
+        .testTarget(name: "IdemptxSQLiteTests", dependencies: ["Idemptx", "IdemptxSQLite", "IdemptxTesting"]),
         .testTarget(
             name: "IdemptxHummingbirdTests",
             dependencies: [
-                "IdemptxHummingbird", "IdemptxTesting",
+                "Idemptx", "IdemptxHummingbird", "IdemptxTesting",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]
         ),
     ]

@@ -8,9 +8,16 @@ import Testing
 
 @Suite("The middleware")
 struct MiddlewareTests {
-    private func app(_ ledger: Ledger, store: any IdempotencyStore = MemoryStore()) -> some ApplicationProtocol {
+    private let ledger = Ledger()
+
+    private func app(
+        store: any IdempotencyStore = MemoryStore(),
+        policy: IdempotencyPolicy = IdempotencyPolicy()
+    ) -> some ApplicationProtocol {
+        let ledger = self.ledger
         let router = Router()
-        let charges = router.group("charges").add(middleware: IdempotencyMiddleware(store: store))
+        let charges = router.group("charges").add(
+            middleware: IdempotencyMiddleware(store: store, configuration: IdempotencyConfiguration(policy: policy)))
         charges.post { request, context -> EditedResponse<Charge> in
             let order = try await request.decode(as: Order.self, context: context)
             let id = ledger.add()
@@ -18,14 +25,15 @@ struct MiddlewareTests {
                 status: .created, headers: [.location: "/charges/\(id)"],
                 response: Charge(id: id, amount: order.amount))
         }
+        charges.patch { _, _ in "\(ledger.add())" }
         charges.get { _, _ in "\(ledger.add())" }
+        router.post("elsewhere") { _, _ in "\(ledger.add())" }
         return Application(router: router)
     }
 
     @Test("A retry gets the first answer and runs nothing", arguments: everySetup)
     func replays(setup: TestingSetup) async throws {
-        let ledger = Ledger()
-        try await self.app(ledger).test(setup) { client in
+        try await self.app().test(setup) { client in
             let first = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
             #expect(first.status == .created)
             #expect(first.idempotencyStatus == .new)
@@ -38,18 +46,157 @@ struct MiddlewareTests {
             #expect(again.repeatable == first.repeatable)
             #expect(again.headers[.location] == "/charges/1")
         }
-        #expect(ledger.count == 1)
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("A quoted key and a bare one are the same, and echoed as they were sent")
+    func quotedKey() async throws {
+        try await self.app().test(.router) { client in
+            let first = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            let again = try await client.execute(uri: "/charges", idempotencyKey: #""k-1""#, body: .order(5))
+            #expect(again.isReplay)
+            #expect(again.body == first.body)
+            #expect(again.headers[.idempotencyKey] == #""k-1""#)
+        }
     }
 
     @Test("No key is refused", arguments: everySetup)
     func refusesMissingKey(setup: TestingSetup) async throws {
-        let ledger = Ledger()
-        try await self.app(ledger).test(setup) { client in
+        try await self.app().test(setup) { client in
             let answer = try await client.execute(uri: "/charges", method: .post, body: .order(5))
             #expect(answer.status == .badRequest)
-            #expect(answer.headers[.contentType] == "application/problem+json")
-            #expect(try answer.problem["type"] as? String == "urn:idemptx:problem:key-missing")
+            #expect(try answer.problemKind == .keyMissing)
         }
-        #expect(ledger.count == 0)
+        #expect(self.ledger.count == 0)
+    }
+
+    @Test("A malformed key is refused", arguments: ["", "a b", #""open"#, "é", String(repeating: "k", count: 256)])
+    func refusesInvalidKey(key: String) async throws {
+        try await self.app().test(.live) { client in
+            let answer = try await client.execute(uri: "/charges", idempotencyKey: key, body: .order(5))
+            #expect(answer.status == .badRequest)
+            #expect(try answer.problemKind == .keyInvalid)
+        }
+        #expect(self.ledger.count == 0)
+    }
+
+    @Test("Two lines of keys are refused, even if they are equal")
+    func refusesRepeatedKey() async throws {
+        try await self.app().test(.live) { client in
+            let answer = try await client.execute(
+                uri: "/charges", headers: [.idempotencyKey: "k-1"], idempotencyKey: "k-1", body: .order(5))
+            #expect(try answer.problemKind == .keyInvalid)
+        }
+        #expect(self.ledger.count == 0)
+    }
+
+    @Test("Another request with the key is refused", arguments: everySetup)
+    func refusesReusedKey(setup: TestingSetup) async throws {
+        try await self.app().test(setup) { client in
+            _ = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            let others = [
+                try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(6)),
+                try await client.execute(uri: "/charges?express=true", idempotencyKey: "k-1", body: .order(5)),
+                try await client.execute(uri: "/charges", method: .patch, idempotencyKey: "k-1", body: .order(5)),
+            ]
+            for other in others {
+                #expect(other.status == .unprocessableContent)
+                #expect(try other.problemKind == .keyReused)
+                #expect(other.headers[.idempotencyKey] == "k-1")
+            }
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("JSON that says the same is the same request")
+    func comparesStructure() async throws {
+        try await self.app().test(.router) { client in
+            let headers: HTTPFields = [.contentType: "application/json"]
+            for body in [#"{"amount":5,"note":"a"}"#, #"{ "note": "\u0061", "amount": 5 }"#] {
+                let answer = try await client.execute(
+                    uri: "/charges", headers: headers, idempotencyKey: "k-1", body: ByteBuffer(string: body))
+                #expect(answer.status == .created)
+            }
+            let other = try await client.execute(
+                uri: "/charges", headers: headers, idempotencyKey: "k-1",
+                body: ByteBuffer(string: #"{"amount":5.0,"note":"a"}"#))
+            #expect(other.status == .unprocessableContent)
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("Methods that are idempotent by themselves, and routes outside of the group, pass untouched")
+    func passes() async throws {
+        try await self.app().test(.router) { client in
+            for path in ["/charges", "/elsewhere"] {
+                for _ in 0..<2 {
+                    let answer = try await client.execute(
+                        uri: path, method: path == "/charges" ? .get : .post, idempotencyKey: "k-1")
+                    #expect(answer.idempotencyStatus == nil)
+                    #expect(answer.headers[.idempotencyKey] == nil)
+                }
+            }
+        }
+        #expect(self.ledger.count == 4)
+    }
+
+    @Test("A body that is too large runs nothing, announced or not", arguments: everySetup)
+    func refusesLargeBody(setup: TestingSetup) async throws {
+        let policy = IdempotencyPolicy { $0.maxRequestBody = 1000 }
+        try await self.app(policy: policy).test(setup) { client in
+            let body = ByteBuffer(repeating: UInt8(ascii: " "), count: 1001)
+            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: body)
+            #expect(answer.status == .contentTooLarge)
+            #expect(try answer.problemKind == .bodyTooLarge)
+        }
+        #expect(self.ledger.count == 0)
+    }
+
+    @Test("A large body reaches the handler whole while the layer only observes", arguments: everySetup)
+    func observesLargeBody(setup: TestingSetup) async throws {
+        let policy = IdempotencyPolicy {
+            $0.mode = .observe
+            $0.maxRequestBody = 10
+        }
+        try await self.app(policy: policy).test(setup) { client in
+            let padding = String(repeating: " ", count: 300_000)
+            let answer = try await client.execute(
+                uri: "/charges", idempotencyKey: "k-1", body: ByteBuffer(string: #"{"amount":\#(padding)5}"#))
+            #expect(answer.status == .created)
+            #expect(answer.text == #"{"id":1,"amount":5}"# || answer.text == #"{"amount":5,"id":1}"#)
+            #expect(answer.headers[.idempotencyStatus] == nil)
+        }
+    }
+
+    @Test("A store that cannot be used means 503, and nothing runs")
+    func refusesWithoutStore() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .claim)
+        let policy = IdempotencyPolicy { $0.claimRetryTime = .zero }
+        try await self.app(store: store, policy: policy).test(.live) { client in
+            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(answer.status == .serviceUnavailable)
+            #expect(try answer.problemKind == .storeUnavailable)
+            #expect(answer.headers[.retryAfter] == "5")
+            store.heal()
+            #expect(
+                try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)).status == .created)
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("An answer that could not be stored is sent, and marked")
+    func unstored() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .complete)
+        let policy = IdempotencyPolicy { $0.completionRetryTime = .zero }
+        try await self.app(store: store, policy: policy).test(.router) { client in
+            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(answer.status == .created)
+            #expect(answer.idempotencyStatus == .unstored)
+            let again = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(try again.problemKind == .requestInProgress)
+        }
+        #expect(self.ledger.count == 1)
     }
 }

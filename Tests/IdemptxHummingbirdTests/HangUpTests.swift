@@ -1,0 +1,86 @@
+import Hummingbird
+import HummingbirdTesting
+import Idemptx
+import IdemptxHummingbird
+import IdemptxTesting
+import Testing
+
+@Suite("A caller who hangs up")
+struct HangUpTests {
+    private let ledger = Ledger()
+    private let gate = Gate()
+
+    private func app(policy: IdempotencyPolicy = IdempotencyPolicy()) -> some ApplicationProtocol {
+        let (ledger, gate) = (self.ledger, self.gate)
+        let router = Router()
+        router.group("charges")
+            .add(
+                middleware: IdempotencyMiddleware(
+                    store: MemoryStore(), configuration: IdempotencyConfiguration(policy: policy))
+            )
+            .post { request, context -> Charge in
+                let order = try await request.decode(as: Order.self, context: context)
+                let id = ledger.add()
+                await gate.pass()
+                return Charge(id: id, amount: order.amount)
+            }
+        return Application(router: router)
+    }
+
+    @Test("cancels nothing: the charge ends, is stored, and the retry gets it")
+    func whileRunning() async throws {
+        try await self.app().test(.ahc()) { client in
+            try await RawConnection.open(port: #require(client.port)) { connection in
+                try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                try await eventually { self.gate.arrivals == 1 }
+            }
+            let running = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(try running.problemKind == .requestInProgress)
+            self.gate.open()
+            try await eventually {
+                try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)).isReplay
+            }
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test(
+        "before the end of the body has asked for nothing",
+        arguments: ["Content-Length: 100", "Transfer-Encoding: chunked"])
+    func withinBody(framing: String) async throws {
+        self.gate.open()
+        try await self.app().test(.ahc()) { client in
+            let chunk = framing.hasPrefix("T") ? "c\r\n{\"amount\":5}\r\n" : "{\"amount\":5}"
+            try await RawConnection.open(port: #require(client.port)) { connection in
+                try await connection.write(
+                    "POST /charges HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: k-1\r\n\(framing)\r\n\r\n\(chunk)")
+                connection.endWriting()
+                // Only then is the server done with it.
+                _ = try await connection.readToEnd()
+            }
+            // The whole request with the same key is the first that counts.
+            let whole = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(whole.idempotencyStatus == .new)
+            #expect(whole.text.contains(#""id":1"#))
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("while waiting leaves the others waiting")
+    func whileWaiting() async throws {
+        try await self.app(policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) }).test(.ahc()) { client in
+            let port = try #require(client.port)
+            try await withThrowingTaskGroup(of: TestResponse.self) { group in
+                group.addTask { try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)) }
+                try await eventually { self.gate.arrivals == 1 }
+                try await RawConnection.open(port: port) { connection in
+                    try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                }
+                group.addTask { try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)) }
+                self.gate.open()
+                for try await answer in group { #expect(answer.text.contains(#""id":1"#)) }
+            }
+        }
+        #expect(self.ledger.count == 1)
+    }
+}

@@ -1,0 +1,77 @@
+import Hummingbird
+import HummingbirdTesting
+import Idemptx
+import IdemptxHummingbird
+import IdemptxTesting
+import Testing
+
+@Suite("A route whose lease is lost")
+struct LeaseLossTests {
+    private let clock = ManualClock()
+    private let ledger = Ledger()
+
+    /// Two processes that share their records: the first is cut off from the store.
+    private struct Processes {
+        let first: FaultyStore
+        let second: MemoryStore
+
+        init(clock: ManualClock) {
+            self.second = MemoryStore(clock: clock)
+            self.first = FaultyStore(self.second)
+        }
+    }
+
+    private func app(
+        _ store: any IdempotencyStore,
+        handler: @escaping @Sendable (IdempotencyContext) async throws -> String
+    ) -> some ApplicationProtocol {
+        let idempotency = Idempotency(store: store, clock: self.clock)
+        let router = Router()
+        router.post(
+            "charges",
+            use: idempotent(by: idempotency, scope: .unscoped) { (_, _: BasicRequestContext) in
+                try await handler(#require(IdempotencyContext.current))
+            })
+        return Application(router: router)
+    }
+
+    @Test("is cancelled, stores nothing, and its caller learns that another attempt has the key")
+    func cancelled() async throws {
+        let processes = Processes(clock: self.clock)
+        let (ledger, isCancelled) = (self.ledger, Gate())
+        let first = self.app(processes.first) { context in
+            ledger.add("attempt \(context.attempt)")
+            await withTaskCancellationHandler {
+                await isCancelled.pass()
+            } onCancel: {
+                isCancelled.open()
+            }
+            try Task.checkCancellation()
+            return "first"
+        }
+        let second = self.app(processes.second) { context in
+            ledger.add("attempt \(context.attempt)")
+            return "second, attempt \(context.attempt)"
+        }
+        try await first.test(.ahc()) { firstClient in
+            async let cutOff = firstClient.execute(uri: "/charges", idempotencyKey: "k-1")
+            try await eventually { isCancelled.arrivals == 1 }
+            processes.first.breakDown(at: .renew)
+            self.clock.advance(by: .seconds(31))
+            try await second.test(.router) { client in
+                let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+                #expect(answer.text == "second, attempt 2")
+            }
+            processes.first.heal()
+            try await eventually {
+                self.clock.advance(by: .seconds(1))
+                return isCancelled.arrivals == 1 && processes.first.count(of: .renew) >= 2
+            }
+            #expect(try await cutOff.problemKind == .requestInProgress)
+            let again = try await firstClient.execute(uri: "/charges", idempotencyKey: "k-1")
+            #expect(again.text == "second, attempt 2")
+            #expect(again.isReplay)
+        }
+        #expect(processes.first.count(of: .complete) == 0)
+    }
+}
