@@ -104,7 +104,15 @@ let package = Package(
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ]
         ),
-        .testTarget(name: "IdemptxSQLiteTests", dependencies: ["Idemptx", "IdemptxSQLite", "IdemptxTesting"]),
+        .testTarget(
+            name: "IdemptxSQLiteTests",
+            dependencies: [
+                "Idemptx", "IdemptxSQLite", "IdemptxTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
         .testTarget(
             name: "IdemptxHummingbirdTests",
             dependencies: [

@@ -66,6 +66,8 @@ final class GroupWriter: Sendable {
     /// - Returns: Why nothing was committed; `nil` if it was.
     private func write(_ group: [any PendingCall], _ db: Database) -> StoreError? {
         do {
+            // One that could not be rolled back when it failed.
+            if db.isInsideTransaction { try db.rollback() }
             try db.beginTransaction(.immediate)
         } catch {
             return StoreError(sqlite: error)

@@ -9,6 +9,8 @@ struct RecordDatabase: Sendable {
         do {
             var configuration = Configuration()
             configuration.label = "idemptx"
+            // GRDB would end the process if a failed transaction could not be rolled back.
+            configuration.allowsUnsafeTransactions = true
             configuration.busyMode = .timeout(busyTimeout / .seconds(1))
             self.pool = try DatabasePool(path: path, configuration: configuration)
             try self.pool.writeWithoutTransaction(Self.makeDurable)
