@@ -39,7 +39,7 @@ struct DemoServer {
         } catch let error as IOError {
             // Safe: the text is copied before anything else can ask for one.
             throw self.listenError(unsafe String(cString: strerror(error.errnoCode)))
-        } catch is SocketAddressError {
+        } catch is SocketAddressError.UnknownHost {
             throw self.listenError("the host is unknown")
         }
     }

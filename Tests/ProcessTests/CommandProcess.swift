@@ -1,0 +1,71 @@
+import Foundation
+import IdemptxTesting
+import Testing
+
+/// The real executable, running in a directory of its own.
+///
+/// It is killed when the last reference is gone.
+final class CommandProcess: Sendable {
+    /// Where a process works, and what is left of it for the next.
+    final class Directory: Sendable {
+        let path = NSTemporaryDirectory() + "/idemptx-" + UUID().uuidString
+
+        init() throws {
+            try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+        }
+
+        deinit {
+            try? FileManager.default.removeItem(atPath: self.path)
+        }
+    }
+
+    /// Beside the bundle of the tests, where the package manager builds it.
+    private static let executable = URL(filePath: CommandLine.arguments[0])
+        .deletingLastPathComponent().appending(path: "idemptx")
+
+    private let process = Process()
+    private let directory: Directory
+    private let output: URL
+    private let errors: URL
+
+    init(_ arguments: [String], in directory: Directory, environment: [String: String] = [:]) throws {
+        self.directory = directory
+        let base = URL(filePath: directory.path)
+        self.output = base.appending(path: "\(UUID()).out")
+        self.errors = base.appending(path: "\(UUID()).err")
+        for file in [self.output, self.errors] { try Data().write(to: file) }
+        self.process.executableURL = Self.executable
+        self.process.arguments = arguments
+        self.process.currentDirectoryURL = base
+        self.process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        self.process.standardInput = FileHandle.nullDevice
+        self.process.standardOutput = try FileHandle(forWritingTo: self.output)
+        self.process.standardError = try FileHandle(forWritingTo: self.errors)
+        try self.process.run()
+    }
+
+    deinit {
+        self.signal(SIGKILL)
+    }
+
+    var outputText: String { (try? String(contentsOf: self.output, encoding: .utf8)) ?? "" }
+
+    var errorText: String { (try? String(contentsOf: self.errors, encoding: .utf8)) ?? "" }
+
+    func signal(_ signal: Int32) {
+        guard self.process.isRunning else { return }
+        kill(self.process.processIdentifier, signal)
+    }
+
+    /// Ends the process without a chance to do anything about it.
+    func killHard() async throws {
+        self.signal(SIGKILL)
+        _ = try await self.exitStatus()
+    }
+
+    /// Waits for the end of the process.
+    func exitStatus(sourceLocation: SourceLocation = #_sourceLocation) async throws -> Int32 {
+        try await eventually("The process should end", sourceLocation: sourceLocation) { !self.process.isRunning }
+        return self.process.terminationStatus
+    }
+}

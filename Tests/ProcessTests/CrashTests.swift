@@ -1,0 +1,63 @@
+import Foundation
+import IdemptxTesting
+import Testing
+
+/// The process is killed for real, in the worst place: the money has moved, and nobody has been told.
+@Suite("A demo that is killed")
+struct CrashTests {
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    /// Kills a demo while a charge is in the ledger and has no answer yet.
+    private func crashWhileCharging(_ arguments: [String]) async throws {
+        let demo = try await Demo.start(arguments, in: self.directory)
+        let caller = Task { try await demo.charge(key: "k-1", latency: "60s") }
+        try await eventually { try await demo.ledger().count == 1 }
+        try await demo.process.killHard()
+        await #expect(throws: (any Error).self) { try await caller.value }
+    }
+
+    @Test("replays a charge of before, byte for byte")
+    func replaysAfterRestart() async throws {
+        let first = try await Demo.start(in: self.directory)
+        let answer = try await first.charge(key: "k-1")
+        try await first.process.killHard()
+
+        let second = try await Demo.start(in: self.directory)
+        let again = try await second.charge(key: "k-1")
+        #expect(again.header("Idempotent-Replayed") == "true")
+        #expect(again.repeatable == answer.repeatable)
+        #expect(try await second.ledger().count == 1)
+    }
+
+    @Test("lets a retry run once its lease is over, as attempt 2")
+    func rerun() async throws {
+        let lease = ["--lease", "3s"]
+        try await self.crashWhileCharging(lease)
+        let demo = try await Demo.start(lease, in: self.directory)
+        #expect(try await demo.charge(key: "k-1", latency: "60s").status == 409)
+
+        try await eventually {
+            // The retry that runs takes a minute; nobody has to wait for it.
+            _ = try? await demo.charge(key: "k-1", latency: "60s", timeout: .milliseconds(200))
+            return try await demo.ledger().count == 2
+        }
+        #expect(try await demo.ledger().map(\.attempt) == [1, 2])
+        #expect(demo.process.errorText.contains("attempt=2"))
+    }
+
+    @Test("runs nothing again if the rule is to refuse")
+    func refuse() async throws {
+        let arguments = ["--lease", "1s", "--on-abandoned", "refuse"]
+        try await self.crashWhileCharging(arguments)
+        let demo = try await Demo.start(arguments, in: self.directory)
+        try await eventually {
+            try await demo.charge(key: "k-1", latency: "60s").body.contains("outcome-unknown")
+        }
+        #expect(try await demo.charge(key: "k-1", latency: "60s").body.contains("outcome-unknown"))
+        #expect(try await demo.ledger().count == 1)
+    }
+}

@@ -1,0 +1,81 @@
+import AsyncHTTPClient
+import Foundation
+import IdemptxTesting
+import NIOCore
+import NIOHTTP1
+import Testing
+
+/// `idemptx demo` on a free port, and a client of it.
+struct Demo {
+    struct Charge: Decodable, Equatable {
+        let id: Int
+        let amount: Int
+        let attempt: Int
+    }
+
+    struct Answer: Equatable {
+        let status: Int
+        let headers: [String]
+        let body: String
+
+        func header(_ name: String) -> String? {
+            self.headers.first { $0.lowercased().hasPrefix(name.lowercased() + ": ") }?
+                .split(separator: ": ", maxSplits: 1).last.map(String.init)
+        }
+
+        /// Everything that a replay has to repeat.
+        var repeatable: Answer {
+            let exchange = ["date", "server", "content-length", "x-idempotency-status", "idempotent-replayed"]
+            let kept = self.headers.filter { header in
+                !exchange.contains { header.lowercased().hasPrefix($0 + ":") }
+            }
+            return Answer(status: self.status, headers: kept, body: self.body)
+        }
+    }
+
+    let process: CommandProcess
+    let port: Int
+
+    /// Starts the demo and waits until it listens.
+    static func start(
+        _ arguments: [String] = [],
+        in directory: CommandProcess.Directory,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Demo {
+        let process = try CommandProcess(["demo", "--port", "0"] + arguments, in: directory)
+        try await eventually("The demo should listen", within: .seconds(60), sourceLocation: sourceLocation) {
+            process.outputText.contains("The ledger")
+        }
+        let address = try #require(process.outputText.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/))
+        return Demo(process: process, port: try #require(Int(address.1)))
+    }
+
+    func charge(
+        key: String?,
+        amount: Int = 500,
+        latency: String? = nil,
+        timeout: TimeAmount = .seconds(60)
+    ) async throws -> Answer {
+        var request = HTTPClientRequest(
+            url: "http://127.0.0.1:\(self.port)/charges\(latency.map { "?latency=\($0)" } ?? "")")
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        if let key { request.headers.add(name: "Idempotency-Key", value: key) }
+        request.body = .bytes(ByteBuffer(string: #"{"amount": \#(amount)}"#))
+        return try await self.send(request, timeout: timeout)
+    }
+
+    /// What the ledger holds.
+    func ledger() async throws -> [Charge] {
+        let answer = try await self.send(HTTPClientRequest(url: "http://127.0.0.1:\(self.port)/charges"))
+        return try JSONDecoder().decode([Charge].self, from: Data(answer.body.utf8))
+    }
+
+    private func send(_ request: HTTPClientRequest, timeout: TimeAmount = .seconds(60)) async throws -> Answer {
+        let response = try await HTTPClient.shared.execute(request, timeout: timeout)
+        let body = try await response.body.collect(upTo: 1 << 20)
+        return Answer(
+            status: Int(response.status.code), headers: response.headers.map { "\($0.name): \($0.value)" },
+            body: String(buffer: body))
+    }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import IdemptxTesting
+import Testing
+
+@Suite("A command that cannot start")
+struct StartErrorTests {
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    static let badValues: [(arguments: [String], sentence: String)] = [
+        (["--lease", "30"], "--lease: '30' is not a lease of at least 10ms, such as 500ms or 30s."),
+        (["--lease", "1ms"], "--lease: '1ms' is not a lease of at least 10ms, such as 500ms or 30s."),
+        (["--key-ttl", "0s"], "--key-ttl: '0s' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."),
+        (["--wait-timeout=-1s"], "--wait-timeout: '-1s' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."),
+        (
+            ["--wait-timeout", "99999999999999999d"],
+            "--wait-timeout: '99999999999999999d' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."
+        ),
+        (["--port", "65536"], "--port: '65536' is not a port, a number from 0 to 65535."),
+        (["--store", "nowhere"], "--store: 'nowhere' is not a store: memory, or sqlite:PATH."),
+        (["--store", "sqlite:"], "--store: 'sqlite:' is not a store: memory, or sqlite:PATH."),
+        (["--on-abandoned", "perhaps"], "--on-abandoned: 'perhaps' is not one of rerun, refuse."),
+        (
+            ["--ledger", "missing/ledger.sqlite"],
+            "--ledger: 'missing/ledger.sqlite' cannot be opened: unable to open database file."
+        ),
+        (
+            ["--store", "sqlite:missing/store.sqlite"],
+            "--store: The SQLite file cannot be opened: unable to open database file."
+        ),
+        (["--host", "256.0.0.1"], "Cannot listen on 256.0.0.1:8080: the host is unknown."),
+    ]
+
+    @Test("says why in one sentence", arguments: badValues.indices)
+    func badValue(index: Int) async throws {
+        let (arguments, sentence) = Self.badValues[index]
+        let process = try CommandProcess(["demo"] + arguments, in: self.directory)
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.errorText == "Error: \(sentence)\n")
+        #expect(process.outputText.isEmpty)
+    }
+
+    @Test("says so if the port is taken")
+    func portInUse() async throws {
+        let demo = try await Demo.start(in: self.directory)
+        let second = try CommandProcess(["demo", "--port", "\(demo.port)"], in: self.directory)
+        #expect(try await second.exitStatus() != 0)
+        #expect(second.errorText.contains("Error: Cannot listen on 127.0.0.1:\(demo.port): Address already in use.\n"))
+    }
+
+    @Test("knows each option from the environment, too; a flag goes first")
+    func environment() async throws {
+        let environment = ["IDEMPTX_LEASE": "a", "IDEMPTX_KEY_TTL": "b"]
+        let process = try CommandProcess(["demo", "--key-ttl", "24h"], in: self.directory, environment: environment)
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.errorText.contains("--lease: 'a' is not"))
+    }
+}
