@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift
 
-.PHONY: demo test lint requirements
+.PHONY: demo test lint docs requirements
 
 demo: requirements
 	$(SWIFT) run idemptx demo $(ARGS)
@@ -17,6 +17,10 @@ test: requirements lint
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
+	Scripts/check-snippets
+
+docs:
+	Scripts/build-docs
 
 requirements:
 	@Scripts/install-requirements

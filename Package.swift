@@ -141,6 +141,11 @@ let package = Package(
     ]
 )
 
+// Only for whoever builds the documentation: users should not have to fetch the plugin.
+if Context.environment["IDEMPTX_DOCUMENTATION"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
+
 for target in package.targets where target.type != .plugin && target.type != .macro {
     target.swiftSettings =
         (target.swiftSettings ?? []) + [

@@ -38,14 +38,14 @@ public struct ScopeSource<Context: RequestContext>: Sendable {
         ScopeSource { request, context in .principal(try await id(request, context)) }
     }
 
-    /// The credentials of the request: see ``Scope/authorization(in:)``.
+    /// The credentials of the request: see `Scope/authorization(in:)`.
     ///
     /// A retry with a **renewed token is another scope, and runs again**. Requests without credentials share one.
     public static var authorization: ScopeSource {
         ScopeSource { request, _ in .authorization(in: request.headers) }
     }
 
-    /// The subject of a bearer token that a middleware in front has verified: see ``Scope/jwtSubject(in:)``.
+    /// The subject of a bearer token that a middleware in front has verified: see `Scope/jwtSubject(in:)`.
     public static var jwtSubject: ScopeSource {
         ScopeSource { request, _ in .jwtSubject(in: request.headers) }
     }

@@ -26,7 +26,7 @@ final class GroupWriter: Sendable {
     /// - Parameter work: Writes with at most one statement, so that it cannot fail half-way and leave a part to the
     ///   transaction of the others.
     /// - Returns: What `work` returned, once that is committed.
-    /// - Throws: ``StoreError``; nothing is committed then, unless its code is `outcomeUnknown`.
+    /// - Throws: `StoreError`; nothing is committed then, unless its code is `outcomeUnknown`.
     func perform<Value: Sendable>(
         _ work: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {

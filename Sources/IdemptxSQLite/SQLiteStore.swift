@@ -27,7 +27,7 @@ public final class SQLiteStore: IdempotencyStore {
     ///   - busyTimeout: How long to wait for another process that is writing.
     ///   - sweepInterval: How long ``run()`` waits between two sweeps.
     ///   - time: The clock that leases and lifetimes are measured with. All processes have to agree on it.
-    /// - Throws: ``StoreError`` with code ``StoreError/Code/misconfigured`` if the file cannot be used.
+    /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the file cannot be used.
     public init(
         path: String,
         busyTimeout: Duration = .seconds(5),

@@ -10,23 +10,23 @@ import Synchronization
 public final class FaultyStore: IdempotencyStore {
     /// The calls of the store contract.
     public enum Call: String, Sendable, CaseIterable {
-        /// ``IdempotencyStore/claim(_:)``
+        /// `IdempotencyStore/claim(_:)`
         case claim
-        /// ``IdempotencyStore/renew(_:lease:)``
+        /// `IdempotencyStore/renew(_:lease:)`
         case renew
-        /// ``IdempotencyStore/complete(_:with:keyTTL:)``
+        /// `IdempotencyStore/complete(_:with:keyTTL:)`
         case complete
-        /// ``IdempotencyStore/release(_:)``
+        /// `IdempotencyStore/release(_:)`
         case release
     }
 
     /// What goes wrong.
     public enum Fault: Sendable {
-        /// The call never reaches the store: ``StoreError/Code/unavailable``.
+        /// The call never reaches the store: `StoreError/Code/unavailable`.
         case failsBefore
         /// The call takes effect, then an error that says nothing about it is thrown.
         case failsAfter(any Error)
-        /// The call takes effect, and its reply is lost: ``StoreError/Code/outcomeUnknown``.
+        /// The call takes effect, and its reply is lost: `StoreError/Code/outcomeUnknown`.
         case losesReply
         /// The call throws this and has no effect.
         case throwsError(any Error)

@@ -8,7 +8,7 @@ import Foundation
 
 /// Why an operation was neither run nor replayed.
 ///
-/// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)``
+/// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)->_``
 /// throws it. Neither form holds a stored fingerprint, another caller's data, an owner token or an address.
 public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// The kinds of problems.

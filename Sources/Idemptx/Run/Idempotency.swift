@@ -9,7 +9,7 @@ import Synchronization
 /// you chose*.
 ///
 /// One runner serves any number of operations at a time. Plain functions go through
-/// ``run(key:scope:fingerprint:operation:)``; adapters of HTTP servers go through ``screen(_:)``.
+/// ``run(key:scope:fingerprint:operation:)->_``; adapters of HTTP servers go through ``screen(_:)``.
 public final class Idempotency: Sendable {
     let store: any IdempotencyStore
     let time: TimeSource

@@ -4,7 +4,7 @@ import Synchronization
 public import Testing
 
 extension StoreConformance {
-    /// A random sequence of calls is answered as ``RecordTransitions`` would.
+    /// A random sequence of calls is answered as `RecordTransitions` would.
     ///
     /// The seed is part of every issue; the same seed makes the same history.
     ///

@@ -1,7 +1,7 @@
 public import Idemptx
 public import Testing
 
-/// The laws that every ``IdempotencyStore`` keeps, as tests.
+/// The laws that every `IdempotencyStore` keeps, as tests.
 ///
 /// ```swift
 /// @Test func keepsTheLaws() async throws {
