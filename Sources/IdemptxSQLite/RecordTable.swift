@@ -22,6 +22,12 @@ enum RecordTable {
         return try Data.fetchOne(statement, arguments: [Data(key.bytes)]).map { try RecordCodec.decode(Array($0)) }
     }
 
+    /// Whether the time of a record is over; `false` if there is none.
+    static func isExpired(_ key: StorageKey, now: Timestamp, in db: Database) throws -> Bool {
+        let statement = try db.cachedStatement(sql: "SELECT 1 FROM record WHERE key = ? AND expires <= ?")
+        return try Int.fetchOne(statement, arguments: [Data(key.bytes), now.milliseconds]) != nil
+    }
+
     static func write(_ record: IdempotencyRecord, for key: StorageKey, in db: Database) throws {
         try db.cachedStatement(
             sql: """
@@ -58,23 +64,20 @@ enum RecordTable {
                 WHERE key > ? AND expires > ? ORDER BY key LIMIT ?
                 """,
             arguments: [RecordCodec.headerSize, Data(key?.bytes ?? []), now.milliseconds, limit])
-        return try rows.map { row in
-            guard let key = StorageKey(bytes: row["key"] as Data) else {
-                throw StoreError(.corruptRecord, "A record has a key of the wrong size.")
+        return rows.compactMap { row in
+            StorageKey(bytes: row["key"] as Data).map { key in
+                RecordSummary(key: key, header: Array(row["header"] as Data), readAt: now)
             }
-            let header = try RecordCodec.decodeHeader(Array(row["header"] as Data))
-            return RecordSummary(key: key, header: header, readAt: now)
         }
     }
 
     static func statistics(now: Timestamp, in db: Database) throws -> StoreStatistics {
-        let headers = try Data.fetchCursor(
-            db, sql: "SELECT substr(content, 1, ?) FROM record WHERE expires > ?",
-            arguments: [RecordCodec.headerSize, now.milliseconds])
         var statistics = StoreStatistics()
-        while let header = try headers.next() {
-            statistics.count(try RecordCodec.decodeHeader(Array(header)), at: now)
-        }
+        var page: [RecordSummary] = []
+        repeat {
+            page = try self.summaries(after: page.last?.key, limit: 1000, now: now, in: db)
+            for record in page { statistics.count(record) }
+        } while !page.isEmpty
         return statistics
     }
 }

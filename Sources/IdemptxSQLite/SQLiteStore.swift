@@ -131,9 +131,8 @@ extension SQLiteStore: KeyInspecting {
     public func remove(_ key: StorageKey) async throws -> Bool {
         let time = self.time
         let isRemoved = try await self.writer.perform { db in
-            let record = RecordTransitions.live(try? RecordTable.record(key, in: db), now: time.now)
-            // A record that cannot be read is removed like any other.
-            return try RecordTable.remove(key, in: db) && record != nil
+            let isExpired = try RecordTable.isExpired(key, now: time.now, in: db)
+            return try RecordTable.remove(key, in: db) && !isExpired
         }
         self.hub.announce(key)
         return isRemoved

@@ -24,11 +24,9 @@ final class MemoryShard: Sendable {
         return RecordTransitions.live(try bytes.map(RecordCodec.decode), now: now)
     }
 
-    func summaries(now: Timestamp) throws -> [RecordSummary] {
+    func summaries(now: Timestamp) -> [RecordSummary] {
         let records = self.table.withLock { $0 }
-        return try records.filter { !Self.isExpired($0.value, now: now) }.map { key, bytes in
-            RecordSummary(key: key, header: try RecordCodec.decodeHeader(bytes), readAt: now)
-        }
+        return records.map { RecordSummary(key: $0, header: $1, readAt: now) }.filter { !$0.isExpired }
     }
 
     /// Deletes a record.

@@ -88,8 +88,8 @@ extension MemoryStore: KeyInspecting {
     }
 
     /// One page of records, sorted by key.
-    public func records(after cursor: ListingCursor?, limit: Int) throws -> RecordPage {
-        let sorted = try self.summaries().sorted { $0.key.description < $1.key.description }
+    public func records(after cursor: ListingCursor?, limit: Int) -> RecordPage {
+        let sorted = self.summaries().sorted { $0.key.description < $1.key.description }
         let rest = sorted.drop { summary in cursor.map { summary.key.description <= $0.rawValue } ?? false }
         let page = rest.prefix(max(1, limit))
         let isLast = page.endIndex == rest.endIndex
@@ -107,19 +107,19 @@ extension MemoryStore: KeyInspecting {
     }
 
     /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) throws -> Bool {
+    public func remove(_ key: StorageKey) -> Bool {
         defer { self.hub.announce(key) }
         return self.shard(of: key).remove(key, now: self.time.now)
     }
 
     /// Counts the records.
-    public func statistics() throws -> StoreStatistics {
-        try self.summaries().reduce(into: StoreStatistics()) { $0.count($1.header, at: $1.readAt) }
+    public func statistics() -> StoreStatistics {
+        self.summaries().reduce(into: StoreStatistics()) { $0.count($1) }
     }
 
-    private func summaries() throws -> [RecordSummary] {
+    private func summaries() -> [RecordSummary] {
         let now = self.time.now
-        return try self.shards.flatMap { try $0.summaries(now: now) }
+        return self.shards.flatMap { $0.summaries(now: now) }
     }
 }
 

@@ -9,7 +9,8 @@ public protocol KeyInspecting: Sendable {
 
     /// One page of records, in an order of the store's choosing.
     ///
-    /// A record that exists all the while is on exactly one page. Others may be missed.
+    /// A record that exists all the while is on some page; a store whose table grows meanwhile may list it twice. Others
+    /// may be missed.
     ///
     /// - Parameters:
     ///   - cursor: ``RecordPage/next`` of the page before; `nil` for the first page.
@@ -30,7 +31,7 @@ public protocol KeyInspecting: Sendable {
     /// Deletes a record in whatever state, so that the next claim runs the operation.
     ///
     /// - Parameter key: The record in question.
-    /// - Returns: Whether there was one.
+    /// - Returns: Whether there was one, readable or not.
     /// - Throws: ``StoreError``.
     func remove(_ key: StorageKey) async throws -> Bool
 
@@ -70,8 +71,8 @@ public struct RecordSummary: Hashable, Sendable {
     /// The name of the record.
     public let key: StorageKey
 
-    /// The record without its outcome.
-    public let header: RecordHeader
+    /// The record without its outcome; `nil` if it is damaged, or of a later version of its format.
+    public let header: RecordHeader?
 
     /// When it was read, on the store's clock, which also made the times in ``header``.
     public let readAt: Timestamp
@@ -80,16 +81,21 @@ public struct RecordSummary: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - key: The name of the record.
-    ///   - header: The record without its outcome.
+    ///   - header: The first ``RecordCodec/headerSize`` bytes, or more, of the record's binary form.
     ///   - readAt: When it was read, on the store's clock.
-    public init(key: StorageKey, header: RecordHeader, readAt: Timestamp) {
+    public init(key: StorageKey, header: [UInt8], readAt: Timestamp) {
         self.key = key
-        self.header = header
+        self.header = try? RecordCodec.decodeHeader(header)
         self.readAt = readAt
     }
 
     /// Whether an attempt owned the key and let its lease end.
-    public var isAbandoned: Bool { self.header.isAbandoned(at: self.readAt) }
+    public var isAbandoned: Bool { self.header?.isAbandoned(at: self.readAt) ?? false }
+
+    /// Whether the record's time is over.
+    ///
+    /// That of a damaged one is not known.
+    public var isExpired: Bool { self.header.map { $0.expires <= self.readAt } ?? false }
 }
 
 /// Where a listing of records goes on.
@@ -138,22 +144,24 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Operations whose answer is not kept.
     public var tombstones = 0
 
+    /// Records that are damaged, or of a later version of their format.
+    public var unreadable = 0
+
     /// No records.
     public init() {}
 
     /// All records.
-    public var total: Int { self.claimed + self.abandoned + self.completed + self.tombstones }
+    public var total: Int { self.claimed + self.abandoned + self.completed + self.tombstones + self.unreadable }
 
     /// Counts one more record.
     ///
-    /// - Parameters:
-    ///   - header: The record.
-    ///   - now: The present moment on the store's clock.
-    public mutating func count(_ header: RecordHeader, at now: Timestamp) {
-        switch header.phase {
-        case .claimed: if header.isAbandoned(at: now) { self.abandoned += 1 } else { self.claimed += 1 }
+    /// - Parameter record: The record.
+    public mutating func count(_ record: RecordSummary) {
+        switch record.header?.phase {
+        case .claimed: if record.isAbandoned { self.abandoned += 1 } else { self.claimed += 1 }
         case .response: self.completed += 1
         case .tombstone: self.tombstones += 1
+        case nil: self.unreadable += 1
         }
     }
 }

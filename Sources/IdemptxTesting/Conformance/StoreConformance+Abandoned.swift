@@ -2,12 +2,14 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    func runAbandonedLaws(sourceLocation: SourceLocation) async throws {
-        try await self.abandonedKeyIsTakenOver(sourceLocation: sourceLocation)
-        try await self.abandonedKeyIsRefused(sourceLocation: sourceLocation)
-        try await self.renewalKeepsTheLease(sourceLocation: sourceLocation)
-        try await self.lateOwnerIsStillTheOwner(sourceLocation: sourceLocation)
-        try await self.replacedOwnerChangesNothing(sourceLocation: sourceLocation)
+    var abandonedLaws: [Law] {
+        [
+            { try await self.abandonedKeyIsTakenOver(sourceLocation: $0) },
+            { try await self.abandonedKeyIsRefused(sourceLocation: $0) },
+            { try await self.renewalKeepsTheLease(sourceLocation: $0) },
+            { try await self.lateOwnerIsStillTheOwner(sourceLocation: $0) },
+            { try await self.replacedOwnerChangesNothing(sourceLocation: $0) },
+        ]
     }
 
     /// After the lease the next claim takes over, and attempt numbers rise.

@@ -3,15 +3,17 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    func runClaimLaws(sourceLocation: SourceLocation) async throws {
-        try await self.firstClaimExecutes(sourceLocation: sourceLocation)
-        try await self.runningAttemptKeepsOthersOut(sourceLocation: sourceLocation)
-        try await self.onlyOneOfManyClaimsExecutes(sourceLocation: sourceLocation)
-        try await self.ownTokenExecutesAgain(sourceLocation: sourceLocation)
-        try await self.otherFingerprintIsAMismatch(sourceLocation: sourceLocation)
-        try await self.fingerprintsOfDifferentRecipesAgree(sourceLocation: sourceLocation)
-        try await self.uncomparedFingerprintChangesNothingElse(sourceLocation: sourceLocation)
-        try await self.keysAreIndependent(sourceLocation: sourceLocation)
+    var claimLaws: [Law] {
+        [
+            { try await self.firstClaimExecutes(sourceLocation: $0) },
+            { try await self.runningAttemptKeepsOthersOut(sourceLocation: $0) },
+            { try await self.onlyOneOfManyClaimsExecutes(sourceLocation: $0) },
+            { try await self.ownTokenExecutesAgain(sourceLocation: $0) },
+            { try await self.otherFingerprintIsAMismatch(sourceLocation: $0) },
+            { try await self.fingerprintsOfDifferentRecipesAgree(sourceLocation: $0) },
+            { try await self.uncomparedFingerprintChangesNothingElse(sourceLocation: $0) },
+            { try await self.keysAreIndependent(sourceLocation: $0) },
+        ]
     }
 
     /// An unknown key executes, as attempt 1.

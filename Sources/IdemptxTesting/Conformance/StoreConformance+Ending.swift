@@ -3,12 +3,14 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    func runEndingLaws(sourceLocation: SourceLocation) async throws {
-        try await self.outcomesAreReplayedAsTheyWere(sourceLocation: sourceLocation)
-        try await self.completingAgainChangesNothing(sourceLocation: sourceLocation)
-        try await self.releasedKeyIsFree(sourceLocation: sourceLocation)
-        try await self.completedKeyIsNotReleased(sourceLocation: sourceLocation)
-        try await self.changesAreHinted(sourceLocation: sourceLocation)
+    var endingLaws: [Law] {
+        [
+            { try await self.outcomesAreReplayedAsTheyWere(sourceLocation: $0) },
+            { try await self.completingAgainChangesNothing(sourceLocation: $0) },
+            { try await self.releasedKeyIsFree(sourceLocation: $0) },
+            { try await self.completedKeyIsNotReleased(sourceLocation: $0) },
+            { try await self.changesAreHinted(sourceLocation: $0) },
+        ]
     }
 
     /// What was stored is replayed byte for byte, field by field.

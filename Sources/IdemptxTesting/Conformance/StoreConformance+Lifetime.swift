@@ -2,11 +2,13 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    func runLifetimeLaws(sourceLocation: SourceLocation) async throws {
-        try await self.outcomeExpiresAfterKeyTTL(sourceLocation: sourceLocation)
-        try await self.claimedRecordOutlivesItsLease(sourceLocation: sourceLocation)
-        try await self.renewalProlongsTheRecord(sourceLocation: sourceLocation)
-        try await self.recordNeverExpiresUnderItsLease(sourceLocation: sourceLocation)
+    var lifetimeLaws: [Law] {
+        [
+            { try await self.outcomeExpiresAfterKeyTTL(sourceLocation: $0) },
+            { try await self.claimedRecordOutlivesItsLease(sourceLocation: $0) },
+            { try await self.renewalProlongsTheRecord(sourceLocation: $0) },
+            { try await self.recordNeverExpiresUnderItsLease(sourceLocation: $0) },
+        ]
     }
 
     /// An outcome is kept for keyTTL from completion, then the key is unknown.

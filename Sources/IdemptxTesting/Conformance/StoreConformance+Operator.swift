@@ -2,13 +2,15 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    func runOperatorLaws(sourceLocation: SourceLocation) async throws {
-        try await self.recordsCanBeInspected(sourceLocation: sourceLocation)
-        try await self.operatorSettlesKeys(sourceLocation: sourceLocation)
-        try await self.sweepingDeletesExpiredRecordsOnly(sourceLocation: sourceLocation)
+    var operatorLaws: [Law] {
+        [
+            { try await self.recordsCanBeInspected(sourceLocation: $0) },
+            { try await self.operatorSettlesKeys(sourceLocation: $0) },
+            { try await self.sweepingDeletesExpiredRecordsOnly(sourceLocation: $0) },
+        ]
     }
 
-    /// A store that conforms to `KeyInspecting` shows each record once, as it is.
+    /// A store that conforms to `KeyInspecting` shows each record as it is.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -28,8 +30,8 @@ extension StoreConformance {
         trial.expect(try await inspector.record(for: .random()) == nil, "An unknown key has no record")
 
         let listed = try await self.list(inspector)
-        trial.expect(requests.allSatisfy { listed[$0.key]?.count == 1 }, "Each record is on exactly one page")
-        trial.expect(listed[requests[0].key]?.first?.header.phase == .response, "A listing shows what is completed")
+        trial.expect(requests.allSatisfy { listed[$0.key] != nil }, "Each record is on some page")
+        trial.expect(listed[requests[0].key]?.first?.header?.phase == .response, "A listing shows what is completed")
         trial.expect(listed[requests[1].key]?.first?.isAbandoned == false, "A running attempt is not abandoned")
         let statistics = try await inspector.statistics()
         trial.expect(statistics.completed >= 13 && statistics.claimed >= 12, "Statistics count every record")

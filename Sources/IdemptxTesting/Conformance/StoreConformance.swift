@@ -47,7 +47,7 @@ public struct StoreConformance: Sendable {
         self.makeStore = makeStore
     }
 
-    /// Runs every law, and random histories.
+    /// Runs every law, and random histories; with real time, all at once.
     ///
     /// - Parameters:
     ///   - seeds: The seeds of the random histories. With real time a history takes seconds.
@@ -57,15 +57,28 @@ public struct StoreConformance: Sendable {
         seeds: Range<UInt64> = 0..<20,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        try await self.runClaimLaws(sourceLocation: sourceLocation)
-        try await self.runAbandonedLaws(sourceLocation: sourceLocation)
-        try await self.runEndingLaws(sourceLocation: sourceLocation)
-        try await self.runLifetimeLaws(sourceLocation: sourceLocation)
-        try await self.runOperatorLaws(sourceLocation: sourceLocation)
-        try await self.concurrentAttemptsExcludeEachOther(sourceLocation: sourceLocation)
-        for seed in seeds {
-            try await self.randomHistoryFollowsTheTransitions(seed: seed, sourceLocation: sourceLocation)
+        let laws = self.laws + seeds.map(self.history)
+        if self.pace.isManual {
+            for law in laws { try await law(sourceLocation) }
+        } else {
+            // Each law has keys of its own, so that all of them may spend the same time.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for law in laws { group.addTask { try await law(sourceLocation) } }
+                try await group.waitForAll()
+            }
         }
+    }
+
+    typealias Law = @Sendable (SourceLocation) async throws -> Void
+
+    private var laws: [Law] {
+        self.claimLaws + self.abandonedLaws + self.endingLaws + self.lifetimeLaws + self.operatorLaws + [
+            { try await self.concurrentAttemptsExcludeEachOther(sourceLocation: $0) }
+        ]
+    }
+
+    private func history(seed: UInt64) -> Law {
+        { try await self.randomHistoryFollowsTheTransitions(seed: seed, sourceLocation: $0) }
     }
 
     func trial(_ sourceLocation: SourceLocation) async throws -> Trial {
