@@ -64,7 +64,6 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Hummingbird"])),
             ]
         ),
         .target(
@@ -96,10 +95,12 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]
         ),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
         .testTarget(
             name: "IdemptxTests",
             dependencies: [
-                "Idemptx", "IdemptxTesting",
+                "Idemptx", "IdemptxTesting", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
@@ -112,7 +113,7 @@ let package = Package(
         .testTarget(
             name: "IdemptxSQLiteTests",
             dependencies: [
-                "Idemptx", "IdemptxSQLite", "IdemptxTesting",
+                "Idemptx", "IdemptxSQLite", "IdemptxTesting", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -121,7 +122,7 @@ let package = Package(
         .testTarget(
             name: "IdemptxHummingbirdTests",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxTesting",
+                "Idemptx", "IdemptxHummingbird", "IdemptxTesting", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
@@ -132,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "IdemptxCommand", "IdemptxTesting",
+                "IdemptxCommand", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

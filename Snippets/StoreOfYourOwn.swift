@@ -58,11 +58,7 @@ final class DictionaryStore: SynchronousStore {
     ) -> Answer {
         self.records.withLock { records in
             let step = transition(records[key], self.time.now)
-            switch step.change {
-            case .none: break
-            case .write(let record): records[key] = record
-            case .remove: records[key] = nil
-            }
+            step.change.apply(to: &records[key])
             return step.answer
         }
     }

@@ -4,13 +4,21 @@ import Synchronization
 
 /// A response body that has been produced in full.
 struct CollectedBody: Sendable {
+    /// The body ended before its end, or is not as long as announced.
+    struct Incomplete: Error {}
+
     private(set) var bytes = ByteBuffer()
     private(set) var trailers: HTTPFields?
+    private var isFinished = false
 
-    init(of body: ResponseBody) async throws {
+    /// - Parameters:
+    ///   - body: The body.
+    ///   - length: Its announced length, in bytes.
+    init(of body: ResponseBody, length: Int) async throws {
         let collection = Collection()
         try await body.write(Writer(collection: collection))
         self = collection.body.withLock { $0 }
+        guard self.isFinished, self.bytes.readableBytes == length else { throw Incomplete() }
     }
 
     private init() {}
@@ -45,7 +53,10 @@ struct CollectedBody: Sendable {
 
         @concurrent
         consuming func finish(_ trailingHeaders: HTTPFields?) async throws {
-            self.collection.body.withLock { $0.trailers = trailingHeaders }
+            self.collection.body.withLock { body in
+                body.trailers = trailingHeaders
+                body.isFinished = true
+            }
         }
     }
 }

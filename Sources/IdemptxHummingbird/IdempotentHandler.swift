@@ -59,6 +59,7 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
         } catch is CancellationError where execution.isLeaseLost {
             return Response(execution.cutOff())
         } catch {
+            attempt.operationThrew(error)
             response = Response(error, request: request, context: context)
         }
         return await ResponseCapture.capture(response, by: execution)

@@ -14,7 +14,7 @@ enum ResponseCapture {
             return Response(await execution.finish(response.head, body: .notCaptured), body: response.body)
         }
         do {
-            let body = try await CollectedBody(of: response.body)
+            let body = try await CollectedBody(of: response.body, length: length)
             let bytes = Array(body.bytes.readableBytesView)
             return Response(await execution.finish(response.head, body: .bytes(bytes)), body: body.responseBody)
         } catch {

@@ -39,7 +39,13 @@ struct RecordDatabase: Sendable {
         guard try !self.pool.read(migrator.hasBeenSuperseded) else {
             throw StoreError(.misconfigured, "The SQLite file was made by a later version of idemptx.")
         }
-        try migrator.migrate(self.pool)
+        do {
+            try migrator.migrate(self.pool)
+        } catch {
+            // GRDB looks up what has been done before it locks the file. Of several processes that open a new one
+            // together, all but one fail, and find it done when they look again.
+            try migrator.migrate(self.pool)
+        }
     }
 
     /// Reads in a snapshot of its own, beside the writer.

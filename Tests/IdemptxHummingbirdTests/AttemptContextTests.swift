@@ -3,6 +3,7 @@ import HummingbirdTesting
 import Idemptx
 import IdemptxHummingbird
 import IdemptxTesting
+import TestSupport
 import Testing
 
 /// A context with a place for the attempt.

@@ -4,6 +4,7 @@ import HummingbirdTesting
 import Idemptx
 import IdemptxHummingbird
 import IdemptxTesting
+import TestSupport
 import Testing
 
 /// Whatever a handler does, its second run would show: each writes an entry first.

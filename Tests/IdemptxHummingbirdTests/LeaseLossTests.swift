@@ -3,6 +3,7 @@ import HummingbirdTesting
 import Idemptx
 import IdemptxHummingbird
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("A route whose lease is lost")
@@ -40,7 +41,7 @@ struct LeaseLossTests {
         let processes = Processes(clock: self.clock)
         let (ledger, isCancelled) = (self.ledger, Gate())
         let first = self.app(processes.first) { context in
-            ledger.add("attempt \(context.attempt)")
+            ledger.add()
             await withTaskCancellationHandler {
                 await isCancelled.pass()
             } onCancel: {
@@ -50,7 +51,7 @@ struct LeaseLossTests {
             return "first"
         }
         let second = self.app(processes.second) { context in
-            ledger.add("attempt \(context.attempt)")
+            ledger.add()
             return "second, attempt \(context.attempt)"
         }
         try await first.test(.ahc()) { firstClient in

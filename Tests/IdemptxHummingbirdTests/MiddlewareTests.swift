@@ -4,6 +4,7 @@ import HummingbirdTesting
 import Idemptx
 import IdemptxHummingbird
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("The middleware")

@@ -4,6 +4,7 @@ import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import ServiceLifecycle
+import TestSupport
 import Testing
 
 @testable import IdemptxSQLite

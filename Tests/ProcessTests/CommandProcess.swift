@@ -1,5 +1,5 @@
 import Foundation
-import IdemptxTesting
+import TestSupport
 import Testing
 
 /// The real executable, running in a directory of its own.

@@ -1,6 +1,6 @@
 import Foundation
-import IdemptxTesting
 import NIOCore
+import TestSupport
 import Testing
 
 /// The process is killed for real, in the worst place: the money has moved, and nobody has been told.

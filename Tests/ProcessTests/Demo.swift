@@ -1,8 +1,8 @@
 import AsyncHTTPClient
 import Foundation
-import IdemptxTesting
 import NIOCore
 import NIOHTTP1
+import TestSupport
 import Testing
 
 /// `idemptx demo` on a free port, and a client of it.

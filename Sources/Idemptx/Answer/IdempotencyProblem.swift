@@ -6,7 +6,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Why an operation was neither run nor replayed.
+/// Why an operation was neither run to its end nor replayed.
 ///
 /// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)->_``
 /// throws it. Neither form holds a stored fingerprint, another caller's data, an owner token or an address.
@@ -37,16 +37,18 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     public let kind: Kind
 
     /// In how many seconds a retry makes sense.
-    public var retryAfter: Int?
+    public let retryAfter: Int?
 
     /// Which rule an invalid key breaks; a raw value of ``IdempotencyKey/ValidationError``.
-    public var reason: String?
+    public let reason: String?
 
     /// The status code of an answer that was not kept.
-    public var originalStatus: Int?
+    public let originalStatus: Int?
 
     /// Where the result of an answer that was not kept is.
-    public var location: String?
+    public let location: String?
+
+    private var typeBase = Self.defaultTypeBase
 
     init(
         _ kind: Kind,
@@ -62,11 +64,21 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         self.location = location
     }
 
-    /// This attempt was cut off because another has the key, and is running.
+    /// This attempt was cut off while it ran, because another has the key.
     static let takenOver = IdempotencyProblem(.requestInProgress, retryAfter: 1)
 
     /// What `type` starts with unless a policy says otherwise.
     public static let defaultTypeBase = "urn:idemptx:problem:"
+
+    /// The problem with a type as `policy` demands it.
+    func under(_ policy: IdempotencyPolicy) -> IdempotencyProblem {
+        var problem = self
+        problem.typeBase = policy.problemTypeBase
+        return problem
+    }
+
+    /// The `type` of the problem details (RFC 9457, section 3.1.1).
+    public var type: String { self.typeBase + self.kind.rawValue }
 
     /// The status of the answer.
     public var status: HTTPResponse.Status {
@@ -93,15 +105,12 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         }
     }
 
-    /// The problem as an HTTP answer.
-    ///
-    /// - Parameter typeBase: What `type` starts with.
-    /// - Returns: The answer, with `Cache-Control: no-store` and, where a retry makes sense, `Retry-After`.
-    public func answer(typeBase: String = IdempotencyProblem.defaultTypeBase) -> HTTPAnswer {
+    /// The problem as an HTTP answer, with `Cache-Control: no-store` and, where a retry makes sense, `Retry-After`.
+    public var answer: HTTPAnswer {
         var fields: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
         if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
-        let details = ProblemDetails(problem: self, type: typeBase + self.kind.rawValue)
-        return HTTPAnswer(head: HTTPResponse(status: self.status, headerFields: fields), body: details.json)
+        return HTTPAnswer(
+            head: HTTPResponse(status: self.status, headerFields: fields), body: ProblemDetails(self).json)
     }
 }
 
@@ -130,8 +139,8 @@ private struct ProblemDetails: Encodable {
         case location
     }
 
-    init(problem: IdempotencyProblem, type: String) {
-        self.type = type
+    init(_ problem: IdempotencyProblem) {
+        self.type = problem.type
         self.title = problem.title
         self.status = problem.status.code
         self.reason = problem.reason

@@ -4,7 +4,7 @@ extension HTTPField.Name {
     /// `Idempotency-Key`: the client's key; echoed on every answer to a request that had a valid one.
     public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
 
-    /// `X-Idempotency-Signature`: the fingerprint of the request that is being answered.
+    /// `X-Idempotency-Signature`: the fingerprint of the request that is being answered, unless its body was too large.
     public static let idempotencySignature = HTTPField.Name.constant("X-Idempotency-Signature")
 
     /// `X-Idempotency-Status`: how the answer came about; see ``IdempotencyStatus``.
@@ -33,7 +33,8 @@ public enum IdempotencyStatus: String, Sendable {
 struct MarkerHeaders: Sendable {
     /// The client's header value as it was sent.
     let key: String
-    let fingerprint: Fingerprint
+    /// `nil` if the body was too large for one.
+    var fingerprint: Fingerprint?
 
     /// Marks an answer of the operation.
     func mark(_ fields: inout HTTPFields, as status: IdempotencyStatus) {
@@ -45,6 +46,6 @@ struct MarkerHeaders: Sendable {
     /// Marks an answer of the layer itself.
     func mark(_ fields: inout HTTPFields) {
         fields[.idempotencyKey] = self.key
-        fields[.idempotencySignature] = self.fingerprint.hexadecimal
+        fields[.idempotencySignature] = self.fingerprint?.hexadecimal
     }
 }

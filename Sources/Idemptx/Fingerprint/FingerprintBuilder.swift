@@ -1,11 +1,11 @@
 import Crypto
-public import HTTPTypes
+package import HTTPTypes
 
 /// Computes the fingerprint of an HTTP request while its body arrives.
 ///
 /// A body that is compared byte for byte is hashed as it comes; one that is compared by structure is kept until
 /// ``finalize()``.
-public struct FingerprintBuilder: Sendable {
+package struct FingerprintBuilder: Sendable {
     private enum BodyForm: UInt8 {
         case bytes
         case json
@@ -24,7 +24,7 @@ public struct FingerprintBuilder: Sendable {
     /// - Parameters:
     ///   - head: The method, path and header fields as received.
     ///   - recipe: What counts.
-    public init(head: HTTPRequest, recipe: FingerprintRecipe = FingerprintRecipe()) {
+    package init(head: HTTPRequest, recipe: FingerprintRecipe = FingerprintRecipe()) {
         self.recipe = recipe
         let contentType = head.headerFields[.contentType]
         self.mediaType = contentType.flatMap(MediaType.init)
@@ -52,7 +52,7 @@ public struct FingerprintBuilder: Sendable {
     /// Adds the next bytes of the body.
     ///
     /// - Parameter chunk: Any number of bytes; how a body is cut into chunks does not count.
-    public mutating func update(_ chunk: [UInt8]) {
+    package mutating func update(_ chunk: [UInt8]) {
         if self.expectedForm == .bytes {
             self.hasher.update(data: chunk)
         } else if self.collected.isEmpty {
@@ -65,7 +65,7 @@ public struct FingerprintBuilder: Sendable {
     /// Ends the body.
     ///
     /// - Returns: The fingerprint of head and body.
-    public consuming func finalize() -> Fingerprint {
+    package consuming func finalize() -> Fingerprint {
         if self.expectedForm != .bytes {
             // The body is the last field, so that it needs no length; its form keeps a raw body from passing for a
             // canonical one.

@@ -73,7 +73,7 @@ public struct Execution: ~Copyable, Sendable {
     /// - Returns: The answer to give: the other attempt is running.
     public consuming func cutOff() -> HTTPAnswer {
         self.lease?.end()
-        var answer = IdempotencyProblem.takenOver.answer(typeBase: self.policy.problemTypeBase)
+        var answer = IdempotencyProblem.takenOver.under(self.policy).answer
         self.markers.mark(&answer.head.headerFields)
         return answer
     }

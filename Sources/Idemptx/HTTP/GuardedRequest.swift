@@ -27,21 +27,3 @@ public struct GuardedRequest: Sendable {
         self.fingerprint.update(chunk)
     }
 }
-
-/// What the head of a request says about the way it takes.
-public enum Screening: Sendable {
-    /// The request passes untouched.
-    case pass
-    /// The request is refused with this answer.
-    case answer(HTTPAnswer)
-    /// The request has a key: find out its ``Scope``, read its body, and ask ``Idempotency/admit(_:scope:)``.
-    case guarded(GuardedRequest)
-}
-
-/// What is to be done about a guarded request.
-public enum HTTPAdmission: ~Copyable, Sendable {
-    /// The operation is to be run.
-    case execute(Execution)
-    /// The request has this answer.
-    case answer(HTTPAnswer)
-}

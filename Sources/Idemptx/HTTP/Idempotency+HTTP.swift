@@ -27,13 +27,20 @@ extension Idempotency {
     /// - Parameter request: The request.
     /// - Returns: The answer to give, or that the request passes with all of its body.
     public func refuseBody(of request: GuardedRequest) -> Screening {
-        self.reject(IdempotencyProblem(.bodyTooLarge), policy: request.policy)
+        self.reject(
+            IdempotencyProblem(.bodyTooLarge), policy: request.policy, markers: MarkerHeaders(key: request.keyHeader))
     }
 
-    private func reject(_ problem: IdempotencyProblem, policy: IdempotencyPolicy) -> Screening {
+    private func reject(
+        _ problem: IdempotencyProblem,
+        policy: IdempotencyPolicy,
+        markers: MarkerHeaders? = nil
+    ) -> Screening {
         self.telemetry.decided(.rejected, mode: policy.mode)
         guard policy.mode == .enforce else { return .pass }
-        return .answer(problem.answer(typeBase: policy.problemTypeBase))
+        var answer = problem.under(policy).answer
+        markers?.mark(&answer.head.headerFields)
+        return .answer(answer)
     }
 
     /// Claims the key of a request, and waits for another that holds it as long as the policy says.
@@ -58,7 +65,7 @@ extension Idempotency {
             markers.mark(&answer.head.headerFields, as: .hit)
             return .answer(answer)
         case .refuse(let problem):
-            var answer = problem.answer(typeBase: policy.problemTypeBase)
+            var answer = problem.under(policy).answer
             markers.mark(&answer.head.headerFields)
             return .answer(answer)
         }

@@ -1,4 +1,4 @@
-public import HTTPTypes
+package import HTTPTypes
 import RawStructuredFieldValues
 
 /// The `Idempotency-Key` request header.
@@ -6,7 +6,7 @@ import RawStructuredFieldValues
 /// The field is a structured-field string (draft-ietf-httpapi-idempotency-key-header-07, section 2.1), yet nearly every
 /// client sends it bare. Both forms decode to the same ``IdempotencyKey``, so that a client that starts to quote between
 /// two retries does not run twice.
-public enum KeyHeader {
+package enum KeyHeader {
     /// Decodes the key of a request.
     ///
     /// A value that starts with a quote has to be a structured-field string; its parameters are ignored. Any other value
@@ -18,7 +18,7 @@ public enum KeyHeader {
     /// - Returns: The key, or `nil` if the header is absent.
     /// - Throws: The rule that the header breaks. The request must then be refused: RFC 8941 would ignore the field,
     ///   which silently drops the protection; RFC 9651, section 4.2 permits to treat the message as malformed.
-    public static func key(
+    package static func key(
         in fields: HTTPFields,
         maximumLength: Int = IdempotencyKey.defaultMaximumLength
     ) throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {

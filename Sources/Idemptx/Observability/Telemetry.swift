@@ -17,7 +17,7 @@ struct Telemetry: Sendable {
 
     private struct RequestKind: Hashable {
         let mode: IdempotencyPolicy.Mode
-        let decision: Decision
+        let outcome: RequestOutcome
     }
 
     private let requests: [RequestKind: Counter]
@@ -34,10 +34,10 @@ struct Telemetry: Sendable {
     init() {
         var requests: [RequestKind: Counter] = [:]
         for mode in [IdempotencyPolicy.Mode.enforce, .observe] {
-            for decision in Decision.allCases {
-                requests[RequestKind(mode: mode, decision: decision)] = Counter(
+            for outcome in RequestOutcome.allCases {
+                requests[RequestKind(mode: mode, outcome: outcome)] = Counter(
                     label: "idempotency.requests",
-                    dimensions: [("outcome", decision.rawValue), ("mode", mode.rawValue)])
+                    dimensions: [("outcome", outcome.rawValue), ("mode", mode.rawValue)])
             }
         }
         self.requests = requests
@@ -54,21 +54,23 @@ struct Telemetry: Sendable {
     /// Counts what was decided about a request.
     ///
     /// - Parameters:
-    ///   - decision: What was decided.
+    ///   - outcome: What was decided.
     ///   - mode: The mode it was decided in.
     ///   - key: `nil` if the request was turned away before its record was known.
     ///   - attempt: The number of the attempt, if one runs under a lease.
-    func decided(_ decision: Decision, mode: IdempotencyPolicy.Mode, key: StorageKey? = nil, attempt: Int? = nil) {
-        self.requests[RequestKind(mode: mode, decision: decision)]?.increment()
+    func decided(_ outcome: RequestOutcome, mode: IdempotencyPolicy.Mode, key: StorageKey? = nil, attempt: Int? = nil) {
+        self.requests[RequestKind(mode: mode, outcome: outcome)]?.increment()
         if let attempt, attempt > 1 { self.takeovers.increment() }
         Logger.current.debug(
             "Idempotency decided on a request",
-            metadata: [
-                "idempotency.outcome": "\(decision.rawValue)",
-                "idempotency.mode": "\(mode.rawValue)",
-                "idempotency.record": "\(key.map(Self.name) ?? "none")",
-                "idempotency.attempt": "\(attempt ?? 0)",
-            ])
+            metadata: {
+                var metadata: Logger.Metadata = [
+                    "idempotency.outcome": "\(outcome.rawValue)", "idempotency.mode": "\(mode.rawValue)",
+                ]
+                if let key { metadata["idempotency.record"] = "\(Self.name(of: key))" }
+                if let attempt { metadata["idempotency.attempt"] = "\(attempt)" }
+                return metadata
+            }())
     }
 
     // MARK: Leases
@@ -141,7 +143,7 @@ struct Telemetry: Sendable {
             self.storeErrors[call]?.increment()
             Logger.current.info(
                 "A call to the idempotency store failed",
-                metadata: ["idempotency.operation": "\(call.rawValue)", "error": "\(error)"])
+                metadata: ["idempotency.operation": "\(call.rawValue)", "idempotency.error": "\(error)"])
             throw error
         }
     }

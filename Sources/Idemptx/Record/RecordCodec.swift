@@ -1,3 +1,4 @@
+import Crypto
 import HTTPTypes
 
 /// The binary form of an ``IdempotencyRecord``, as stores keep it.
@@ -16,13 +17,17 @@ import HTTPTypes
 /// | 58-65 | end of the lease; 0 once completed |
 /// | 66-73 | first claimed |
 /// | 74-81 | expires |
-/// | 82-89 | completed only: the first eight bytes of the SHA-256 digest of what follows |
-/// | 90- | completed only: the outcome, each part after its length |
+/// | 82-89 | the first eight hexadecimal digits of the SHA-1 digest of bytes 0-81, in which a script can compute it |
+/// | 90-97 | completed only: the first eight bytes of the SHA-256 digest of what follows |
+/// | 98- | completed only: the outcome, each part after its length |
+///
+/// The digests find damage; they are no protection against somebody who can write to the store.
 public enum RecordCodec {
     /// The size of the header, in bytes: enough to read a ``RecordHeader``.
-    public static let headerSize = 82
+    public static let headerSize = 90
 
     private static let version: UInt8 = 1
+    private static let fieldsSize = 82
     private static let checksumSize = 8
     private static let expiryOffset = 74
 
@@ -59,6 +64,7 @@ public enum RecordCodec {
         for time in [leaseEnd, record.created, record.expires] {
             bytes.append(bigEndian: UInt64(bitPattern: time.milliseconds))
         }
+        bytes.append(contentsOf: self.headerChecksum(bytes[...]))
         if state != .claimed {
             bytes.append(contentsOf: self.checksum(payload[...]))
             bytes.append(contentsOf: payload)
@@ -94,6 +100,10 @@ public enum RecordCodec {
         bytes.append(bigEndian: UInt16(clamping: tombstone.status))
         if let location = tombstone.location { bytes.append(field: location.utf8) }
         return bytes
+    }
+
+    private static func headerChecksum(_ fields: ArraySlice<UInt8>) -> some Sequence<UInt8> {
+        Array(Insecure.SHA1.hash(data: fields)).hexadecimal.utf8.prefix(self.checksumSize)
     }
 
     private static func checksum(_ payload: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
@@ -133,7 +143,7 @@ public enum RecordCodec {
     public static func decodeHeader(_ bytes: [UInt8]) throws(StoreError) -> RecordHeader {
         var reader = ByteReader(bytes[...])
         do {
-            return try self.header(&reader)
+            return try self.header(&reader, of: bytes)
         } catch {
             throw StoreError(.corruptRecord, "A record cannot be read: \(error.reason).")
         }
@@ -141,7 +151,7 @@ public enum RecordCodec {
 
     private static func record(from bytes: [UInt8]) throws(ByteReader.Damage) -> IdempotencyRecord {
         var reader = ByteReader(bytes[...])
-        let header = try self.header(&reader)
+        let header = try self.header(&reader, of: bytes)
         return IdempotencyRecord(
             fingerprint: header.fingerprint,
             owner: header.owner,
@@ -152,7 +162,10 @@ public enum RecordCodec {
         )
     }
 
-    private static func header(_ reader: inout ByteReader) throws(ByteReader.Damage) -> RecordHeader {
+    private static func header(
+        _ reader: inout ByteReader,
+        of bytes: [UInt8]
+    ) throws(ByteReader.Damage) -> RecordHeader {
         let version: UInt8 = try reader.integer()
         guard version == self.version else {
             throw .init(reason: "its format has version \(version), this package knows \(self.version)")
@@ -166,13 +179,15 @@ public enum RecordCodec {
         guard let owner = OwnerToken(bytes: ownerBytes), let digest = Digest32(digestBytes) else {
             throw .init(reason: "it ends too early")
         }
-        let leaseEnd = try reader.timestamp()
+        let (leaseEnd, created, expires) = (try reader.timestamp(), try reader.timestamp(), try reader.timestamp())
+        guard try reader.bytes(self.checksumSize).elementsEqual(self.headerChecksum(bytes.prefix(self.fieldsSize)))
+        else { throw .init(reason: "its checksum does not match") }
         return RecordHeader(
             fingerprint: Fingerprint(recipe: recipe, digest: digest),
             owner: owner,
             attempt: Int(attempt),
-            created: try reader.timestamp(),
-            expires: try reader.timestamp(),
+            created: created,
+            expires: expires,
             phase: state.phase(leaseEnd: leaseEnd)
         )
     }

@@ -41,7 +41,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
 
 extension Duration {
     /// The duration in milliseconds, rounded up, and limited to what 64 bits hold.
-    public var wholeMilliseconds: Int64 {
+    package var wholeMilliseconds: Int64 {
         let (seconds, attoseconds) = self.components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
         guard !overflow else { return seconds < 0 ? .min : .max }

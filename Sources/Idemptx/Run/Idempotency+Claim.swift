@@ -3,7 +3,7 @@ extension Idempotency {
     ///
     /// - Throws: ``StoreError`` if the store cannot be used, `CancellationError` if the caller was cancelled before the
     ///   operation could start. Nothing is claimed then, as far as the store can be told so.
-    func admit(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+    func admit(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> HeldAdmission {
         let outcome = try await self.admitOrWait(request, policy: policy)
         if case .execute(let lease) = outcome, Task.isCancelled {
             await self.settle(lease, as: .release, policy: policy)
@@ -12,7 +12,7 @@ extension Idempotency {
         return outcome
     }
 
-    private func admitOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+    private func admitOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> HeldAdmission {
         let outcome = try await self.claim(request, policy: policy)
         guard case .inProgress(let remainingLease) = outcome, policy.waitTimeout > .zero else { return outcome }
         return try await self.waitingRoom.wait(
@@ -29,11 +29,11 @@ extension Idempotency {
     ///
     /// Runs in a task of its own: a caller who leaves between the store's decision and its reply must not leave a claim
     /// behind that nobody knows of.
-    private func claim(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+    private func claim(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> HeldAdmission {
         try await Task { try await self.claimRepeatedly(request, policy: policy) }.value
     }
 
-    private func claimRepeatedly(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimOutcome {
+    private func claimRepeatedly(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> HeldAdmission {
         let deadline = self.time.now.advanced(by: min(policy.claimRetryTime, request.lease))
         var backoff = Backoff()
         var mayBeClaimed = false
@@ -52,7 +52,7 @@ extension Idempotency {
         }
     }
 
-    private func claimOnce(_ request: ClaimRequest) async throws(StoreError) -> ClaimOutcome {
+    private func claimOnce(_ request: ClaimRequest) async throws(StoreError) -> HeldAdmission {
         let requestedAt = self.time.now
         return try await self.telemetry.storeCall(.claim) {
             switch try await self.store.claim(request) {

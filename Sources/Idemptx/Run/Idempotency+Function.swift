@@ -15,7 +15,8 @@ extension Idempotency {
     /// }
     /// ```
     ///
-    /// The result is stored before this returns. A caller who is cancelled cancels nothing: the operation ends and its
+    /// The result is stored before this returns; if the store fails then, it is returned all the same, and the log and
+    /// the metric `idempotency.unstored` tell. A caller who is cancelled cancels nothing: the operation ends and its
     /// result is stored. Only the loss of its lease to another attempt cancels it.
     ///
     /// An error that `operation` throws reaches this caller as it is. The policy treats it as a status of 500: with
@@ -29,7 +30,7 @@ extension Idempotency {
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
     ///   - operation: The work. Its result has to survive a round trip through JSON.
     /// - Returns: The result of `operation`, now or then.
-    /// - Throws: ``IdempotencyProblem`` if the operation was neither run nor replayed; `DecodingError` if a stored
+    /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor replayed; `DecodingError` if a stored
     ///   result is not a `Value`; `CancellationError` if the caller is cancelled before the operation starts; what
     ///   `operation` throws.
     public func run<Value: Codable & Sendable>(
@@ -44,7 +45,7 @@ extension Idempotency {
 
         let request = ClaimRequest(key: key, scope: scope, fingerprint: fingerprint, policy: policy)
         switch try await self.verdict(on: request, policy: policy) {
-        case .refuse(let problem): throw problem
+        case .refuse(let problem): throw problem.under(policy)
         case .replay(let response): return try JSONDecoder().decode(Value.self, from: Data(response.body))
         case .executeUnprotected: return try await self.performUnprotected(operation, key: key)
         case .execute(let lease):
@@ -63,7 +64,7 @@ extension Idempotency {
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
     ///   - operation: The work.
-    /// - Throws: ``IdempotencyProblem`` if the operation was neither run nor done before; `CancellationError` if the
+    /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor done before; `CancellationError` if the
     ///   caller is cancelled before the operation starts; what `operation` throws.
     public func run(
         key: String,
@@ -84,7 +85,7 @@ extension Idempotency {
             return try IdempotencyKey(key, maximumLength: policy.maxKeyLength)
         } catch {
             self.telemetry.decided(.rejected, mode: policy.mode)
-            throw IdempotencyProblem(.keyInvalid, reason: error.rawValue)
+            throw IdempotencyProblem(.keyInvalid, reason: error.rawValue).under(policy)
         }
     }
 
@@ -116,8 +117,9 @@ extension Idempotency {
     ) async throws -> Value {
         if case .failure(let error) = result, error is CancellationError, lease.live.isLost {
             lease.end()
-            throw IdempotencyProblem.takenOver
+            throw IdempotencyProblem.takenOver.under(policy)
         }
+        if case .failure(let error) = result { context.operationThrew(error) }
         let outcome = self.outcome(of: result, policy: policy)
         let head = HTTPResponse(status: .init(code: outcome.tombstone.status))
         let disposition = context.disposition ?? policy.replay.disposition(of: head)

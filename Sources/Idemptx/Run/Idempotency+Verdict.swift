@@ -4,7 +4,7 @@ extension Idempotency {
     /// - Throws: `CancellationError` if the caller was cancelled while waiting.
     func verdict(on request: ClaimRequest, policy: IdempotencyPolicy) async throws -> Verdict {
         let verdict = try await self.enforcedVerdict(on: request, policy: policy)
-        self.telemetry.decided(verdict.decision, mode: policy.mode, key: request.key, attempt: verdict.attempt)
+        self.telemetry.decided(verdict.requestOutcome, mode: policy.mode, key: request.key, attempt: verdict.attempt)
         guard policy.mode == .observe else { return verdict }
         switch verdict {
         case .execute, .executeUnprotected: return verdict

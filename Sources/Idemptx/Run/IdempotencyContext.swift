@@ -42,7 +42,7 @@ public final class IdempotencyContext: Sendable {
 
     /// Calls `action` if another attempt takes the key while this one runs.
     ///
-    /// - Parameter action: Called at most once, on any thread, such as to cancel a task. The last one set counts.
+    /// - Parameter action: Called at most once, on any thread, such as to cancel a task.
     public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
         self.lease?.onLoss(action)
     }
@@ -60,6 +60,15 @@ public final class IdempotencyContext: Sendable {
     /// Keeps the fact that the operation is done, but not its answer, such as one that holds a secret.
     public func tombstone() {
         self.chosenDisposition.withLock { $0 = .tombstone }
+    }
+
+    /// Takes note of what the operation threw.
+    ///
+    /// A problem of another call that says "try again", such as that another is running, frees this key, too: replaying
+    /// it would say so for as long as answers are kept.
+    package func operationThrew(_ error: any Error) {
+        guard let problem = error as? IdempotencyProblem, problem.retryAfter != nil else { return }
+        self.chosenDisposition.withLock { $0 = $0 ?? .release }
     }
 
     /// What the operation decided; `nil` leaves it to the policy.

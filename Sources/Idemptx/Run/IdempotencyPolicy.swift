@@ -50,7 +50,7 @@ public struct IdempotencyPolicy: Sendable {
     public var waitTimeout = Duration.zero
 
     /// What happens to a key whose owner let its lease end.
-    public var onAbandoned = ClaimRequest.AbandonedRule.rerun
+    public var onAbandoned = AbandonedRule.rerun
 
     /// What happens when the store cannot be used.
     public var onStoreFailure = StoreFailureRule.refuse

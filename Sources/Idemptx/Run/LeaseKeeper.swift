@@ -1,3 +1,4 @@
+import Logging
 import Synchronization
 
 /// Renews the leases of all running attempts, a third of the lease after each renewal.
@@ -40,8 +41,9 @@ final class LeaseKeeper: Sendable {
         switch need {
         case .none: break
         case .wakeUp: self.bell.ring()
-        // Nobody waits for this task: it ends by itself once no lease is left.
-        case .start: Task { await self.run() }
+        // Nobody waits for this task: it ends by itself once no lease is left. It serves many requests, so that it
+        // must not carry the trace and the logger of the one that happened to be the first.
+        case .start: Task.detached { await self.run() }
         }
         return HeldLease(lease, keeper: self)
     }
@@ -56,7 +58,7 @@ final class LeaseKeeper: Sendable {
         return renewAt < wakeUp ? .wakeUp : .none
     }
 
-    fileprivate func drop(_ lease: LiveLease) {
+    func drop(_ lease: LiveLease) {
         lease.end()
         let count = self.state.withLock { state in
             state.leases[ObjectIdentifier(lease)] = nil
@@ -71,7 +73,7 @@ final class LeaseKeeper: Sendable {
                 let now = self.time.now
                 if now < wakeUp { await self.bell.wait(atMost: now.duration(to: wakeUp), time: self.time) }
                 for lease in self.dueLeases() {
-                    group.addTask { await self.renew(lease) }
+                    group.addTask { await withLogger(lease.logger) { _ in await self.renew(lease) } }
                 }
             }
         }
@@ -108,27 +110,5 @@ final class LeaseKeeper: Sendable {
             lease.renewalFailed(now: self.time.now)
         }
         self.bell.ring()
-    }
-}
-
-/// The right of one attempt to its lease.
-///
-/// Dropped without an end, such as by a handler that never answers, the lease is no longer renewed and ends on its own.
-final class HeldLease: Sendable {
-    let live: LiveLease
-    private let keeper: LeaseKeeper
-
-    fileprivate init(_ live: LiveLease, keeper: LeaseKeeper) {
-        self.live = live
-        self.keeper = keeper
-    }
-
-    /// Stops renewing.
-    func end() {
-        self.keeper.drop(self.live)
-    }
-
-    deinit {
-        self.end()
     }
 }

@@ -1,9 +1,10 @@
+import Logging
 import Synchronization
 
 /// A claim that a running attempt holds, and how long it can be sure of it.
 final class LiveLease: Sendable {
     private enum Phase {
-        case running(onLoss: (@Sendable () -> Void)?)
+        case running(onLoss: [@Sendable () -> Void])
         /// The store said that another attempt has the key, or none.
         case lost
         /// The attempt is over.
@@ -11,7 +12,7 @@ final class LiveLease: Sendable {
     }
 
     private struct State {
-        var phase = Phase.running(onLoss: nil)
+        var phase = Phase.running(onLoss: [])
         var heldUntil: Timestamp
         var renewAt: Timestamp
         var isRenewing = false
@@ -24,6 +25,8 @@ final class LiveLease: Sendable {
 
     let claim: Claim
     let duration: Duration
+    /// The logger of the request that the attempt belongs to.
+    let logger = Logger.current
     private let state: Mutex<State>
 
     /// - Parameters:
@@ -59,8 +62,8 @@ final class LiveLease: Sendable {
     func onLoss(_ action: @escaping @Sendable () -> Void) {
         let isLost = self.state.withLock { state in
             switch state.phase {
-            case .running:
-                state.phase = .running(onLoss: action)
+            case .running(let actions):
+                state.phase = .running(onLoss: actions + [action])
                 return false
             case .lost: return true
             case .ended: return false
@@ -114,12 +117,12 @@ final class LiveLease: Sendable {
     ///
     /// - Returns: Whether that is a loss; it is none if the attempt has just completed or released the key itself.
     func renewalRefused() -> Bool {
-        let (isLoss, action) = self.state.withLock { state -> (Bool, (@Sendable () -> Void)?) in
-            guard case .running(let onLoss) = state.phase else { return (false, nil) }
+        let actions = self.state.withLock { state -> [@Sendable () -> Void]? in
+            guard case .running(let actions) = state.phase else { return nil }
             state.phase = .lost
-            return (true, onLoss)
+            return actions
         }
-        action?()
-        return isLoss
+        for action in actions ?? [] { action() }
+        return actions != nil
     }
 }

@@ -5,7 +5,7 @@ enum Verdict: Sendable {
     case replay(StoredResponse)
     case refuse(IdempotencyProblem)
 
-    init(_ outcome: ClaimOutcome) {
+    init(_ outcome: HeldAdmission) {
         switch outcome {
         case .execute(let lease): self = .execute(lease)
         case .replay(.response(let response)): self = .replay(response)
@@ -31,12 +31,12 @@ enum Verdict: Sendable {
         }
     }
 
-    var decision: Decision {
+    var requestOutcome: RequestOutcome {
         switch self {
         case .execute: .executed
         case .executeUnprotected: .bypassed
         case .replay: .replayed
-        case .refuse(let problem): Decision(problem.kind)
+        case .refuse(let problem): RequestOutcome(problem.kind)
         }
     }
 
@@ -53,7 +53,7 @@ enum Verdict: Sendable {
 
     /// `Retry-After` knows whole seconds only (RFC 9110, section 10.2.3).
     private static func retryAfter(_ remainingLease: Duration) -> Int {
-        let seconds = (remainingLease.wholeMilliseconds + 999) / 1000
-        return Int(min(max(seconds, 1), Int64(self.longestRetryAfter)))
+        let milliseconds = min(remainingLease.wholeMilliseconds, Int64(self.longestRetryAfter) * 1000)
+        return max(1, Int((milliseconds + 999) / 1000))
     }
 }

@@ -1,3 +1,5 @@
+import Logging
+
 /// Who waits for what: the table behind a ``WaitingRoom``.
 struct WaitingGroups {
     /// What a group waits for.
@@ -17,12 +19,14 @@ struct WaitingGroups {
         let id: UInt64
         let visit: WaitingRoom.Visit
         let deadline: Timestamp
-        let continuation: CheckedContinuation<ClaimOutcome, any Error>
+        let continuation: CheckedContinuation<HeldAdmission, any Error>
     }
 
     /// One poll of a group.
     struct Round {
         let request: ClaimRequest
+        /// That of the request on whose behalf the group asks.
+        let logger: Logger
         let firstDeadline: Timestamp
     }
 
@@ -83,7 +87,9 @@ struct WaitingGroups {
             return (overdue, nil)
         }
         self[subject]?.waiters = remaining
-        return (overdue, Round(request: first.visit.request, firstDeadline: firstDeadline))
+        let round = Round(
+            request: first.visit.request, logger: first.visit.logger, firstDeadline: firstDeadline)
+        return (overdue, round)
     }
 
     mutating func dismissFirst(of subject: Subject) -> Waiter? {

@@ -1,3 +1,4 @@
+import Logging
 import Synchronization
 
 /// Where requests wait for another with the same key to end.
@@ -12,6 +13,7 @@ final class WaitingRoom: Sendable {
         let timeout: Duration
         /// What is left of the lease of the attempt that runs, as far as is known.
         let remainingLease: Duration
+        let logger = Logger.current
     }
 
     struct Limits: Sendable {
@@ -21,7 +23,7 @@ final class WaitingRoom: Sendable {
 
     /// How a group claims, and what it does with a claim that nobody waits for any more.
     struct Desk: Sendable {
-        let claim: @Sendable (ClaimRequest) async throws -> ClaimOutcome
+        let claim: @Sendable (ClaimRequest) async throws -> HeldAdmission
         let giveBack: @Sendable (HeldLease) async -> Void
     }
 
@@ -38,8 +40,8 @@ final class WaitingRoom: Sendable {
 
     /// Waits until the operation has an answer, or the caller may run it, or its time is over.
     ///
-    /// - Returns: ``ClaimOutcome/inProgress(remainingLease:)`` if the time is over, or too many wait already.
-    func wait(for visit: Visit, limits: Limits, desk: Desk) async throws -> ClaimOutcome {
+    /// - Returns: ``HeldAdmission/inProgress(remainingLease:)`` if the time is over, or too many wait already.
+    func wait(for visit: Visit, limits: Limits, desk: Desk) async throws -> HeldAdmission {
         try await self.telemetry.waited {
             let id = self.groups.withLock { $0.makeID() }
             return try await withTaskCancellationHandler {
@@ -69,8 +71,9 @@ final class WaitingRoom: Sendable {
             waiter.continuation.resume(returning: .inProgress(remainingLease: waiter.visit.remainingLease))
         case .joined: break
         case .formedGroup(let bell):
-            // The group serves many requests, so that it belongs to the task of none of them. It ends with its last.
-            Task { await self.serve(WaitingGroups.Subject(waiter.visit.request), bell: bell, desk: desk) }
+            // The group serves many requests, so that it belongs to the task of none of them, nor carries the trace and
+            // the logger of the first. It ends with its last.
+            Task.detached { await self.serve(WaitingGroups.Subject(waiter.visit.request), bell: bell, desk: desk) }
         }
         self.reportCount()
     }
@@ -95,7 +98,10 @@ final class WaitingRoom: Sendable {
 
             var backoff = Backoff()
             while let round = self.nextRound(of: subject) {
-                guard await self.poll(round.request, for: subject, desk: desk) else { continue }
+                let isToWait = await withLogger(round.logger) { _ in
+                    await self.poll(round.request, for: subject, desk: desk)
+                }
+                guard isToWait else { continue }
                 let untilDeadline = self.time.now.duration(to: round.firstDeadline)
                 await bell.wait(atMost: max(.zero, min(backoff.next(), untilDeadline)), time: self.time)
             }
@@ -146,7 +152,7 @@ final class WaitingRoom: Sendable {
 
     private func dismissAll(
         of subject: WaitingGroups.Subject,
-        _ resume: (CheckedContinuation<ClaimOutcome, any Error>) -> Void
+        _ resume: (CheckedContinuation<HeldAdmission, any Error>) -> Void
     ) {
         for waiter in self.groups.withLock({ $0.dismissAll(of: subject) }) { resume(waiter.continuation) }
     }

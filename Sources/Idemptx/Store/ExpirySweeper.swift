@@ -35,7 +35,7 @@ package struct ExpirySweeper<Store: ExpirySweeping> {
             }
         } catch let error as StoreError {
             // The next sweep makes up for it; nothing but space depends on one.
-            Logger.current.info("Expired records were not swept", metadata: ["error": "\(error)"])
+            Logger.current.info("Expired records were not swept", metadata: ["idempotency.error": "\(error)"])
         }
     }
 }

@@ -5,25 +5,31 @@ struct DemoGuide {
     let host: String
     let port: Int
     let policy: IdempotencyPolicy
+    let processID: Int32
+    /// Tells the keys of this start from those of earlier ones, whose answers the store still has.
+    let suffix = String(UInt16.random(in: 0x1000 ... .max), radix: 16)
 
     var text: String {
-        let url = "http://\(self.host):\(self.port)/charges"
+        let host = self.host.contains(":") ? "[\(self.host)]" : self.host
+        let url = "http://\(host):\(self.port)/charges"
+        let (first, second) = ("'Idempotency-Key: order-1-\(self.suffix)'", "'Idempotency-Key: order-2-\(self.suffix)'")
         let json = "-H 'Content-Type: application/json'"
+        let slow = "'\(url)?latency=20s' -H 'Idempotency-Key: crash-1' \(json) -d '{\"amount\": 700}'"
         return """
-            Payments demo on http://\(self.host):\(self.port)
+            Payments demo on http://\(host):\(self.port)
 
             First run: 201, X-Idempotency-Status: new
-              curl -i \(url) -H 'Idempotency-Key: order-1' \(json) -d '{"amount": 1999}'
+              curl -i \(url) -H \(first) \(json) -d '{"amount": 1999}'
 
             Replay: the same line again, the same charge, Idempotent-Replayed: true
-              curl -i \(url) -H 'Idempotency-Key: order-1' \(json) -d '{"amount": 1999}'
+              curl -i \(url) -H \(first) \(json) -d '{"amount": 1999}'
 
             Other amount, same key: 422
-              curl -i \(url) -H 'Idempotency-Key: order-1' \(json) -d '{"amount": 2999}'
+              curl -i \(url) -H \(first) \(json) -d '{"amount": 2999}'
 
             Double click: 409 for the second while the first is running
-              curl -s '\(url)?latency=3s' -H 'Idempotency-Key: order-2' \(json) -d '{"amount": 500}' & sleep 1; \
-            curl -i '\(url)?latency=3s' -H 'Idempotency-Key: order-2' \(json) -d '{"amount": 500}'; wait
+              curl -s '\(url)?latency=3s' -H \(second) \(json) -d '{"amount": 500}' & sleep 1; \
+            curl -i '\(url)?latency=3s' -H \(second) \(json) -d '{"amount": 500}'; wait
 
             No key: 400
               curl -i \(url) \(json) -d '{"amount": 1999}'
@@ -31,14 +37,16 @@ struct DemoGuide {
             The ledger
               curl \(url)
 
-            A crash: run this, kill -9 the demo meanwhile, start it again, and repeat it after \(self.leaseText)
-              curl -i '\(url)?latency=20s' -H 'Idempotency-Key: order-3' \(json) -d '{"amount": 700}'
+            A crash in the worst place: the money has moved, and nobody has been told
+              curl -i \(slow) & sleep 1; kill -9 \(self.processID); wait
+            Start the demo again and, \(self.policy.lease.setting) later (the lease), retry: \(self.afterCrash)
+              curl -i \(slow)
 
 
             """
     }
 
-    private var leaseText: String {
-        "\(self.policy.lease) (the lease): \(self.policy.onAbandoned == .rerun ? "attempt 2 runs" : "409, refused")"
+    private var afterCrash: String {
+        self.policy.onAbandoned == .rerun ? "attempt 2 runs" : "409, refused"
     }
 }

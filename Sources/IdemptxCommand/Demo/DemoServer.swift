@@ -26,7 +26,8 @@ struct DemoServer {
             router: self.router,
             configuration: ApplicationConfiguration(address: .hostname(self.host, port: self.port)),
             onServerRunning: { channel in
-                let guide = DemoGuide(host: host, port: channel.localAddress?.port ?? 0, policy: policy)
+                let guide = DemoGuide(
+                    host: host, port: channel.localAddress?.port ?? 0, policy: policy, processID: getpid())
                 FileHandle.standardOutput.write(Data(guide.text.utf8))
             },
             logger: logger

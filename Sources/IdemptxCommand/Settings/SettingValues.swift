@@ -39,6 +39,13 @@ extension Duration: SettingValue {
         self = .milliseconds(milliseconds)
     }
 
+    /// The text that reads as this duration, in the largest unit that needs no fraction; parts of a millisecond round up.
+    var setting: String {
+        let milliseconds = self.wholeMilliseconds
+        let unit = Self.millisecondsPerUnit.filter { milliseconds.isMultiple(of: $0.value) }.max { $0.value < $1.value }
+        return unit.map { milliseconds == 0 ? "0s" : "\(milliseconds / $0.value)\($0.key)" } ?? "\(milliseconds)ms"
+    }
+
     private static let millisecondsPerUnit: [String: Int64] = [
         "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000,
     ]
@@ -86,4 +93,4 @@ extension SettingValue where Self: RawRepresentable & CaseIterable, RawValue == 
     }
 }
 
-extension ClaimRequest.AbandonedRule: SettingValue {}
+extension AbandonedRule: SettingValue {}

@@ -36,7 +36,7 @@ extension StoreConformance {
     public func runningAttemptKeepsOthersOut(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let trial = try await self.trial(sourceLocation)
         _ = try await trial.granted()
-        for rule in ClaimRequest.AbandonedRule.allCases {
+        for rule in AbandonedRule.allCases {
             let answer = try await trial.claim(trial.request(onAbandoned: rule))
             trial.expect(answer, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
         }
@@ -95,7 +95,7 @@ extension StoreConformance {
             try await trial.claim(trial.request(owner: owner, fingerprint: second)), .mismatch,
             "Mismatch with the owner's own token")
         try await trial.advance(units: 6)
-        for rule in ClaimRequest.AbandonedRule.allCases {
+        for rule in AbandonedRule.allCases {
             trial.expect(
                 try await trial.claim(trial.request(fingerprint: second, onAbandoned: rule)), .mismatch,
                 "Mismatch after the lease")

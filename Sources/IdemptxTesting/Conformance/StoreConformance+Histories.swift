@@ -196,11 +196,7 @@ private struct RandomHistory {
         _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
     ) -> Answer {
         let step = transition(self.records[key], self.now)
-        switch step.change {
-        case .none: break
-        case .write(let record): self.records[key] = record
-        case .remove: self.records[key] = nil
-        }
+        step.change.apply(to: &self.records[key])
         return step.answer
     }
 }

@@ -50,7 +50,7 @@ struct Trial: Sendable {
         owner: OwnerToken = OwnerToken(),
         fingerprint: Fingerprint = .none,
         comparesFingerprint: Bool = true,
-        onAbandoned: ClaimRequest.AbandonedRule = .rerun
+        onAbandoned: AbandonedRule = .rerun
     ) -> ClaimRequest {
         ClaimRequest(
             key: key ?? self.key, owner: owner, fingerprint: fingerprint, comparesFingerprint: comparesFingerprint,

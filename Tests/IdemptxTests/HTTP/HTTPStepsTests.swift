@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("A request on its way through the runner")

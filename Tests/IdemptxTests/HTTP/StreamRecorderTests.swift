@@ -1,6 +1,7 @@
 import HTTPTypes
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("An answer that is recorded while it is sent")

@@ -1,25 +1,29 @@
 import InMemoryLogging
 import InMemoryTracing
 import Logging
-import Metrics
 import MetricsTestKit
-import Testing
 import Tracing
 
-/// What a runner tells metrics, traces and logs while something runs.
+/// What a runner tells metrics, traces and logs.
 struct Observed: Sendable {
-    let metrics = TestMetrics()
+    let metrics: TestMetrics
     let tracer = InMemoryTracer()
     let log = InMemoryLogHandler()
 
+    init(_ bench: Workbench) {
+        self.metrics = bench.metrics
+    }
+
     /// Runs `body`, with all levels of the log switched on.
-    func during<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    func during<Value: Sendable>(
+        metadata: Logger.Metadata = [:],
+        _ body: () async throws -> Value
+    ) async throws -> Value {
         var logger = Logger(label: "test") { _ in self.log }
         logger.logLevel = .trace
-        return try await withMetricsFactory(self.metrics) {
-            try await withTracer(self.tracer) {
-                try await withLogger(logger) { _ in try await body() }
-            }
+        for (key, value) in metadata { logger[metadataKey: key] = value }
+        return try await withTracer(self.tracer) {
+            try await withLogger(logger) { _ in try await body() }
         }
     }
 
@@ -40,10 +44,9 @@ struct Observed: Sendable {
         for metric in self.metrics.timers { texts.append("\(metric.label) \(metric.dimensions)") }
         for metric in self.metrics.recorders { texts.append("\(metric.label) \(metric.dimensions)") }
         for span in self.tracer.finishedSpans {
-            texts += [span.operationName, span.status?.message ?? ""]
+            texts += [span.operationName, span.status?.message ?? "", "\(span.attributes)"]
             texts += span.errors.flatMap { ["\($0.error)", String(reflecting: $0.error), "\($0.attributes)"] }
             texts += span.events.map { "\($0.name) \($0.attributes)" }
-            texts.append("\(span.attributes)")
         }
         return texts.joined(separator: "\n")
     }

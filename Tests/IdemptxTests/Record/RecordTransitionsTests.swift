@@ -17,7 +17,7 @@ struct RecordTransitionsTests {
     private func request(
         _ fingerprint: Fingerprint? = nil,
         compares: Bool = true,
-        onAbandoned: ClaimRequest.AbandonedRule = .rerun
+        onAbandoned: AbandonedRule = .rerun
     ) -> ClaimRequest {
         ClaimRequest(
             key: StorageKey(scope: .unscoped, key: self.key), owner: self.mine,
@@ -91,7 +91,7 @@ struct RecordTransitionsTests {
     @Test("Claimed with the same token: executes again, as the same attempt", arguments: [12, 29, 30, 1000] as [Int64])
     func ownToken(seconds: Int64) {
         let record = self.claimed(by: self.mine, attempt: 3)
-        for rule in ClaimRequest.AbandonedRule.allCases {
+        for rule in AbandonedRule.allCases {
             let step = RecordTransitions.claim(record, self.request(onAbandoned: rule), now: self.time(seconds))
             #expect(step.answer == .execute(attempt: 3))
             #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 3)))
@@ -121,8 +121,8 @@ struct RecordTransitionsTests {
         #expect(step.change == .none)
     }
 
-    @Test("Lease over, other fingerprint: mismatch", arguments: ClaimRequest.AbandonedRule.allCases)
-    func abandonedMismatch(rule: ClaimRequest.AbandonedRule) {
+    @Test("Lease over, other fingerprint: mismatch", arguments: AbandonedRule.allCases)
+    func abandonedMismatch(rule: AbandonedRule) {
         let step = RecordTransitions.claim(
             self.claimed(by: self.theirs), self.request(self.other, onAbandoned: rule), now: self.time(31))
         #expect(step.answer == .mismatch)

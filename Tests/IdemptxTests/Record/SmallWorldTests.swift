@@ -6,8 +6,8 @@ import Testing
 /// moment at which a lease can end.
 @Suite("Every small world")
 struct SmallWorldTests {
-    @Test("Two clients that retry, crash and lose replies", arguments: ClaimRequest.AbandonedRule.allCases)
-    func twoClients(rule: ClaimRequest.AbandonedRule) {
+    @Test("Two clients that retry, crash and lose replies", arguments: AbandonedRule.allCases)
+    func twoClients(rule: AbandonedRule) {
         let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 2, leaseEnds: 2)
         let found = explorer.explore()
         #expect(found.violations.isEmpty)
@@ -15,8 +15,8 @@ struct SmallWorldTests {
         #expect(found.completedWorlds > 100, "Worlds in which nothing succeeds prove nothing")
     }
 
-    @Test("Three clients", arguments: ClaimRequest.AbandonedRule.allCases)
-    func threeClients(rule: ClaimRequest.AbandonedRule) {
+    @Test("Three clients", arguments: AbandonedRule.allCases)
+    func threeClients(rule: AbandonedRule) {
         let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 3, leaseEnds: 1)
         #expect(explorer.explore().violations.isEmpty)
     }
@@ -24,7 +24,7 @@ struct SmallWorldTests {
     @Test("Every mutant is caught", arguments: Rules.mutants.keys.sorted())
     func mutants(name: String) throws {
         let rules = try #require(Rules.mutants[name])
-        let found = ClaimRequest.AbandonedRule.allCases.flatMap { rule in
+        let found = AbandonedRule.allCases.flatMap { rule in
             Explorer(rules: rules, onAbandoned: rule, clients: 2, leaseEnds: 2).explore().violations
         }
         #expect(!found.isEmpty)
@@ -92,7 +92,7 @@ private struct Explorer {
     static let lease = Duration.seconds(10)
     static let keyTTL = Duration.seconds(1_000_000)
 
-    static func request(_ owner: OwnerToken, _ rule: ClaimRequest.AbandonedRule) -> ClaimRequest {
+    static func request(_ owner: OwnerToken, _ rule: AbandonedRule) -> ClaimRequest {
         let bytes = Array(repeating: 0 as UInt8, count: StorageKey.byteCount)
         guard let key = StorageKey(bytes: bytes) else { preconditionFailure("A storage key has byteCount bytes") }
         return ClaimRequest(key: key, owner: owner, lease: self.lease, keyTTL: self.keyTTL, onAbandoned: rule)
@@ -135,11 +135,11 @@ private struct Explorer {
     }
 
     let rules: Rules
-    let onAbandoned: ClaimRequest.AbandonedRule
+    let onAbandoned: AbandonedRule
     let owners: [OwnerToken]
     let leaseEnds: Int
 
-    init(rules: Rules, onAbandoned: ClaimRequest.AbandonedRule, clients: Int, leaseEnds: Int) {
+    init(rules: Rules, onAbandoned: AbandonedRule, clients: Int, leaseEnds: Int) {
         self.rules = rules
         self.onAbandoned = onAbandoned
         self.owners = (0..<clients).map { _ in OwnerToken() }
@@ -273,11 +273,7 @@ private struct Explorer {
 
     private func applied(_ change: RecordChange, to world: World) -> World {
         var world = world
-        switch change {
-        case .none: break
-        case .write(let record): world.record = record
-        case .remove: world.record = nil
-        }
+        change.apply(to: &world.record)
         return world
     }
 }

@@ -1,5 +1,6 @@
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("The mode of a runner")

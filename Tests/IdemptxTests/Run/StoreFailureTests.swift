@@ -1,5 +1,6 @@
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("A function whose store fails")
@@ -11,15 +12,44 @@ struct StoreFailureTests {
         .failsBefore, .losesReply, .throwsError(DriverError()), .failsAfter(DriverError()),
     ]
 
-    @Test("runs once if the failure passes", arguments: FaultyStore.Call.allCases, passing.indices)
+    @Test("runs once if the failure passes", arguments: [FaultyStore.Call.claim, .complete], passing.indices)
     func passes(call: FaultyStore.Call, fault: Int) async throws {
         let bench = Workbench()
         bench.store.inject(Self.passing[fault], at: call, times: 3)
         #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
+        #expect(bench.store.count(of: call) == 4)
         #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
         #expect(bench.ledger.count == 1)
-        let attempt = try await bench.idempotency.run(key: "k-2") { $0.attempt }
-        #expect(attempt == 1)
+    }
+
+    @Test("keeps its lease if a renewal fails and the failure passes", arguments: passing.indices)
+    func renewalPasses(fault: Int) async throws {
+        let bench = Workbench { $0.lease = .seconds(30) }
+        bench.store.inject(Self.passing[fault], at: .renew, times: 3)
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate) { context in #expect(context.isLeaseHeld) }
+        try await eventually {
+            bench.clock.advance(by: .milliseconds(100))
+            return bench.store.count(of: .renew) == 5
+        }
+        #expect(await bench.problem { try await bench.otherProcess().charge() }?.kind == .requestInProgress)
+        gate.open()
+        #expect(try await running.value == 1)
+        #expect(try await bench.charge() == 1)
+    }
+
+    @Test("frees its key if the failure passes", arguments: passing.indices)
+    func releasePasses(fault: Int) async throws {
+        let bench = Workbench { $0.replay = .retryServerErrors }
+        bench.store.inject(Self.passing[fault], at: .release, times: 3)
+        let failing = Task {
+            try await bench.whileTimePasses {
+                try await bench.idempotency.run(key: "k-1") { _ in throw CardDeclined() }
+            }
+        }
+        await #expect(throws: CardDeclined.self) { try await failing.value }
+        #expect(bench.store.count(of: .release) == 4)
+        #expect(try await bench.charge() == 1)
     }
 
     @Test("does not run if its key cannot be claimed", arguments: passing.indices)

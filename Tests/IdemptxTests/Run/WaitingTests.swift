@@ -1,8 +1,9 @@
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
-@Suite("A call that waits for another with its key")
+@Suite("A call that waits for another with its key", .timeLimit(.minutes(3)))
 struct WaitingTests {
     private func bench(_ change: @escaping (inout IdempotencyPolicy) -> Void = { _ in }) -> Workbench {
         Workbench {
@@ -21,9 +22,12 @@ struct WaitingTests {
         calls: Int,
         key: String = "k-1"
     ) async throws -> [Task<Int, any Error>] {
+        let before = try bench.waitingCount
         let claims = bench.store.count(of: .claim)
         let tasks = (0..<calls).map { _ in Task { try await bench.charge(key) } }
-        try await eventually { bench.store.count(of: .claim) == claims + calls + 1 }
+        try await eventually {
+            try bench.waitingCount == before + calls && bench.store.count(of: .claim) == claims + calls + 1
+        }
         await bench.clock.waitForSleepers(2)
         return tasks
     }
@@ -46,9 +50,11 @@ struct WaitingTests {
         let bench = self.bench()
         let gate = Gate()
         let running = try await bench.startCharge(until: gate)
-        let waiting = try await self.startWaiting(bench.otherProcess(), calls: 1)
+        let other = bench.otherProcess()
+        let waiting = try await self.startWaiting(other, calls: 1)
         gate.open()
         #expect(try await running.value == 1)
+        #expect(try other.waitingCount == 1)
         #expect(try await bench.whileTimePasses { try await waiting[0].value } == 1)
     }
 
@@ -134,8 +140,8 @@ struct WaitingTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("runs if the other is abandoned while it waits", arguments: ClaimRequest.AbandonedRule.allCases)
-    func abandoned(rule: ClaimRequest.AbandonedRule) async throws {
+    @Test("runs if the other is abandoned while it waits", arguments: AbandonedRule.allCases)
+    func abandoned(rule: AbandonedRule) async throws {
         let dying = Workbench {
             $0.lease = .seconds(30)
             $0.onAbandoned = rule

@@ -1,5 +1,8 @@
 import Idemptx
 import IdemptxTesting
+import Metrics
+import MetricsTestKit
+import TestSupport
 import Testing
 
 /// A runner on a clock of its own, with a store that fails on demand and a ledger of what ran.
@@ -9,31 +12,51 @@ struct Workbench: Sendable {
     let store: FaultyStore
     let idempotency: Idempotency
     let ledger: Ledger
+    /// What the runner counts.
+    let metrics = TestMetrics()
 
     init(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) {
         let clock = ManualClock()
-        self.init(clock: clock, memory: MemoryStore(clock: clock), ledger: Ledger(), policy: IdempotencyPolicy(change))
+        let memory = MemoryStore(clock: clock)
+        self.init(
+            clock: clock, memory: memory, store: FaultyStore(memory), ledger: Ledger(),
+            policy: IdempotencyPolicy(change))
     }
 
-    private init(clock: ManualClock, memory: MemoryStore, ledger: Ledger, policy: IdempotencyPolicy) {
+    private init(
+        clock: ManualClock,
+        memory: MemoryStore,
+        store: FaultyStore,
+        ledger: Ledger,
+        policy: IdempotencyPolicy
+    ) {
         self.clock = clock
         self.memory = memory
-        self.store = FaultyStore(memory)
-        self.idempotency = Idempotency(store: self.store, policy: policy, clock: clock)
+        self.store = store
+        self.idempotency = withMetricsFactory(self.metrics) {
+            Idempotency(store: store, policy: policy, clock: clock)
+        }
         self.ledger = ledger
     }
 
-    /// Another process: a runner of its own, which shares the records and the ledger.
+    /// How many calls wait for another.
+    var waitingCount: Int {
+        get throws { Int(try self.metrics.expectGauge("idempotency.waiting").lastValue ?? 0) }
+    }
+
+    /// Another process: a runner of its own, which shares the records and the ledger, and gets no hints.
     func otherProcess(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) -> Workbench {
         var policy = self.idempotency.policy
         change(&policy)
-        return Workbench(clock: self.clock, memory: self.memory, ledger: self.ledger, policy: policy)
+        return Workbench(
+            clock: self.clock, memory: self.memory, store: FaultyStore(SilentStore(self.memory)), ledger: self.ledger,
+            policy: policy)
     }
 
     /// An operation with an effect: its result is the number of its entry in the ledger.
     func charge(_ key: String = "k-1", fingerprint: Fingerprint = .none) async throws -> Int {
         try await self.idempotency.run(key: key, fingerprint: fingerprint) { [ledger] context in
-            ledger.add("attempt \(context.attempt)")
+            ledger.add()
         }
     }
 
@@ -47,7 +70,7 @@ struct Workbench: Sendable {
         let arrivals = gate.arrivals
         let task = Task { [idempotency, ledger] in
             try await idempotency.run(key: key, fingerprint: fingerprint) { context in
-                let entry = ledger.add("attempt \(context.attempt)")
+                let entry = ledger.add()
                 await gate.pass()
                 try await end(context)
                 return entry
@@ -71,7 +94,7 @@ struct Workbench: Sendable {
         }
     }
 
-    /// The kind of the problem that `body` ends with; `nil` if it ends otherwise.
+    /// The problem that `body` ends with; `nil` if it ends otherwise.
     func problem(_ body: () async throws -> some Any) async -> IdempotencyProblem? {
         do {
             _ = try await body()

@@ -68,11 +68,7 @@ final class MutantStore: IdempotencyStore {
             var record = records[key]
             if self.mistake == .neverExpires { record?.expires = Timestamp(milliseconds: .max) }
             let step = transition(record, self.time.now)
-            switch step.change {
-            case .none: break
-            case .write(let record): records[key] = record
-            case .remove: records[key] = nil
-            }
+            step.change.apply(to: &records[key])
             return step.answer
         }
     }

@@ -5,7 +5,7 @@ package import Testing
 /// For what happens in another task or process, without a moment that a test could wait for.
 package func eventually(
     _ comment: Comment? = nil,
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(120),
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {

@@ -1,5 +1,5 @@
 /// What became of one request: the dimension `outcome` of the metric `idempotency.requests`.
-enum Decision: String, CaseIterable, Sendable {
+enum RequestOutcome: String, CaseIterable, Sendable {
     /// The operation ran.
     case executed
     /// The operation ran without protection, because the store could not be used and the policy says so.
