@@ -21,6 +21,9 @@ final class GroupWriter: Sendable {
         self.pool = pool
     }
 
+    /// How many calls wait for the next transaction.
+    var pendingCount: Int { self.queue.withLock { $0.calls.count } }
+
     /// Runs `work` inside a transaction that others may share.
     ///
     /// - Parameter work: Writes with at most one statement, so that it cannot fail half-way and leave a part to the

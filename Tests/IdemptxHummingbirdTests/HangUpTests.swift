@@ -11,13 +11,16 @@ struct HangUpTests {
     private let ledger = Ledger()
     private let gate = Gate()
 
-    private func app(policy: IdempotencyPolicy = IdempotencyPolicy()) -> some ApplicationProtocol {
+    private func app(
+        store: any IdempotencyStore = MemoryStore(),
+        policy: IdempotencyPolicy = IdempotencyPolicy()
+    ) -> some ApplicationProtocol {
         let (ledger, gate) = (self.ledger, self.gate)
         let router = Router()
         router.group("charges")
             .add(
                 middleware: IdempotencyMiddleware(
-                    store: MemoryStore(), configuration: IdempotencyConfiguration(policy: policy))
+                    store: store, configuration: IdempotencyConfiguration(policy: policy))
             )
             .post { request, context -> Charge in
                 let order = try await request.decode(as: Order.self, context: context)
@@ -69,15 +72,20 @@ struct HangUpTests {
 
     @Test("while waiting leaves the others waiting")
     func whileWaiting() async throws {
-        try await self.app(policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) }).test(.ahc()) { client in
+        let store = FaultyStore(MemoryStore())
+        let policy = IdempotencyPolicy { $0.waitTimeout = .seconds(60) }
+        try await self.app(store: store, policy: policy).test(.ahc()) { client in
             let port = try #require(client.port)
             try await withThrowingTaskGroup(of: TestResponse.self) { group in
                 group.addTask { try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)) }
                 try await eventually { self.gate.arrivals == 1 }
                 try await RawConnection.open(port: port) { connection in
                     try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                    // Its own claim, and that of the group which it forms.
+                    try await eventually { store.count(of: .claim) >= 3 }
                 }
                 group.addTask { try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)) }
+                try await eventually { store.count(of: .claim) >= 4 }
                 self.gate.open()
                 for try await answer in group { #expect(answer.text.contains(#""id":1"#)) }
             }

@@ -47,7 +47,7 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("flows as it is made, and ends only once it is stored")
+    @Test("flows as it is made, before it is stored")
     func flows() async throws {
         let gate = Gate()
         let storing = Gate()

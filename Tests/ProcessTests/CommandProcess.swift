@@ -20,8 +20,15 @@ final class CommandProcess: Sendable {
     }
 
     /// Beside the bundle of the tests, where the package manager builds it.
-    private static let executable = URL(filePath: CommandLine.arguments[0])
-        .deletingLastPathComponent().appending(path: "idemptx")
+    private static var executable: URL {
+        #if os(macOS)
+        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
+        #else
+        let bundle: URL? = nil
+        #endif
+        return (bundle ?? URL(filePath: CommandLine.arguments[0]))
+            .deletingLastPathComponent().appending(path: "idemptx")
+    }
 
     private let process = Process()
     private let directory: Directory

@@ -31,7 +31,7 @@ struct StartErrorTests {
             ["--store", "sqlite:missing/store.sqlite"],
             "--store: The SQLite file cannot be opened: unable to open database file."
         ),
-        (["--host", "256.0.0.1"], "Cannot listen on 256.0.0.1:8080: the host is unknown."),
+        (["--host", "192.0.2.1"], "Cannot listen on 192.0.2.1:8080: Cannot assign requested address."),
     ]
 
     @Test("says why in one sentence", arguments: badValues.indices)
@@ -51,11 +51,21 @@ struct StartErrorTests {
         #expect(second.errorText.contains("Error: Cannot listen on 127.0.0.1:\(demo.port): Address already in use.\n"))
     }
 
-    @Test("knows each option from the environment, too; a flag goes first")
-    func environment() async throws {
-        let environment = ["IDEMPTX_LEASE": "a", "IDEMPTX_KEY_TTL": "b"]
-        let process = try CommandProcess(["demo", "--key-ttl", "24h"], in: self.directory, environment: environment)
+    static let variables = ["PORT", "STORE", "KEY_TTL", "LEASE", "WAIT_TIMEOUT", "ON_ABANDONED"]
+
+    @Test("knows each option from the environment, too", arguments: variables)
+    func environment(variable: String) async throws {
+        let process = try CommandProcess(["demo"], in: self.directory, environment: ["IDEMPTX_\(variable)": "?"])
         #expect(try await process.exitStatus() != 0)
-        #expect(process.errorText.contains("--lease: 'a' is not"))
+        let flag = variable.lowercased().replacing("_", with: "-")
+        #expect(process.errorText.hasPrefix("Error: --\(flag): '?' is not"))
+    }
+
+    @Test("goes by a flag before the environment")
+    func flagFirst() async throws {
+        let process = try CommandProcess(
+            ["demo", "--lease", "b"], in: self.directory, environment: ["IDEMPTX_LEASE": "a"])
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.errorText.hasPrefix("Error: --lease: 'b' is not"))
     }
 }

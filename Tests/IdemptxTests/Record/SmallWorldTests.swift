@@ -36,6 +36,9 @@ private struct Rules: Sendable {
     var claim: @Sendable (IdempotencyRecord?, ClaimRequest, Timestamp) -> Transition<ClaimDecision> = {
         RecordTransitions.claim($0, $1, now: $2)
     }
+    var renew: @Sendable (IdempotencyRecord?, OwnerToken, Timestamp) -> Transition<Bool> = {
+        RecordTransitions.renew($0, owner: $1, lease: Explorer.lease, keyTTL: Explorer.keyTTL, now: $2)
+    }
     var complete: @Sendable (IdempotencyRecord?, OwnerToken, Outcome, Timestamp) -> Transition<Bool> = {
         RecordTransitions.complete($0, owner: $1, outcome: $2, keyTTL: Explorer.keyTTL, now: $3)
     }
@@ -49,6 +52,10 @@ private struct Rules: Sendable {
         "unfenced complete": Rules(complete: { record, owner, outcome, now in
             RecordTransitions.complete(
                 record, owner: record?.owner ?? owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
+        }),
+        "unfenced renewal": Rules(renew: { record, owner, now in
+            RecordTransitions.renew(
+                record, owner: record?.owner ?? owner, lease: Explorer.lease, keyTTL: Explorer.keyTTL, now: now)
         }),
         "unfenced release": Rules(release: { record, owner, now in
             RecordTransitions.release(record, owner: record?.owner ?? owner, now: now)
@@ -202,7 +209,7 @@ private struct Explorer {
         case .running(let attempt):
             [
                 self.crash(client, in: world), self.effect(client, attempt: attempt, in: world),
-                self.giveUp(client, in: world),
+                self.giveUp(client, in: world), self.renew(client, in: world),
             ]
         case .completing(let attempt):
             self.complete(client, attempt: attempt, in: world) + [self.crash(client, in: world)]
@@ -248,6 +255,16 @@ private struct Explorer {
             case .inProgress, .mismatch, .outcomeUnknown: .gone
             }
         return [lost, heard]
+    }
+
+    /// The reply may be lost: an owner that does not hear of its renewal goes on as before.
+    private func renew(_ client: Int, in world: World) -> World {
+        let step = self.rules.renew(world.record, self.owners[client], world.now)
+        var renewed = self.applied(step.change, to: world)
+        if step.answer && world.record?.owner != self.owners[client] {
+            renewed.flaw = "Somebody who is not the owner renewed: \(world)"
+        }
+        return renewed
     }
 
     private func complete(_ client: Int, attempt: Int, in world: World) -> [World] {

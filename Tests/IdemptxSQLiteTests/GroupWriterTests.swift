@@ -1,0 +1,132 @@
+import Dispatch
+import GRDB
+import HTTPTypes
+import Idemptx
+import Synchronization
+import TestSupport
+import Testing
+
+// What a transaction costs, and what becomes of those who share a failed one, does not show from outside.
+@testable import IdemptxSQLite
+
+@Suite("Calls that come at the same time")
+struct GroupWriterTests {
+    private let file: TemporaryFile
+    private let database: RecordDatabase
+    private let writer: GroupWriter
+
+    init() throws {
+        self.file = try TemporaryFile()
+        self.database = try RecordDatabase(path: self.file.path, busyTimeout: .seconds(60))
+        self.writer = GroupWriter(self.database.pool)
+    }
+
+    private static func record() -> IdempotencyRecord {
+        IdempotencyRecord(
+            fingerprint: .none, owner: OwnerToken(), attempt: 1, created: .init(milliseconds: 0),
+            expires: .init(milliseconds: .max), state: .completed(.tombstone(Tombstone(status: 200))))
+    }
+
+    private static func key() throws -> StorageKey {
+        let token = OwnerToken()
+        return try #require(StorageKey(bytes: token.bytes + token.bytes))
+    }
+
+    /// Holds the writer back until `count` calls wait for it.
+    private func together(
+        _ count: Int, _ call: @escaping @Sendable (Int, Database) throws -> Void
+    ) async throws
+        -> [Result<Void, StoreError>]
+    {
+        let (isBlocked, isToGoOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        self.database.pool.asyncWriteWithoutTransaction { _ in
+            isBlocked.signal()
+            isToGoOn.wait()
+        }
+        try await eventually { isBlocked.wait(timeout: .now()) == .success }
+        return try await withThrowingTaskGroup(of: (Int, Result<Void, StoreError>).self) { group in
+            for index in 0..<count {
+                group.addTask {
+                    do throws(StoreError) {
+                        return (index, .success(try await self.writer.perform { db in try call(index, db) }))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            try await eventually { self.writer.pendingCount == count }
+            isToGoOn.signal()
+            var results = [Result<Void, StoreError>](repeating: .success(()), count: count)
+            for try await (index, result) in group { results[index] = result }
+            return results
+        }
+    }
+
+    @Test("share a transaction, and its one sync")
+    func shareTransaction() async throws {
+        let commits = CommitCounter()
+        self.database.pool.add(transactionObserver: commits)
+        let keys = try (0..<100).map { _ in try Self.key() }
+        let results = try await self.together(100) { index, db in
+            try RecordTable.write(Self.record(), for: keys[index], in: db)
+        }
+        #expect(results.allSatisfy { (try? $0.get()) != nil })
+        #expect(commits.count == 1)
+        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM record") } == 100)
+    }
+
+    @Test("do not share a failure of one of them")
+    func failAlone() async throws {
+        let keys = try (0..<3).map { _ in try Self.key() }
+        let results = try await self.together(3) { index, db in
+            if index == 1 { throw StoreError(.corruptRecord, "Damaged.") }
+            try RecordTable.write(Self.record(), for: keys[index], in: db)
+        }
+        let codes = results.map { result -> StoreError.Code? in
+            guard case .failure(let error) = result else { return nil }
+            return error.code
+        }
+        #expect(codes == [nil, .corruptRecord, nil])
+        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM record") } == 2)
+    }
+
+    @Test("all fail if the disk is full, change nothing, and work again when it is not")
+    func fullDisk() async throws {
+        try await self.database.pool.writeWithoutTransaction { db in
+            let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
+            try db.execute(sql: "PRAGMA max_page_count = \(pages + 1)")
+        }
+        let large = IdempotencyRecord(
+            fingerprint: .none, owner: OwnerToken(), attempt: 1, created: .init(milliseconds: 0),
+            expires: .init(milliseconds: .max),
+            state: .completed(.response(StoredResponse(status: .ok, body: Array(repeating: 7, count: 100_000)))))
+        let keys = try (0..<5).map { _ in try Self.key() }
+        let results = try await self.together(5) { index, db in
+            try RecordTable.write(index == 2 ? large : Self.record(), for: keys[index], in: db)
+        }
+        for (index, result) in results.enumerated() {
+            guard case .failure(let error) = result else {
+                Issue.record("Call \(index) should have failed")
+                continue
+            }
+            #expect(error.code == .unavailable)
+        }
+        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM record") } == 0)
+
+        try await self.database.pool.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA max_page_count = 100000")
+        }
+        try await self.writer.perform { db in try RecordTable.write(large, for: keys[2], in: db) }
+    }
+}
+
+private final class CommitCounter: TransactionObserver, Sendable {
+    private let commits = Mutex(0)
+
+    var count: Int { self.commits.withLock { $0 } }
+
+    func observes(eventsOfKind eventKind: DatabaseEventKind) -> Bool { true }
+    func databaseDidChange(with event: DatabaseEvent) {}
+    func databaseDidRollback(_ db: Database) {}
+    func databaseDidCommit(_ db: Database) { self.commits.withLock { $0 += 1 } }
+}
