@@ -192,10 +192,22 @@ struct HandlerResultTests {
         #expect(answers.again.trailerHeaders ?? [:] == [:])
     }
 
-    @Test("is an error if its body cannot be made, and nothing runs again")
-    func brokenBody() async throws {
+    enum BrokenBody: CaseIterable {
+        case fails
+        case isNeverFinished
+        case isTooShort
+    }
+
+    @Test("is an error if its body cannot be made as announced, and nothing runs again", arguments: BrokenBody.allCases)
+    func brokenBody(_ flaw: BrokenBody) async throws {
         let app = self.app { _ in
-            Response(status: .ok, body: ResponseBody(contentLength: 4) { _ in throw CardDeclined() })
+            Response(
+                status: .ok,
+                body: ResponseBody(contentLength: 4) { writer in
+                    try await writer.write(ByteBuffer(string: flaw == .isTooShort ? "abc" : "abcd"))
+                    if flaw == .fails { throw CardDeclined() }
+                    if flaw != .isNeverFinished { try await writer.finish(nil) }
+                })
         }
         self.expectReplay(try await self.sendTwice(app, to: "/group"), .internalServerError)
     }

@@ -186,6 +186,93 @@ struct MiddlewareTests {
         #expect(self.ledger.count == 1)
     }
 
+    @Test("A store that cannot be used is bypassed if that is the rule, and the answer is marked")
+    func bypasses() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .claim)
+        let policy = IdempotencyPolicy {
+            $0.claimRetryTime = .zero
+            $0.onStoreFailure = .bypass
+        }
+        try await self.app(store: store, policy: policy).test(.live) { client in
+            for _ in 0..<2 {
+                let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+                #expect(answer.status == .created)
+                #expect(answer.idempotencyStatus == .unstored)
+            }
+        }
+        #expect(self.ledger.count == 2)
+    }
+
+    @Test("Keys are optional, other methods guarded, other headers kept and compared, as the policy says")
+    func policy() async throws {
+        let (version, note) = (try HTTPField.Name.named("X-Version"), try HTTPField.Name.named("X-Note"))
+        let policy = IdempotencyPolicy {
+            $0.required = false
+            $0.methods = [.put]
+            $0.headerFilter.dropped = [note]
+            $0.fingerprint = FingerprintRecipe(headers: [version])
+            $0.maxKeyLength = 3
+            $0.problemTypeBase = "https://example.com/problems/"
+        }
+        let ledger = self.ledger
+        let router = Router()
+        router.add(
+            middleware: IdempotencyMiddleware(
+                store: MemoryStore(), configuration: IdempotencyConfiguration(policy: policy)))
+        router.put("/charges") { _, _ in
+            Response(status: .ok, headers: [.setCookie: "a=\(ledger.add())", note: "b"])
+        }
+        router.post("/charges") { _, _ in "\(ledger.add())" }
+        try await Application(router: router).test(.router) { client in
+            for _ in 0..<2 {
+                let post = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+                #expect(post.idempotencyStatus == nil)
+                let unnamed = try await client.execute(uri: "/charges", method: .put)
+                #expect(unnamed.idempotencyStatus == nil)
+            }
+            #expect(ledger.count == 4)
+            let first = try await client.execute(
+                uri: "/charges", method: .put, headers: [version: "1"], idempotencyKey: "k-1")
+            #expect(first.headers[note] == "b")
+            let again = try await client.execute(
+                uri: "/charges", method: .put, headers: [version: "1"], idempotencyKey: "k-1")
+            #expect(again.headers[.setCookie] == "a=5")
+            #expect(again.headers[note] == nil)
+            let other = try await client.execute(
+                uri: "/charges", method: .put, headers: [version: "2"], idempotencyKey: "k-1")
+            #expect(try other.problem.type == "https://example.com/problems/key-reused")
+            let long = try await client.execute(uri: "/charges", method: .put, idempotencyKey: "k-10")
+            #expect(long.status == .badRequest)
+        }
+        #expect(ledger.count == 5)
+    }
+
+    @Test("A problem of a call inside of the handler frees the key if it says to try again")
+    func nestedProblem() async throws {
+        let idempotency = Idempotency(store: MemoryStore(), policy: IdempotencyPolicy { $0.problemTypeBase = "urn:a:" })
+        let gate = Gate()
+        let running = Task { try await idempotency.run(key: "inner") { _ in await gate.pass() } }
+        try await eventually { gate.arrivals == 1 }
+        let router = Router()
+        router.post(
+            "charges",
+            use: idempotent(store: MemoryStore()) { (_, _: BasicRequestContext) in
+                try await idempotency.run(key: "inner") { _ in }
+                return "done"
+            })
+        try await Application(router: router).test(.router) { client in
+            let first = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+            #expect(first.status == .conflict)
+            #expect(try first.problem.type == "urn:a:request-in-progress")
+            gate.open()
+            try await running.value
+            let again = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+            #expect(again.text == "done")
+            #expect(!again.isReplay)
+        }
+    }
+
     @Test("An answer that could not be stored is sent, and marked")
     func unstored() async throws {
         let store = FaultyStore(MemoryStore())

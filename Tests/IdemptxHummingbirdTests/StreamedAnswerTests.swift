@@ -166,6 +166,32 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
+    @Test("is made and stored if nobody asks for it")
+    func neverAskedFor() async throws {
+        let ledger = self.ledger
+        let router = Router()
+        router.add(middleware: DroppingMiddleware())
+        router.add(middleware: IdempotencyMiddleware(store: MemoryStore()))
+        router.post("events") { _, _ in
+            ledger.add()
+            return Response(
+                status: .ok,
+                body: ResponseBody { writer in
+                    try await writer.write(Self.event(1))
+                    try await writer.finish(nil)
+                })
+        }
+        try await Application(router: router).test(.router) { client in
+            let dropped = try await client.execute(
+                uri: "/events", headers: [.expect: "nothing"], idempotencyKey: "k-1")
+            #expect(dropped.status == .noContent)
+            try await eventually { try await client.execute(uri: "/events", idempotencyKey: "k-1").isReplay }
+            let again = try await client.execute(uri: "/events", idempotencyKey: "k-1")
+            #expect(again.text == "data: 1\n\n")
+        }
+        #expect(self.ledger.count == 1)
+    }
+
     @Test("is made with the attempt at hand")
     func context() async throws {
         let app = self.app { writer in
@@ -176,5 +202,17 @@ struct StreamedAnswerTests {
             let answer = try await client.execute(uri: "/events", idempotencyKey: "k-1")
             #expect(answer.text == "attempt 1")
         }
+    }
+}
+
+/// Forgets the answer to a request that expects nothing.
+private struct DroppingMiddleware<Context: RequestContext>: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        let response = try await next(request, context)
+        return request.headers[.expect] == "nothing" ? Response(status: .noContent) : response
     }
 }

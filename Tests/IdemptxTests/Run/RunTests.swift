@@ -280,6 +280,22 @@ struct RunTests {
         #expect(bench.ledger.count == 1)
     }
 
+    @Test("A clock that jumps ahead of the lease lets a retry run, as the next attempt, and keeps its result")
+    func clockJumpsPastLease() async throws {
+        let bench = Workbench()
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate)
+        // The jump ends the lease before anybody can renew it: to the store, that is an attempt that fell silent.
+        bench.store.breakDown(at: .renew)
+        bench.clock.advance(by: .seconds(86_000))
+        let attempt = try await bench.otherProcess().idempotency.run(key: "k-1") { $0.attempt }
+        #expect(attempt == 2)
+        gate.open()
+        #expect(try await running.value == 1)
+        let again = try await bench.otherProcess().idempotency.run(key: "k-1") { $0.attempt }
+        #expect(again == 2)
+    }
+
     @Test("A clock that jumps ahead while it runs does not lose its result")
     func clockSetAhead() async throws {
         let bench = Workbench()
