@@ -51,7 +51,7 @@ public struct IdempotencyMiddleware<Context: RequestContext>: RouterMiddleware {
         // Hummingbird is built without nonisolated(nonsending) by default, so that its closure runs elsewhere.
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
-        try await self.handler.respond(to: request, context: context) { request, context, _ in
+        try await self.handler.respond(to: request, context: context) { request, context in
             try await next(request, context)
         }
     }

@@ -9,8 +9,6 @@ public import Idemptx
 /// })
 /// ```
 ///
-/// Unlike behind an ``IdempotencyMiddleware``, the handler is cancelled if another attempt takes its key.
-///
 /// - Parameters:
 ///   - store: Where records are kept.
 ///   - configuration: The rules.
@@ -39,13 +37,8 @@ public func idempotent<Context: RequestContext & Sendable>(
 ) -> @Sendable (Request, Context) async throws -> Response {
     let responder = IdempotentHandler(idempotency: idempotency, scope: scope)
     return { request, context in
-        try await responder.respond(to: request, context: context) { request, context, attempt in
-            // In a task of its own, so that the loss of the lease can cancel the handler and nothing else.
-            let task = Task {
-                try await handler(request, context).response(from: request, context: context)
-            }
-            attempt?.onLeaseLoss { task.cancel() }
-            return try await task.value
+        try await responder.respond(to: request, context: context) { request, context in
+            try await handler(request, context).response(from: request, context: context)
         }
     }
 }

@@ -6,16 +6,14 @@ import Logging
 /// Leads a request through the steps of the runner: what the middleware and the single route have in common.
 struct IdempotentHandler<Context: RequestContext>: Sendable {
     /// Runs the operation.
-    ///
-    /// The attempt is `nil` if the request is not guarded.
-    typealias Operation = (Request, Context, IdempotencyContext?) async throws -> Response
+    typealias Operation = (Request, Context) async throws -> Response
 
     let idempotency: Idempotency
     let scope: ScopeSource<Context>
 
     func respond(to request: Request, context: Context, operation: Operation) async throws -> Response {
         switch self.idempotency.screen(request.head) {
-        case .pass: return try await operation(request, context, nil)
+        case .pass: return try await operation(request, context)
         case .answer(let answer): return Response(answer)
         case .guarded(let guarded):
             return try await self.respond(to: guarded, request: request, context: context, operation: operation)
@@ -28,11 +26,17 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
         context: Context,
         operation: Operation
     ) async throws -> Response {
-        let scope = try await self.scope.scope(of: request, context: context)
+        let scope: Scope
+        do {
+            scope = try await self.scope.scope(of: request, context: context)
+        } catch {
+            guard guarded.isOnlyObserved else { throw error }
+            return try await operation(request, context)
+        }
         var (guarded, request) = (guarded, request)
         guard try await request.collectBody(into: &guarded) else {
             guard case .answer(let answer) = self.idempotency.refuseBody(of: guarded) else {
-                return try await operation(request, context, nil)
+                return try await operation(request, context)
             }
             return Response(answer)
         }
@@ -53,10 +57,12 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
         let context = context.carrying(attempt)
         let response: Response
         do {
-            response = try await IdempotencyContext.$current.withValue(attempt) {
-                try await operation(request, context, attempt)
+            response = try await shielded {
+                try await IdempotencyContext.$current.withValue(attempt) { try await operation(request, context) }
+            } onStart: { cancel in
+                attempt.onLeaseLoss(cancel)
             }
-        } catch is CancellationError where execution.isLeaseLost {
+        } catch is CancellationError where execution.isCutOff {
             return Response(execution.cutOff())
         } catch {
             attempt.operationThrew(error)

@@ -34,7 +34,14 @@ private final class RecordedBody: Sendable {
     @concurrent
     func write(to writer: any ResponseBodyWriter) async throws {
         self.isStarted.withLock { $0 = true }
-        try await Self.record(self.body, recorder: self.recorder, to: writer)
+        let (body, recorder) = (self.body, self.recorder)
+        // In a task of its own, which the cancellation of the request does not reach. Safe: this waits for its end, so
+        // that the writer is not used from two sides.
+        nonisolated(unsafe) let writer = writer
+        let record: @Sendable @concurrent () async throws -> Void = {
+            unsafe try await Self.record(body, recorder: recorder, to: writer)
+        }
+        try await Task { try await record() }.value
     }
 
     @concurrent
@@ -70,7 +77,9 @@ private struct RecordingWriter: ResponseBodyWriter {
         } catch {
             self.connection = nil
         }
-        await self.recorder.append(Array(buffer.readableBytesView))
+        let isRecording = await self.recorder.append(Array(buffer.readableBytesView))
+        // A stream without end must not run on for nobody.
+        if self.connection == nil && !isRecording { throw CallerLeft() }
     }
 
     @concurrent

@@ -31,6 +31,10 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case storeUnavailable = "store-unavailable"
         /// The body is too large to be fingerprinted; nothing was run.
         case bodyTooLarge = "body-too-large"
+        /// The body ended before its announced length; nothing was run.
+        case bodyIncomplete = "body-incomplete"
+        /// The length of the body was not announced, so that a part of it could pass for the whole; nothing was run.
+        case lengthRequired = "length-required"
     }
 
     /// What the problem is.
@@ -83,11 +87,12 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// The status of the answer.
     public var status: HTTPResponse.Status {
         switch self.kind {
-        case .keyMissing, .keyInvalid: .badRequest
+        case .keyMissing, .keyInvalid, .bodyIncomplete: .badRequest
         case .keyReused: .unprocessableContent
         case .requestInProgress, .outcomeUnknown, .responseNotReplayable: .conflict
         case .storeUnavailable: .serviceUnavailable
         case .bodyTooLarge: .contentTooLarge
+        case .lengthRequired: .lengthRequired
         }
     }
 
@@ -102,6 +107,8 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case .responseNotReplayable: "The original request completed; its response was not kept"
         case .storeUnavailable: "Idempotency store is unavailable"
         case .bodyTooLarge: "The request body is too large for idempotent processing"
+        case .bodyIncomplete: "The request body is incomplete"
+        case .lengthRequired: "The request body needs a Content-Length"
         }
     }
 

@@ -7,10 +7,16 @@ enum CanonicalForm {
         let value: [UInt8]
     }
 
-    /// The canonical form of `text`, or `nil` if a percent sign is not followed by two hexadecimal digits.
+    /// Each field takes far more memory than its bytes.
+    static let maximumFieldCount = 10_000
+
+    /// The canonical form of `text`, or `nil` if a percent sign is not followed by two hexadecimal digits, or there are
+    /// too many fields.
     static func canonicalize(_ text: [UInt8]) -> [UInt8]? {
+        let pairs = text.split(separator: UInt8(ascii: "&"), maxSplits: self.maximumFieldCount)
+        guard pairs.count <= self.maximumFieldCount else { return nil }
         var fields: [Field] = []
-        for pair in text.split(separator: UInt8(ascii: "&")) {
+        for pair in pairs {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = self.decode(parts[0]), let value = self.decode(parts.count > 1 ? parts[1] : []) else {
                 return nil

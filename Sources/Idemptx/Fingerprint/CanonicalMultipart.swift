@@ -31,7 +31,10 @@ enum CanonicalMultipart {
     private static func canonicalizePart(_ part: ArraySlice<UInt8>) -> [UInt8]? {
         var headers: [[UInt8]] = []
         var rest = part
-        while let line = rest.removePrefix(through: self.lineBreak), !line.isEmpty {
+        while true {
+            // An empty line ends the headers; without one, a header could pass for the body.
+            guard let line = rest.removePrefix(through: self.lineBreak) else { return nil }
+            if line.isEmpty { break }
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
             var header: [UInt8] = []
             header.append(lengthPrefixed: line[..<colon].map(self.lowercased))

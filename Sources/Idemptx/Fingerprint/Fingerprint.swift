@@ -6,11 +6,17 @@ import Foundation
 
 /// A digest of what an operation was asked to do, by which a retry is told from a key used for something else.
 ///
-/// Two fingerprints disagree only if they were made by the same recipe and their digests differ. Fingerprints of
-/// different recipes cannot be compared and count as agreeing: a new version of this package, or a changed choice of
-/// headers, must not turn the live keys of its users into conflicts.
+/// Two fingerprints disagree only if they were made by the same recipe and their digests differ, or if they are those of
+/// requests with different methods or paths. Otherwise, fingerprints of different recipes cannot be compared and count
+/// as agreeing: a new version of this package, or a changed choice of headers, must not turn the live keys of its users
+/// into conflicts.
 public struct Fingerprint: Hashable, Sendable {
+    /// How many bytes of the digest of a request stand for its method and path.
+    static let targetSize = 8
+
     /// How the digest was made; 0 stands for ``none``.
+    ///
+    /// The highest byte is the version of the rules for HTTP requests, or 0 for what is no request.
     let recipe: UInt32
     let digest: Digest32
 
@@ -38,13 +44,16 @@ public struct Fingerprint: Hashable, Sendable {
         self.init(ofBytes: CanonicalJSON.canonicalize(json) ?? json)
     }
 
-    /// Recipes of HTTP requests have a version above zero in their highest byte (see ``FingerprintRecipe``).
     private static let plainRecipe: UInt32 = 1
 
     /// Whether the two were made from different requests, as far as can be told.
     public func disagrees(with other: Fingerprint) -> Bool {
-        self.recipe == other.recipe && self.recipe != Self.none.recipe && self.digest != other.digest
+        if self.recipe == other.recipe { return self.recipe != Self.none.recipe && self.digest != other.digest }
+        let version = self.recipe >> 24
+        return version != 0 && version == other.recipe >> 24 && self.target != other.target
     }
+
+    private var target: ArraySlice<UInt8> { self.digest.bytes.prefix(Self.targetSize) }
 
     /// The digest as sixty-four lower-case hexadecimal digits.
     public var hexadecimal: String { self.digest.hexadecimal }

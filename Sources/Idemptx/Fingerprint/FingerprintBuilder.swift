@@ -16,6 +16,8 @@ package struct FingerprintBuilder: Sendable {
     private let recipe: FingerprintRecipe
     private let mediaType: MediaType?
     private let expectedForm: BodyForm
+    /// Stands for method and path, which are compared even if two recipes differ otherwise.
+    private let target: Digest32
     private var hasher = SHA256()
     private var collected: [UInt8] = []
 
@@ -34,6 +36,7 @@ package struct FingerprintBuilder: Sendable {
         message.reserveCapacity(512)
         message.append(lengthPrefixed: head.method.rawValue.utf8)
         message.append(lengthPrefixed: (head.path ?? "").utf8)
+        self.target = Digest32(hashing: message)
         message.append(lengthPrefixed: (self.mediaType?.comparable ?? contentType ?? "").utf8)
         for name in recipe.headers {
             let values = head.headerFields[values: name]
@@ -77,7 +80,9 @@ package struct FingerprintBuilder: Sendable {
                 self.hasher.update(data: self.collected)
             }
         }
-        return Fingerprint(recipe: self.recipe.identifier, digest: Digest32(self.hasher.finalize()))
+        let whole = Digest32(self.hasher.finalize()).bytes
+        let bytes = self.target.bytes.prefix(Fingerprint.targetSize) + whole.dropLast(Fingerprint.targetSize)
+        return Fingerprint(recipe: self.recipe.identifier, digest: Digest32(bytes) ?? self.target)
     }
 
     private func canonicalBody() -> [UInt8]? {

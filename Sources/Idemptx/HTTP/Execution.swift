@@ -20,7 +20,8 @@ public struct Execution: ~Copyable, Sendable {
     /// `nil` if the operation runs unprotected.
     private let lease: HeldLease?
     private let policy: IdempotencyPolicy
-    private let markers: MarkerHeaders
+    /// `nil` if the answer is not to be marked.
+    private let markers: MarkerHeaders?
 
     init(
         runner: Idempotency,
@@ -29,22 +30,32 @@ public struct Execution: ~Copyable, Sendable {
         policy: IdempotencyPolicy,
         markers: MarkerHeaders
     ) {
-        self.context = IdempotencyContext(key: key, lease: lease?.live, time: runner.time)
+        self.context = IdempotencyContext(key: key, lease: lease?.live, mode: policy.mode, time: runner.time)
         self.runner = runner
         self.lease = lease
         self.policy = policy
-        self.markers = markers
+        // Who observes does not want to be seen.
+        self.markers = policy.mode == .enforce ? markers : nil
+    }
+
+    /// An operation that is guarded twice: the outer guard records and marks its answer.
+    init(within context: IdempotencyContext, runner: Idempotency, policy: IdempotencyPolicy) {
+        self.context = context
+        self.runner = runner
+        self.lease = nil
+        self.policy = policy
+        self.markers = nil
     }
 
     /// The largest body to capture, in bytes; zero if the operation runs unprotected and nothing is recorded.
     public var captureLimit: Int { self.lease == nil ? 0 : self.policy.maxResponseBody }
 
-    /// Whether another attempt has taken the key.
-    public var isLeaseLost: Bool { self.lease?.live.isLost ?? false }
+    /// Whether another attempt has taken the key, so that the operation is to be cancelled.
+    public var isCutOff: Bool { self.policy.mode == .enforce && self.lease?.live.isLost ?? false }
 
     /// Ends the operation with an answer of known length.
     ///
-    /// It is stored before this returns.
+    /// It is stored before this returns, unless the layer only observes.
     ///
     /// - Parameters:
     ///   - head: Status and header fields of the answer.
@@ -53,7 +64,7 @@ public struct Execution: ~Copyable, Sendable {
     public consuming func finish(_ head: HTTPResponse, body: CapturedBody) async -> HTTPResponse {
         guard let lease else { return self.marked(head, as: .unstored) }
         let ending = self.recording.ending(head, body: body)
-        let settlement = await self.runner.settle(lease, as: ending, policy: self.policy)
+        let settlement = await self.runner.settleUnlessObserving(lease, as: ending, policy: self.policy)
         return self.marked(head, as: settlement == .unstored ? .unstored : .new)
     }
 
@@ -74,17 +85,15 @@ public struct Execution: ~Copyable, Sendable {
     public consuming func cutOff() -> HTTPAnswer {
         self.lease?.end()
         var answer = IdempotencyProblem.takenOver.under(self.policy).answer
-        self.markers.mark(&answer.head.headerFields)
+        self.markers?.mark(&answer.head.headerFields)
         return answer
     }
 
     private var recording: ResponseRecording { ResponseRecording(context: self.context, policy: self.policy) }
 
     private func marked(_ head: HTTPResponse, as status: IdempotencyStatus) -> HTTPResponse {
-        // Who observes does not want to be seen.
-        guard self.policy.mode == .enforce else { return head }
         var head = head
-        self.markers.mark(&head.headerFields, as: status)
+        self.markers?.mark(&head.headerFields, as: status)
         return head
     }
 }

@@ -10,7 +10,7 @@ extension Idempotency {
     /// - Parameter head: The request as received.
     /// - Returns: The way to take.
     public func screen(_ head: HTTPRequest) -> Screening {
-        let policy = self.policy
+        let policy = self.effectivePolicy
         guard policy.mode != .off, policy.methods.contains(head.method) else { return .pass }
         do {
             if let key = try KeyHeader.key(in: head.headerFields, maximumLength: policy.maxKeyLength) {
@@ -54,7 +54,11 @@ extension Idempotency {
         let (key, policy) = (request.key, request.policy)
         let fingerprint = request.fingerprint.finalize()
         let markers = MarkerHeaders(key: request.keyHeader, fingerprint: fingerprint)
+        if let problem = request.bodyProblem { return self.refuse(problem, request, markers: markers) }
         let claim = ClaimRequest(key: key, scope: scope, fingerprint: fingerprint, policy: policy)
+        if let outer = IdempotencyContext.current, outer.holds(claim.key, in: self.store) {
+            return .execute(Execution(within: outer, runner: self, policy: policy))
+        }
         switch try await self.verdict(on: claim, policy: policy) {
         case .execute(let lease):
             return .execute(Execution(runner: self, key: key, lease: lease, policy: policy, markers: markers))
@@ -69,5 +73,16 @@ extension Idempotency {
             markers.mark(&answer.head.headerFields)
             return .answer(answer)
         }
+    }
+    private func refuse(
+        _ problem: IdempotencyProblem,
+        _ request: GuardedRequest,
+        markers: MarkerHeaders
+    ) -> HTTPAdmission {
+        guard case .answer(let answer) = self.reject(problem, policy: request.policy, markers: markers) else {
+            return .execute(
+                Execution(runner: self, key: request.key, lease: nil, policy: request.policy, markers: markers))
+        }
+        return .answer(answer)
     }
 }

@@ -45,7 +45,9 @@ public final class StreamRecorder: Sendable {
     /// When the answer grows beyond the limit, what was captured is dropped and a tombstone stored before this returns.
     ///
     /// - Parameter chunk: Any number of bytes.
-    public func append(_ chunk: [UInt8]) async {
+    /// - Returns: Whether there is more to record. If not, and the caller has left, nobody needs the rest.
+    @discardableResult
+    public func append(_ chunk: [UInt8]) async -> Bool {
         let isOverflowing = self.state.withLock { state in
             guard case .capturing(var bytes) = state else { return false }
             // Keeps the buffer unique, so that it grows in place.
@@ -55,18 +57,28 @@ public final class StreamRecorder: Sendable {
             state = .capturing(isOverflowing ? [] : bytes)
             return isOverflowing
         }
-        guard isOverflowing else { return }
+        if isOverflowing { await self.overflow() }
+        return self.state.withLock { state in
+            if case .overflown(_?) = state { return false }
+            return true
+        }
+    }
+
+    private func overflow() async {
+        self.state.withLock { $0 = .overflown(nil) }
         // A key that is given back must wait for the end: until then the operation is running.
-        guard case .complete = self.endingIfTooLarge else { return self.state.withLock { $0 = .overflown(nil) } }
-        let settlement = await self.settle(self.endingIfTooLarge)
-        self.state.withLock { $0 = .overflown(settlement) }
+        guard case .complete = self.endingIfTooLarge else { return }
+        let settlement = await self.runner.settle(
+            self.lease, as: self.endingIfTooLarge, policy: self.policy, isFinal: false)
+        // If the store failed, the lease is kept, and the end of the answer is the next chance.
+        if settlement != .unstored { self.state.withLock { $0 = .overflown(settlement) } }
     }
 
     /// Stores the answer.
     ///
     /// Send its end only after this has returned.
     ///
-    /// - Throws: ``NotStored`` if the answer could not be stored.
+    /// - Throws: ``NotStored`` if the answer could not be stored, unless the layer only observes.
     public func finish() async throws(NotStored) {
         let settlement =
             switch self.end() {
@@ -75,7 +87,7 @@ public final class StreamRecorder: Sendable {
             case .overflown(let settlement?): settlement
             case .ended: Settlement.unstored
             }
-        if settlement == .unstored { throw NotStored() }
+        if settlement == .unstored && self.policy.mode == .enforce { throw NotStored() }
     }
 
     /// Stores that the answer broke off: a tombstone with status 502, since the operation may have had its effect.
@@ -109,6 +121,6 @@ public final class StreamRecorder: Sendable {
 
     @discardableResult
     private func settle(_ ending: Ending) async -> Settlement {
-        await self.runner.settle(self.lease, as: ending, policy: self.policy)
+        await self.runner.settleUnlessObserving(self.lease, as: ending, policy: self.policy)
     }
 }

@@ -25,8 +25,12 @@ package enum KeyHeader {
         let lines = fields[values: .idempotencyKey]
         guard let line = lines.first else { return nil }
         guard lines.count == 1 else { throw .repeated }
+        guard line.utf8.count <= 2 * maximumLength + self.maximumParameterLength else { throw .tooLong }
         return try IdempotencyKey(self.decode(line), maximumLength: maximumLength)
     }
+
+    /// The room for parameters, whose parser takes a time that grows with the square of their number.
+    private static let maximumParameterLength = 1024
 
     private static func decode(_ line: String) throws(IdempotencyKey.ValidationError) -> String {
         let value = line.utf8.trimmingOptionalWhitespace()

@@ -10,7 +10,7 @@ enum RequestOutcome: String, CaseIterable, Sendable {
     case conflict
     /// The key was used for another request.
     case mismatch
-    /// The request had no key, an invalid one, or too large a body.
+    /// The request had no key, an invalid one, or a body that is too large or not whole.
     case rejected
     /// An attempt was abandoned, and the rule is to refuse.
     case unknown
@@ -22,7 +22,7 @@ enum RequestOutcome: String, CaseIterable, Sendable {
     init(_ kind: IdempotencyProblem.Kind) {
         self =
             switch kind {
-            case .keyMissing, .keyInvalid, .bodyTooLarge: .rejected
+            case .keyMissing, .keyInvalid, .bodyTooLarge, .bodyIncomplete, .lengthRequired: .rejected
             case .keyReused: .mismatch
             case .requestInProgress: .conflict
             case .outcomeUnknown: .unknown

@@ -2,6 +2,8 @@
 enum Ending: Sendable {
     case complete(Outcome)
     case release
+    /// The lease ends now, and the record stays.
+    case abandon
 
     init(_ disposition: ReplayPolicy.Disposition, of outcome: Outcome) {
         switch disposition {

@@ -6,7 +6,7 @@ extension Idempotency {
     func admit(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> HeldAdmission {
         let outcome = try await self.admitOrWait(request, policy: policy)
         if case .execute(let lease) = outcome, Task.isCancelled {
-            await self.settle(lease, as: .release, policy: policy)
+            await self.giveBack(lease, policy: policy)
             throw CancellationError()
         }
         return outcome
@@ -20,7 +20,7 @@ extension Idempotency {
             limits: WaitingRoom.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),
             desk: WaitingRoom.Desk(
                 claim: { try await self.claim($0, policy: policy) },
-                giveBack: { await self.settle($0, as: .release, policy: policy) }
+                giveBack: { await self.giveBack($0, policy: policy) }
             )
         )
     }
@@ -68,10 +68,14 @@ extension Idempotency {
 
     /// Gives back a claim that may have been granted without our hearing of it.
     ///
-    /// Nothing ran under it, so that nobody should have to wait for its lease, or be told of an unknown outcome. One
-    /// try: the lease ends it otherwise.
+    /// Nothing ran under it, so that nobody should have to wait for its lease, or be told of an unknown outcome. It may
+    /// have been a takeover, which leaves the record, and with it the count of attempts; not so under the rule to
+    /// refuse. One try: the lease ends it otherwise.
     private func withdraw(_ request: ClaimRequest) async {
         let claim = Claim(granting: request, attempt: 1)
-        _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }
+        switch request.onAbandoned {
+        case .rerun: _ = try? await self.telemetry.storeCall(.renew) { try await self.store.renew(claim, lease: .zero) }
+        case .refuse: _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }
+        }
     }
 }

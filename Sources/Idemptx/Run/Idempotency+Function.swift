@@ -39,7 +39,7 @@ extension Idempotency {
         fingerprint: Fingerprint = .none,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Value
     ) async throws -> Value {
-        let policy = self.policy
+        let policy = self.effectivePolicy
         let key = try self.validated(key, policy: policy)
         if policy.mode == .off { return try await self.performUnprotected(operation, key: key) }
 
@@ -49,7 +49,7 @@ extension Idempotency {
         case .replay(let response): return try JSONDecoder().decode(Value.self, from: Data(response.body))
         case .executeUnprotected: return try await self.performUnprotected(operation, key: key)
         case .execute(let lease):
-            let context = IdempotencyContext(key: key, lease: lease.live, time: self.time)
+            let context = IdempotencyContext(key: key, lease: lease.live, mode: policy.mode, time: self.time)
             let result = await self.perform(operation, in: context)
             return try await self.conclude(result, in: context, under: lease, policy: policy)
         }
@@ -93,7 +93,7 @@ extension Idempotency {
         _ operation: (IdempotencyContext) async throws -> Value,
         key: IdempotencyKey
     ) async throws -> Value {
-        let context = IdempotencyContext(key: key, lease: nil, time: self.time)
+        let context = IdempotencyContext(key: key, lease: nil, mode: self.mode, time: self.time)
         return try await IdempotencyContext.$current.withValue(context) { try await operation(context) }
     }
 
@@ -115,7 +115,7 @@ extension Idempotency {
         under lease: HeldLease,
         policy: IdempotencyPolicy
     ) async throws -> Value {
-        if case .failure(let error) = result, error is CancellationError, lease.live.isLost {
+        if case .failure(let error) = result, error is CancellationError, lease.live.isLost, policy.mode == .enforce {
             lease.end()
             throw IdempotencyProblem.takenOver.under(policy)
         }
@@ -123,7 +123,7 @@ extension Idempotency {
         let outcome = self.outcome(of: result, policy: policy)
         let head = HTTPResponse(status: .init(code: outcome.tombstone.status))
         let disposition = context.disposition ?? policy.replay.disposition(of: head)
-        await self.settle(lease, as: Ending(disposition, of: outcome), policy: policy)
+        await self.settleUnlessObserving(lease, as: Ending(disposition, of: outcome), policy: policy)
         return try result.get()
     }
 

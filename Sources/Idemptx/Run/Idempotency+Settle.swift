@@ -4,28 +4,75 @@ extension Idempotency {
     /// The lease is renewed until the store has answered.
     ///
     /// Runs in a task of its own: once an operation has run, nothing may keep its outcome from being stored.
+    ///
+    /// - Parameters:
+    ///   - lease: The lease.
+    ///   - ending: What is to become of the claim.
+    ///   - policy: The rules.
+    ///   - isFinal: `false` if the operation goes on: then the lease is kept if the outcome could not be stored.
     @discardableResult
-    func settle(_ lease: HeldLease, as ending: Ending, policy: IdempotencyPolicy) async -> Settlement {
+    func settle(
+        _ lease: HeldLease,
+        as ending: Ending,
+        policy: IdempotencyPolicy,
+        isFinal: Bool = true
+    ) async -> Settlement {
         await Task {
-            defer {
+            lease.live.beginSettling()
+            let settlement = await self.settlement(lease.live, ending, policy: policy, isFinal: isFinal)
+            if isFinal || settlement != .unstored {
                 lease.end()
                 self.waitingRoom.ring(lease.live.claim.key)
+            } else {
+                lease.live.resume()
             }
-            switch ending {
-            case .complete(let outcome): return await self.complete(lease.live, with: outcome, policy: policy)
-            case .release: return await self.release(lease.live, policy: policy)
-            }
+            return settlement
         }.value
     }
 
-    private func complete(_ lease: LiveLease, with outcome: Outcome, policy: IdempotencyPolicy) async -> Settlement {
-        do {
-            let isStored = try await self.storing(lease, outcome, policy: policy)
-            if !isStored { self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key") }
-            return isStored ? .stored : .unstored
-        } catch {
-            self.telemetry.outcomeNotStored(lease.claim, reason: "\(error)")
+    /// Ends a claim; while the layer only observes, nobody waits for that.
+    ///
+    /// - Returns: What became of the claim; ``Settlement/stored`` if nobody waits.
+    @discardableResult
+    func settleUnlessObserving(_ lease: HeldLease, as ending: Ending, policy: IdempotencyPolicy) async -> Settlement {
+        guard policy.mode == .observe else { return await self.settle(lease, as: ending, policy: policy) }
+        Task { await self.settle(lease, as: ending, policy: policy) }
+        return .stored
+    }
+
+    /// Ends a claim under which nothing ran.
+    ///
+    /// One that took over an abandoned key leaves it abandoned, so that attempts go on to count up.
+    func giveBack(_ lease: HeldLease, policy: IdempotencyPolicy) async {
+        await self.settle(lease, as: lease.live.claim.attempt > 1 ? .abandon : .release, policy: policy)
+    }
+
+    private func settlement(
+        _ lease: LiveLease,
+        _ ending: Ending,
+        policy: IdempotencyPolicy,
+        isFinal: Bool
+    ) async -> Settlement {
+        switch ending {
+        case .complete(let outcome):
+            do {
+                if try await self.storing(lease, outcome, policy: policy) { return .stored }
+                if isFinal { self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key") }
+            } catch {
+                if isFinal { self.telemetry.outcomeNotStored(lease.claim, reason: "\(error)") }
+            }
             return .unstored
+        case .release:
+            // If the store cannot be told, the end of the lease frees the key, by the rule for abandoned ones.
+            _ = try? await self.repeating(.release, under: lease, policy: policy) {
+                try await self.store.release(lease.claim)
+            }
+            return .released
+        case .abandon:
+            _ = try? await self.repeating(.renew, under: lease, policy: policy) {
+                try await self.store.renew(lease.claim, lease: .zero)
+            }
+            return .released
         }
     }
 
@@ -44,14 +91,6 @@ extension Idempotency {
                 try await self.store.complete(lease.claim, with: tombstone, keyTTL: policy.keyTTL)
             }
         }
-    }
-
-    private func release(_ lease: LiveLease, policy: IdempotencyPolicy) async -> Settlement {
-        // If the store cannot be told, the end of the lease frees the key, by the rule for abandoned ones.
-        _ = try? await self.repeating(.release, under: lease, policy: policy) {
-            try await self.store.release(lease.claim)
-        }
-        return .released
     }
 
     /// Repeats a call while its failure may pass and the lease holds.

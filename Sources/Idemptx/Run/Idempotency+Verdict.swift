@@ -13,9 +13,6 @@ extension Idempotency {
     }
 
     private func enforcedVerdict(on request: ClaimRequest, policy: IdempotencyPolicy) async throws -> Verdict {
-        var policy = policy
-        // Observing must not slow anybody down.
-        if policy.mode == .observe { policy.waitTimeout = .zero }
         do {
             return Verdict(try await self.admit(request, policy: policy))
         } catch let error as StoreError {

@@ -45,6 +45,18 @@ public final class Idempotency: Sendable {
         set { self.currentPolicy.withLock { $0 = newValue.checked() } }
     }
 
+    /// The rules as they apply to the next operation.
+    ///
+    /// Observing must not slow anybody down.
+    var effectivePolicy: IdempotencyPolicy {
+        var policy = self.policy
+        guard policy.mode == .observe else { return policy }
+        policy.waitTimeout = .zero
+        policy.claimRetryTime = .zero
+        policy.completionRetryTime = .zero
+        return policy
+    }
+
     /// Whether the rules apply: the kill switch.
     public var mode: IdempotencyPolicy.Mode {
         get { self.currentPolicy.withLock { $0.mode } }

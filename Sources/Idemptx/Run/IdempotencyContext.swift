@@ -16,17 +16,20 @@ public final class IdempotencyContext: Sendable {
     public let attempt: Int
 
     private let lease: LiveLease?
+    private let mode: IdempotencyPolicy.Mode
     private let time: TimeSource
     private let chosenDisposition = Mutex<ReplayPolicy.Disposition?>(nil)
 
     /// - Parameters:
     ///   - key: The client's key.
     ///   - lease: `nil` if the operation runs unprotected.
+    ///   - mode: Whether the rules apply.
     ///   - time: The clock that the lease is measured by.
-    init(key: IdempotencyKey, lease: LiveLease?, time: TimeSource) {
+    init(key: IdempotencyKey, lease: LiveLease?, mode: IdempotencyPolicy.Mode, time: TimeSource) {
         self.key = key
         self.attempt = lease?.claim.attempt ?? 1
         self.lease = lease
+        self.mode = mode
         self.time = time
     }
 
@@ -40,10 +43,11 @@ public final class IdempotencyContext: Sendable {
         return self.time.now < lease.heldUntil
     }
 
-    /// Calls `action` if another attempt takes the key while this one runs.
+    /// Calls `action` if another attempt takes the key while this one runs, unless the layer only observes.
     ///
     /// - Parameter action: Called at most once, on any thread, such as to cancel a task.
     public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
+        guard self.mode == .enforce else { return }
         self.lease?.onLoss(action)
     }
 
@@ -62,13 +66,19 @@ public final class IdempotencyContext: Sendable {
         self.chosenDisposition.withLock { $0 = .tombstone }
     }
 
+    /// Whether the operation runs under a claim of `key` in `store`.
+    func holds(_ key: StorageKey, in store: any IdempotencyStore) -> Bool {
+        self.lease.map { $0.claim.key == key && $0.store == store.identity } ?? false
+    }
+
     /// Takes note of what the operation threw.
     ///
-    /// A problem of another call that says "try again", such as that another is running, frees this key, too: replaying
-    /// it would say so for as long as answers are kept.
+    /// A problem of another call inside of it, such as that something is in progress, speaks of the moment: it must not
+    /// be replayed for as long as answers are kept. Nor does it say that this operation had no effect before, so that
+    /// it does not free the key.
     package func operationThrew(_ error: any Error) {
         guard let problem = error as? IdempotencyProblem, problem.retryAfter != nil else { return }
-        self.chosenDisposition.withLock { $0 = $0 ?? .release }
+        self.chosenDisposition.withLock { $0 = $0 ?? .tombstone }
     }
 
     /// What the operation decided; `nil` leaves it to the policy.

@@ -32,7 +32,8 @@ final class LeaseKeeper: Sendable {
 
     /// Keeps `claim` alive until the returned lease is ended or dropped.
     func hold(_ claim: consuming Claim, lease duration: Duration, requestedAt: Timestamp) -> HeldLease {
-        let lease = LiveLease(claim, duration: duration, requestedAt: requestedAt)
+        let lease = LiveLease(
+            claim, store: self.store.identity, duration: duration, requestedAt: requestedAt)
         let (need, count) = self.state.withLock { state in
             state.leases[ObjectIdentifier(lease)] = lease
             return (self.need(of: lease, in: &state), state.leases.count)

@@ -5,6 +5,8 @@ import Synchronization
 final class LiveLease: Sendable {
     private enum Phase {
         case running(onLoss: [@Sendable () -> Void])
+        /// The outcome is being stored, or the key given back: a refused renewal can mean that this has happened.
+        case settling(onLoss: [@Sendable () -> Void])
         /// The store said that another attempt has the key, or none.
         case lost
         /// The attempt is over.
@@ -18,12 +20,16 @@ final class LiveLease: Sendable {
         var isRenewing = false
 
         var needsRenewal: Bool {
-            guard case .running = self.phase else { return false }
-            return !self.isRenewing
+            switch self.phase {
+            case .running, .settling: return !self.isRenewing
+            case .lost, .ended: return false
+            }
         }
     }
 
     let claim: Claim
+    /// The store that granted the claim.
+    let store: ObjectIdentifier
     let duration: Duration
     /// The logger of the request that the attempt belongs to.
     let logger = Logger.current
@@ -31,11 +37,13 @@ final class LiveLease: Sendable {
 
     /// - Parameters:
     ///   - claim: The claim.
+    ///   - store: The store that granted it.
     ///   - duration: The length of the lease.
     ///   - requestedAt: When the claim was asked for. The store counts from later on, so the lease outlives what is
     ///     assumed here.
-    init(_ claim: consuming Claim, duration: Duration, requestedAt: Timestamp) {
+    init(_ claim: consuming Claim, store: ObjectIdentifier, duration: Duration, requestedAt: Timestamp) {
         self.claim = claim
+        self.store = store
         self.duration = duration
         self.state = Mutex(
             State(
@@ -66,15 +74,31 @@ final class LiveLease: Sendable {
                 state.phase = .running(onLoss: actions + [action])
                 return false
             case .lost: return true
-            case .ended: return false
+            case .settling, .ended: return false
             }
         }
         if isLost { action() }
     }
 
+    /// From now on, a refused renewal is no loss: the answer of the store to the settlement tells.
+    func beginSettling() {
+        self.state.withLock { state in
+            guard case .running(let actions) = state.phase else { return }
+            state.phase = .settling(onLoss: actions)
+        }
+    }
+
+    /// The settlement failed, and the attempt goes on.
+    func resume() {
+        self.state.withLock { state in
+            guard case .settling(let actions) = state.phase else { return }
+            state.phase = .running(onLoss: actions)
+        }
+    }
+
     func end() {
         self.state.withLock { state in
-            guard case .running = state.phase else { return }
+            if case .lost = state.phase { return }
             state.phase = .ended
         }
     }

@@ -33,13 +33,13 @@ struct WaitingGroups {
     enum Entry {
         case refused
         case joined
-        case formedGroup(Bell)
+        case formedGroup(PollPace)
     }
 
     private struct Group {
         /// In the order in which they came.
         var waiters: [Waiter]
-        let bell = Bell()
+        let pace = PollPace()
     }
 
     private(set) var count = 0
@@ -51,8 +51,8 @@ struct WaitingGroups {
         return self.lastID
     }
 
-    func bells(of key: StorageKey) -> [Bell] {
-        self.groups[key].map { $0.values.map(\.bell) } ?? []
+    func paces(of key: StorageKey) -> [PollPace] {
+        self.groups[key].map { $0.values.map(\.pace) } ?? []
     }
 
     mutating func enter(_ waiter: Waiter, limits: WaitingRoom.Limits) -> Entry {
@@ -66,14 +66,14 @@ struct WaitingGroups {
         }
         let group = Group(waiters: [waiter])
         self[subject] = group
-        return .formedGroup(group.bell)
+        return .formedGroup(group.pace)
     }
 
     mutating func leave(_ id: UInt64, _ subject: Subject) -> Waiter? {
         guard let index = self[subject]?.waiters.firstIndex(where: { $0.id == id }) else { return nil }
         self.count -= 1
-        // The poll of the group may have nobody to wait for now, and finds out by itself.
-        self[subject]?.bell.ring()
+        // The group may have nobody to wait for now, and finds out by itself.
+        self[subject]?.pace.look()
         return self[subject]?.waiters.remove(at: index)
     }
 

@@ -61,7 +61,7 @@ final class WaitingRoom: Sendable {
 
     /// Lets the groups that wait for `key` poll now.
     func ring(_ key: StorageKey) {
-        for bell in self.groups.withLock({ $0.bells(of: key) }) { bell.ring() }
+        for pace in self.groups.withLock({ $0.paces(of: key) }) { pace.hint() }
     }
 
     private func enter(_ waiter: WaitingGroups.Waiter, limits: Limits, desk: Desk) {
@@ -70,10 +70,10 @@ final class WaitingRoom: Sendable {
         case .refused:
             waiter.continuation.resume(returning: .inProgress(remainingLease: waiter.visit.remainingLease))
         case .joined: break
-        case .formedGroup(let bell):
+        case .formedGroup(let pace):
             // The group serves many requests, so that it belongs to the task of none of them, nor carries the trace and
             // the logger of the first. It ends with its last.
-            Task.detached { await self.serve(WaitingGroups.Subject(waiter.visit.request), bell: bell, desk: desk) }
+            Task.detached { await self.serve(WaitingGroups.Subject(waiter.visit.request), pace: pace, desk: desk) }
         }
         self.reportCount()
     }
@@ -90,20 +90,22 @@ final class WaitingRoom: Sendable {
 
     // MARK: Serving a group
 
-    private func serve(_ subject: WaitingGroups.Subject, bell: Bell, desk: Desk) async {
-        await withTaskGroup(of: Void.self) { tasks in
+    private func serve(_ subject: WaitingGroups.Subject, pace: PollPace, desk: Desk) async {
+        await withDiscardingTaskGroup { tasks in
             // Subscribed before the first poll: a change between the two must not be missed.
             let changes = self.store.changes(of: subject.key)
-            tasks.addTask { for await _ in changes { bell.ring() } }
-
-            var backoff = Backoff()
+            tasks.addTask { for await _ in changes { pace.hint() } }
             while let round = self.nextRound(of: subject) {
-                let isToWait = await withLogger(round.logger) { _ in
-                    await self.poll(round.request, for: subject, desk: desk)
+                if pace.beginPoll(now: self.time.now) {
+                    // Beside the loop, which sends away those whose time is over while a store does not answer.
+                    tasks.addTask {
+                        await withLogger(round.logger) { _ in
+                            await self.poll(round.request, for: subject, desk: desk)
+                        }
+                        pace.endPoll(now: self.time.now)
+                    }
                 }
-                guard isToWait else { continue }
-                let untilDeadline = self.time.now.duration(to: round.firstDeadline)
-                await bell.wait(atMost: max(.zero, min(backoff.next(), untilDeadline)), time: self.time)
+                await pace.wait(until: round.firstDeadline, time: self.time)
             }
             tasks.cancelAll()
         }
@@ -123,27 +125,21 @@ final class WaitingRoom: Sendable {
     }
 
     /// Claims once for the whole group.
-    ///
-    /// - Returns: Whether the group has to wait on.
-    private func poll(_ request: ClaimRequest, for subject: WaitingGroups.Subject, desk: Desk) async -> Bool {
+    private func poll(_ request: ClaimRequest, for subject: WaitingGroups.Subject, desk: Desk) async {
         do {
             switch try await desk.claim(request) {
-            case .inProgress: return true
-            case .execute(let lease):
-                await self.handOver(lease, to: subject, desk: desk)
-                return true
-            case let final:
-                self.dismissAll(of: subject) { $0.resume(returning: final) }
-                return false
+            case .inProgress: break
+            case .execute(let lease): await self.handOver(lease, to: subject, desk: desk)
+            case let final: self.dismissAll(of: subject) { $0.resume(returning: final) }
             }
         } catch {
             self.dismissAll(of: subject) { $0.resume(throwing: error) }
-            return false
         }
     }
 
     private func handOver(_ lease: HeldLease, to subject: WaitingGroups.Subject, desk: Desk) async {
         if let first = self.groups.withLock({ $0.dismissFirst(of: subject) }) {
+            self.reportCount()
             first.continuation.resume(returning: .execute(lease))
         } else {
             await desk.giveBack(lease)
@@ -154,6 +150,8 @@ final class WaitingRoom: Sendable {
         of subject: WaitingGroups.Subject,
         _ resume: (CheckedContinuation<HeldAdmission, any Error>) -> Void
     ) {
-        for waiter in self.groups.withLock({ $0.dismissAll(of: subject) }) { resume(waiter.continuation) }
+        let waiters = self.groups.withLock { $0.dismissAll(of: subject) }
+        self.reportCount()
+        for waiter in waiters { resume(waiter.continuation) }
     }
 }

@@ -60,6 +60,9 @@ public protocol IdempotencyStore: Sendable {
 }
 
 extension IdempotencyStore {
+    /// Tells a store from others, if it is an object.
+    var identity: ObjectIdentifier { ObjectIdentifier(self as AnyObject) }
+
     /// No hints.
     ///
     /// - Parameter key: The record in question.

@@ -329,10 +329,49 @@ struct FingerprintTests {
 
     @Test("A fingerprint is stable between releases")
     func golden() {
-        // SHA-256, computed elsewhere, of the length-prefixed method, path and media type, the byte 1 for JSON, and
-        // {"amount":1999,"currency":"EUR"}. A change breaks the live keys of every user: raise the version instead.
-        let expected = "eabce3cf1a052d9cb5d8f6e03a445381f68268ed1e22eab8214e21b9c58d4e76"
+        // Computed elsewhere: eight bytes of the SHA-256 of the length-prefixed method and path, then twenty-four of that
+        // of method, path and media type, the byte 1 for JSON, and {"amount":1999,"currency":"EUR"}. A change breaks the
+        // live keys of every user: raise the version instead.
+        let expected = "44c85da1750f20abeabce3cf1a052d9cb5d8f6e03a445381f68268ed1e22eab8"
         #expect(self.fingerprint(#"{"currency": "EUR", "amount": 1999}"#).hexadecimal == expected)
+    }
+
+    @Test("Other methods and paths disagree even if the recipes differ")
+    func target() throws {
+        let version = try #require(HTTPField.Name("X-Version"))
+        let recipes = [FingerprintRecipe(), FingerprintRecipe(body: .bytes), FingerprintRecipe(headers: [version])]
+        let charge = self.fingerprint("1")
+        for recipe in recipes {
+            #expect(charge.disagrees(with: self.fingerprint("1", path: "/refunds", recipe: recipe)))
+            #expect(charge.disagrees(with: self.fingerprint("1", method: .patch, recipe: recipe)))
+        }
+        for recipe in recipes.dropFirst() {
+            #expect(!charge.disagrees(with: self.fingerprint("2", recipe: recipe)))
+        }
+        #expect(!charge.disagrees(with: Fingerprint(ofBytes: [1])))
+        #expect(!charge.disagrees(with: .none))
+    }
+
+    @Test("A form with more fields than can be sorted at little cost is compared byte for byte")
+    func manyFields() {
+        let few = (0..<10_000).map { "a\($0)=1" }
+        #expect(
+            self.fingerprint(few.joined(separator: "&"), type: self.form)
+                == self.fingerprint(few.reversed().joined(separator: "&"), type: self.form))
+        let many = few + ["b=1"]
+        #expect(
+            self.fingerprint(many.joined(separator: "&"), type: self.form)
+                != self.fingerprint(many.reversed().joined(separator: "&"), type: self.form))
+    }
+
+    @Test(
+        "Parts of a multipart body whose headers do not end are not taken for others",
+        arguments: [("A: b", "\r\nA: b"), ("A: b\r\nC: d", "A: b\r\n\r\nC: d")])
+    func openHeaders(lhs: String, rhs: String) {
+        func body(_ part: String) -> Fingerprint {
+            self.fingerprint("--x\r\n\(part)\r\n--x--", type: "multipart/form-data; boundary=x")
+        }
+        #expect(body(lhs) != body(rhs))
     }
 
     // MARK: Functions

@@ -18,7 +18,7 @@ struct GuardedService: Sendable {
         headers: HTTPFields = [:],
         handler: Handler = { _ in HTTPAnswer(head: HTTPResponse(status: .ok)) }
     ) async throws -> HTTPAnswer {
-        let request = self.request(method, key: key, headers: headers)
+        let request = self.request(method, key: key, headers: headers, length: body.utf8.count)
         switch self.idempotency.screen(request) {
         case .pass: return try await handler(nil)
         case .answer(let answer): return answer
@@ -56,8 +56,14 @@ struct GuardedService: Sendable {
 
     struct NotExecuted: Error {}
 
-    private func request(_ method: HTTPRequest.Method, key: String?, headers: HTTPFields = [:]) -> HTTPRequest {
+    private func request(
+        _ method: HTTPRequest.Method,
+        key: String?,
+        headers: HTTPFields = [:],
+        length: Int = 0
+    ) -> HTTPRequest {
         var fields = headers
+        if fields[.contentLength] == nil { fields[.contentLength] = "\(length)" }
         if let key { fields[.idempotencyKey] = key }
         return HTTPRequest(
             method: method, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)

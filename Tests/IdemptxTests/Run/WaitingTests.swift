@@ -88,19 +88,43 @@ struct WaitingTests {
         #expect(bench.ledger.count == 1)
     }
 
+    @Test("is told so when its time is over, even if the store does not answer")
+    func storeHangs() async throws {
+        let bench = self.bench()
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate)
+        let hanging = Gate()
+        let claims = bench.store.count(of: .claim)
+        bench.store.inject(.waits {}, at: .claim)
+        bench.store.inject(.waits { await hanging.pass() }, at: .claim)
+        let waiting = Task { try await bench.charge() }
+        try await eventually { hanging.arrivals == 1 && bench.store.count(of: .claim) == claims + 2 }
+        await bench.clock.waitForSleepers(2)
+        bench.clock.advance(by: .seconds(60))
+        #expect(await bench.problem { try await waiting.value }?.kind == .requestInProgress)
+
+        // What the store grants after all is given back.
+        gate.open()
+        #expect(try await running.value == 1)
+        hanging.open()
+        #expect(try await bench.charge() == 1)
+        #expect(bench.ledger.count == 1)
+    }
+
     @Test("shares its questions to the store with all that wait for the same")
     func coalesces() async throws {
         let bench = self.bench()
         let gate = Gate()
         let running = try await bench.startCharge(until: gate)
         let waiting = try await self.startWaiting(bench, calls: 50)
-        for _ in 0..<5 {
-            let claims = bench.store.count(of: .claim)
-            bench.clock.advance(by: .seconds(1))
-            try await eventually { bench.store.count(of: .claim) > claims }
-            await bench.clock.waitForSleepers(2)
-            #expect(bench.store.count(of: .claim) == claims + 1)
+        let claims = bench.store.count(of: .claim)
+        for _ in 0..<200 {
+            bench.clock.advance(by: .milliseconds(50))
+            try await Task.sleep(for: .milliseconds(1))
         }
+        // Ten seconds, in which each of them by itself would have asked ten times.
+        try await eventually { bench.store.count(of: .claim) > claims + 3 }
+        #expect(bench.store.count(of: .claim) < claims + 30)
         gate.open()
         for task in waiting { #expect(try await task.value == 1) }
         _ = try await running.value
@@ -180,9 +204,10 @@ struct WaitingTests {
         let running = try await bench.startCharge(until: gate)
         let waiting = try await self.startWaiting(bench, calls: 3)
         bench.store.breakDown(at: .claim)
-        bench.clock.advance(by: .seconds(1))
-        for task in waiting {
-            #expect(await bench.problem { try await task.value }?.kind == .storeUnavailable)
+        try await bench.whileTimePasses {
+            for task in waiting {
+                #expect(await bench.problem { try await task.value }?.kind == .storeUnavailable)
+            }
         }
         gate.open()
         #expect(try await running.value == 1)

@@ -22,9 +22,6 @@ extension Request {
             }
             guarded.update(body: Array(chunk.readableBytesView))
         }
-        if let announced, collected.readableBytes < announced {
-            throw HTTPError(.badRequest, message: "The request body is incomplete")
-        }
         self.body = RequestBody(buffer: collected)
         return true
     }
