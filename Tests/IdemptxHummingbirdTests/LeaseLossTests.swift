@@ -27,17 +27,20 @@ struct LeaseLossTests {
         handler: @escaping @Sendable (IdempotencyContext) async throws -> String
     ) -> some ApplicationProtocol {
         let idempotency = Idempotency(store: store, clock: self.clock)
+        let route: @Sendable (Request, BasicRequestContext) async throws -> String = { _, _ in
+            try await handler(#require(IdempotencyContext.current))
+        }
         let router = Router()
-        router.post(
-            "charges",
-            use: idempotent(by: idempotency, scope: .unscoped) { (_, _: BasicRequestContext) in
-                try await handler(#require(IdempotencyContext.current))
-            })
+        router.post("single", use: idempotent(by: idempotency, scope: .unscoped, handler: route))
+        router.group("group").add(middleware: IdempotencyMiddleware(idempotency: idempotency, scope: .unscoped))
+            .post(use: route)
         return Application(router: router)
     }
 
-    @Test("is cancelled, stores nothing, and its caller learns that another attempt has the key")
-    func cancelled() async throws {
+    @Test(
+        "is cancelled, stores nothing, and its caller learns that another attempt has the key",
+        arguments: ["/single", "/group"])
+    func cancelled(path: String) async throws {
         let processes = Processes(clock: self.clock)
         let (ledger, isCancelled) = (self.ledger, Gate())
         let first = self.app(processes.first) { context in
@@ -55,12 +58,12 @@ struct LeaseLossTests {
             return "second, attempt \(context.attempt)"
         }
         try await first.test(.ahc()) { firstClient in
-            async let cutOff = firstClient.execute(uri: "/charges", idempotencyKey: "k-1")
+            async let cutOff = firstClient.execute(uri: path, idempotencyKey: "k-1")
             try await eventually { isCancelled.arrivals == 1 }
             processes.first.breakDown(at: .renew)
             self.clock.advance(by: .seconds(31))
             try await second.test(.router) { client in
-                let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+                let answer = try await client.execute(uri: path, idempotencyKey: "k-1")
                 #expect(answer.text == "second, attempt 2")
             }
             processes.first.heal()
@@ -69,7 +72,7 @@ struct LeaseLossTests {
                 return isCancelled.arrivals == 1 && processes.first.count(of: .renew) >= 2
             }
             #expect(try await cutOff.problemKind == .requestInProgress)
-            let again = try await firstClient.execute(uri: "/charges", idempotencyKey: "k-1")
+            let again = try await firstClient.execute(uri: path, idempotencyKey: "k-1")
             #expect(again.text == "second, attempt 2")
             #expect(again.isReplay)
         }

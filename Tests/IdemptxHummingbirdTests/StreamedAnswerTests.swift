@@ -166,6 +166,33 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
+    @Test("without an end stops once nobody is left, and it is too large to be stored")
+    func endless() async throws {
+        let chunks = Ledger()
+        let app = self.app(policy: IdempotencyPolicy { $0.maxResponseBody = 1000 }) { writer in
+            while true {
+                chunks.add()
+                try await writer.write(ByteBuffer(repeating: 7, count: 100))
+                await Task.yield()
+            }
+        }
+        try await app.test(.ahc()) { client in
+            try await RawConnection.open(port: #require(client.port)) { connection in
+                try await connection.post("/events", key: "k-1", body: "")
+                _ = try await connection.read(until: "X-Idempotency-Status: new")
+            }
+            var last = 0
+            try await eventually {
+                defer { last = chunks.count }
+                try await Task.sleep(for: .milliseconds(100))
+                return chunks.count == last
+            }
+            let again = try await client.execute(uri: "/events", idempotencyKey: "k-1")
+            #expect(try again.problemKind == .responseNotReplayable)
+        }
+        #expect(self.ledger.count == 1)
+    }
+
     @Test("is made and stored if nobody asks for it")
     func neverAskedFor() async throws {
         let ledger = self.ledger

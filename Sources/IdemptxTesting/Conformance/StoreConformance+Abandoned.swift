@@ -7,6 +7,7 @@ extension StoreConformance {
             { try await self.abandonedKeyIsTakenOver(sourceLocation: $0) },
             { try await self.abandonedKeyIsRefused(sourceLocation: $0) },
             { try await self.renewalKeepsTheLease(sourceLocation: $0) },
+            { try await self.emptyLeaseAbandonsTheKey(sourceLocation: $0) },
             { try await self.lateOwnerIsStillTheOwner(sourceLocation: $0) },
             { try await self.replacedOwnerChangesNothing(sourceLocation: $0) },
         ]
@@ -58,6 +59,19 @@ extension StoreConformance {
             try await trial.claim(trial.request()), .inProgress(remainingLease: trial.lease), "A renewed lease holds")
         try await trial.advance(units: 6)
         trial.expect(try await trial.claim(trial.request()), .execute(attempt: 2), "Without renewal it ends")
+    }
+
+    /// Renewing with no lease at all ends the lease, and keeps the record.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func emptyLeaseAbandonsTheKey(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let trial = try await self.trial(sourceLocation)
+        let held = try await trial.granted()
+        trial.expect(try await trial.store.renew(held.claim, lease: .zero), "The owner renews")
+        trial.expect(
+            try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown, "An empty lease is over")
+        trial.expect(try await trial.claim(trial.request()), .execute(attempt: 2), "and attempts go on to count up")
     }
 
     /// An owner whom nobody has replaced may renew and complete after its lease.

@@ -186,6 +186,45 @@ struct HTTPStepsTests {
         _ = try await running.value
     }
 
+    @Test("is refused if its body is not whole, or could be a part of one")
+    func bodies() async throws {
+        let bench = Workbench()
+        let service = GuardedService(bench.idempotency)
+        #expect(
+            try Problem(await service.send(key: "k-1", body: "1", headers: [.contentLength: "2"]))
+                == Problem("body-incomplete", 400))
+        #expect(
+            try Problem(await service.send(key: "k-1", body: "1", headers: [.contentLength: ""]))
+                == Problem("length-required", 411))
+        #expect(bench.store.count(of: .claim) == 0)
+        for headers in [
+            [.transferEncoding: "chunked", .contentLength: ""], [.contentEncoding: "gzip", .contentLength: "9"],
+        ] as [HTTPFields] {
+            #expect(try await service.send(key: "k-1", body: "1", headers: headers).head.status == .ok)
+        }
+        #expect(try await service.send(key: "k-2", body: "", headers: [.contentLength: ""]).head.status == .ok)
+    }
+
+    @Test("runs once if it is guarded twice")
+    func guardedTwice() async throws {
+        let bench = Workbench()
+        let (outer, inner) = (GuardedService(bench.idempotency), GuardedService(Idempotency(store: bench.store)))
+        for status in ["new", "hit"] {
+            let answer = try await outer.send(key: "k-1") { context in
+                try await IdempotencyContext.$current.withValue(context) {
+                    let answer = try await inner.send(key: "k-1") { _ in
+                        bench.ledger.add()
+                        return self.created
+                    }
+                    #expect(answer.head == self.created.head)
+                    return answer
+                }
+            }
+            #expect(answer.head.headerFields[.idempotencyStatus] == status)
+        }
+        #expect(bench.ledger.count == 1)
+    }
+
     @Test("gets problems with the type that the policy says")
     func typeBase() async throws {
         let service = GuardedService(Workbench { $0.problemTypeBase = "https://example.com/problems/" }.idempotency)

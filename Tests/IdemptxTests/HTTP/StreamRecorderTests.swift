@@ -52,6 +52,46 @@ struct StreamRecorderTests {
         #expect(bench.store.count(of: .complete) == 1)
     }
 
+    @Test("that grew too large while the store was away keeps its lease, and is stored in the end")
+    func tooLargeWithoutStore() async throws {
+        let bench = Workbench {
+            $0.maxResponseBody = 10
+            $0.completionRetryTime = .zero
+        }
+        let recorder = try await self.recorder(bench)
+        bench.store.breakDown(at: .complete)
+        #expect(await recorder.append(Array(repeating: 0, count: 11)))
+        bench.store.heal()
+        for renewals in 1...6 {
+            try await eventually {
+                bench.clock.advance(by: .milliseconds(100))
+                return bench.store.count(of: .renew) >= renewals
+            }
+        }
+        #expect(try await self.replay(bench).head.status == .conflict)
+        try await recorder.finish()
+        #expect(String(decoding: try await self.replay(bench).body, as: UTF8.self).contains(#""original_status":200"#))
+    }
+
+    @Test("tells when there is nothing left to record")
+    func settled() async throws {
+        let recorder = try await self.recorder(Workbench { $0.maxResponseBody = 10 })
+        #expect(await recorder.append([1]))
+        #expect(await !recorder.append(Array(repeating: 0, count: 10)))
+        #expect(await !recorder.append([1]))
+    }
+
+    @Test("is never cut while the layer only observes")
+    func observed() async throws {
+        let bench = Workbench { $0.mode = .observe }
+        bench.store.breakDown(at: .complete)
+        let execution = try await GuardedService(bench.idempotency).execution(key: "k-1")
+        let (head, recorder) = execution.stream(HTTPResponse(status: .ok))
+        #expect(head.headerFields.isEmpty)
+        await recorder?.append([1])
+        try await recorder?.finish()
+    }
+
     @Test("gives its key back only when it is over, however large it is")
     func released() async throws {
         let bench = Workbench { $0.maxResponseBody = 10 }

@@ -101,6 +101,15 @@ struct KeyHeaderTests {
         #expect(try KeyHeader.key(in: [.idempotencyKey: "ABC"]) != bare)
     }
 
+    @Test("A value far longer than a key is refused unread")
+    func hugeParameters() {
+        let parameters = (0..<10_000).map { "p\($0)" }.joined(separator: ";")
+        let error = #expect(throws: IdempotencyKey.ValidationError.self) {
+            try KeyHeader.key(in: [.idempotencyKey: "\"k\";\(parameters)"])
+        }
+        #expect(error == .tooLong)
+    }
+
     @Test("No random value traps, and what is accepted is printable", arguments: 0..<20)
     func fuzz(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)

@@ -229,6 +229,49 @@ struct RunTests {
 
     // MARK: Crowds
 
+    @Test("A caller who leaves after taking an abandoned key over leaves it abandoned, so that attempts count up")
+    func cancelledTakeover() async throws {
+        let bench = Workbench { $0.lease = .seconds(30) }
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate)
+        bench.store.breakDown(at: .renew)
+        bench.clock.advance(by: .seconds(31))
+
+        let other = bench.otherProcess()
+        let claimed = Gate()
+        other.store.inject(.waits { await claimed.pass() }, at: .claim)
+        let leaving = Task { try await other.charge() }
+        try await eventually { claimed.arrivals == 1 }
+        leaving.cancel()
+        claimed.open()
+        await #expect(throws: CancellationError.self) { try await leaving.value }
+
+        // The first attempt may still be running: no later one may have its number, or that of the one that left.
+        let attempt = try await other.idempotency.run(key: "k-1") { $0.attempt }
+        #expect(attempt == 3)
+        gate.open()
+        _ = try await running.value
+    }
+
+    @Test("A takeover whose reply was lost leaves the count of attempts")
+    func lostTakeover() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.claimRetryTime = .zero
+        }
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate)
+        bench.store.breakDown(at: .renew)
+        bench.clock.advance(by: .seconds(31))
+        let other = bench.otherProcess()
+        other.store.inject(.losesReply, at: .claim)
+        #expect(await bench.problem { try await other.charge() }?.kind == .storeUnavailable)
+        let attempt = try await other.idempotency.run(key: "k-1") { $0.attempt }
+        #expect(attempt == 3)
+        gate.open()
+        _ = try await running.value
+    }
+
     @Test("A storm of duplicates runs it once, and all get the result", arguments: [1, 2])
     func storm(processes: Int) async throws {
         let first = Workbench { $0.waitTimeout = .seconds(3600) }

@@ -1,5 +1,6 @@
 import Idemptx
 import IdemptxTesting
+import MetricsTestKit
 import TestSupport
 import Testing
 
@@ -132,6 +133,26 @@ struct StoreFailureTests {
         bench.store.inject(.failsBefore, at: .complete, times: 60)
         #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
         #expect(bench.store.count(of: .renew) > 0)
+        #expect(try await bench.charge() == 1)
+    }
+
+    @Test("is not said to have lost its lease if the reply to its completion was lost")
+    func lostCompletion() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.completionRetryTime = .seconds(300)
+        }
+        bench.store.inject(.losesReply, at: .complete)
+        bench.store.inject(.failsBefore, at: .complete, times: 40)
+        let result = try await bench.whileTimePasses {
+            try await bench.idempotency.run(key: "k-1") { context in
+                context.onLeaseLoss { Issue.record("Nobody else has the key") }
+                return bench.ledger.add()
+            }
+        }
+        #expect(result == 1)
+        #expect(bench.store.count(of: .renew) > 0)
+        #expect(try bench.metrics.expectCounter("idempotency.lease.losses").totalValue == 0)
         #expect(try await bench.charge() == 1)
     }
 
