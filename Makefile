@@ -14,6 +14,7 @@ test: requirements lint
 	Scripts/check-lean-graph
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	$(SWIFT) test --skip-build --parallel
+	Scripts/build-docs
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)

@@ -10,7 +10,8 @@ public import ServiceLifecycle
 ///
 /// What a call reports is on the disk: the file is in WAL mode with `synchronous=FULL`, so that it survives the crash of
 /// the process, of the system, and a power cut, as far as the disk keeps what it acknowledged. Concurrent calls share
-/// one transaction and its one `fsync`. Time is the wall clock of the host.
+/// one transaction and its one `fsync`. Time is the wall clock of the host: if that is set ahead by more than a lease, a
+/// running attempt counts as abandoned.
 ///
 /// Waiters in this process are woken by a change; those in other processes find out by asking again.
 public final class SQLiteStore: IdempotencyStore {

@@ -1,3 +1,5 @@
+// The store's author who tests without Hummingbird must not have to fetch it; a target of its own for one file would be
+// too much.
 #if Hummingbird
 public import HTTPTypes
 public import HummingbirdTesting

@@ -1,7 +1,7 @@
 public import HTTPTypes
 
 extension HTTPField.Name {
-    /// `Idempotency-Key`: the client's key; echoed on every answer to a request that had a valid one.
+    /// `Idempotency-Key`: the client's key; echoed on every answer to a guarded request that had a valid one.
     public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
 
     /// `X-Idempotency-Signature`: the fingerprint of the request that is being answered, unless its body was too large.
@@ -21,7 +21,8 @@ extension HTTPField.Name {
 
 /// The values of `X-Idempotency-Status`.
 public enum IdempotencyStatus: String, Sendable {
-    /// The operation ran for this request. Its outcome is stored, unless it was one that frees the key.
+    /// The operation ran for this request. Its outcome is stored, unless it was one that frees the key; a streamed
+    /// answer is cut if it cannot be.
     case new
     /// The answer is that of an earlier request.
     case hit

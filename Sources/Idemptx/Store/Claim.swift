@@ -1,8 +1,8 @@
 /// Proof that one attempt, and no other, may run an operation.
 ///
-/// A store hands out at most one live claim per key. A claim cannot be copied: the runner uses it up when it finishes,
-/// so that finishing twice does not compile. Store calls borrow it, because a lost reply has to be retried with the same
-/// token. A claim that is dropped ends when its lease does.
+/// A store hands out at most one live claim per key. A claim cannot be copied, so that it has one holder. Store calls
+/// borrow it, because a lost reply has to be retried with the same token. A claim that is dropped ends when its lease
+/// does.
 public struct Claim: ~Copyable, Sendable {
     /// The record that is claimed.
     public let key: StorageKey
@@ -20,7 +20,7 @@ public struct Claim: ~Copyable, Sendable {
 
     /// Creates a claim.
     ///
-    /// Only a store does so, after it has granted `request`.
+    /// A store does so after it has granted `request`.
     ///
     /// - Parameters:
     ///   - request: What was asked for.

@@ -28,7 +28,7 @@ extension StoreConformance {
         }
     }
 
-    /// Many attempts that claim, crash, renew and complete at the same time never own a key together.
+    /// Many attempts that claim, complete and release at the same time never own a key together.
     ///
     /// - Parameters:
     ///   - workers: How many attempts run at a time.
