@@ -14,6 +14,7 @@ struct CollectedBody: Sendable {
     /// - Parameters:
     ///   - body: The body.
     ///   - length: Its announced length, in bytes.
+    /// - Throws: ``Incomplete``, or what the producer of the body throws.
     init(of body: ResponseBody, length: Int) async throws {
         let collection = Collection()
         try await body.write(Writer(collection: collection))

@@ -7,6 +7,8 @@
 ///   - isolation: Where the caller runs.
 ///   - operation: Runs while the caller waits.
 ///   - onStart: Is handed a way to cancel the operation.
+/// - Returns: What `operation` returns.
+/// - Throws: What `operation` throws.
 func shielded<Value: Sendable>(
     isolation: isolated (any Actor)? = #isolation,
     _ operation: () async throws -> Value,

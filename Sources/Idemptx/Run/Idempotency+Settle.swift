@@ -10,6 +10,7 @@ extension Idempotency {
     ///   - ending: What is to become of the claim.
     ///   - policy: The rules.
     ///   - isFinal: `false` if the operation goes on: then the lease is kept if the outcome could not be stored.
+    /// - Returns: What became of the claim.
     @discardableResult
     func settle(
         _ lease: HeldLease,
