@@ -10,6 +10,7 @@ package final class ClusterGroup: Sendable {
     }
 
     /// Runs a cluster while `body` runs, and kills it then.
+    @discardableResult
     package static func with<Value>(
         _ options: RedisServerOptions = RedisServerOptions(), _ body: (ClusterGroup) async throws -> Value
     ) async throws -> Value {

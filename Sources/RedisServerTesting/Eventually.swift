@@ -9,9 +9,14 @@ package func eventually(
     _ what: String, within timeout: Duration = .seconds(20), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + timeout
+    var failure: (any Error)?
     while ContinuousClock.now < deadline {
-        if (try? await condition()) == true { return }
+        do {
+            if try await condition() { return }
+        } catch {
+            failure = error
+        }
         try await Task.sleep(for: .milliseconds(5))
     }
-    throw ServerFailure("It did not happen within \(timeout): \(what).")
+    throw ServerFailure("It did not happen within \(timeout): \(what). \(failure.map { "\($0)" } ?? "")")
 }

@@ -34,6 +34,7 @@ package final actor LinkProxy {
     }
 
     /// Runs a proxy in front of a port of this host while `body` runs.
+    @discardableResult
     package static func with<Value: Sendable>(
         port: Int, _ body: (LinkProxy) async throws -> Value
     ) async throws -> Value {

@@ -45,6 +45,7 @@ package final class RedisServer: Sendable {
     }
 
     /// Runs a server while `body` runs, and kills it then.
+    @discardableResult
     package static func with<Value>(
         _ options: RedisServerOptions = RedisServerOptions(), _ body: (RedisServer) async throws -> Value
     ) async throws -> Value {

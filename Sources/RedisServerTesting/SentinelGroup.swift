@@ -18,6 +18,7 @@ package final class SentinelGroup: Sendable {
     }
 
     /// Runs a group while `body` runs, and kills it then.
+    @discardableResult
     package static func with<Value>(
         replicas: Int = 1, sentinelPassword: String? = nil, _ body: (SentinelGroup) async throws -> Value
     ) async throws -> Value {

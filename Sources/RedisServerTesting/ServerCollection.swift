@@ -4,6 +4,7 @@ import Synchronization
 final class ServerCollection: Sendable {
     private let servers = Mutex<[RedisServer]>([])
 
+    @discardableResult
     static func with<Value>(_ body: (ServerCollection) async throws -> Value) async throws -> Value {
         let collection = ServerCollection()
         do {

@@ -12,21 +12,24 @@ package struct TestCertificates: Sendable {
 
     /// The path of the authority's certificate.
     package let authority: String
-    /// For a server that is `localhost` and `127.0.0.1`.
+    /// For a server of the names that were asked for.
     package let server: Pair
     /// For a client.
     package let client: Pair
 
     private let directory: URL
 
-    /// Makes an authority and two certificates while `body` runs.
-    package static func with<Value>(_ body: (TestCertificates) async throws -> Value) async throws -> Value {
-        let certificates = try TestCertificates()
+    /// Makes an authority and two certificates, which exist while `body` runs.
+    @discardableResult
+    package static func with<Value>(
+        serverNames: String = "DNS:localhost,IP:127.0.0.1", _ body: (TestCertificates) async throws -> Value
+    ) async throws -> Value {
+        let certificates = try TestCertificates(serverNames)
         defer { try? FileManager.default.removeItem(at: certificates.directory) }
         return try await body(certificates)
     }
 
-    private init() throws {
+    private init(_ serverNames: String) throws {
         let name = "certificates-\(UInt32.random(in: 0...UInt32.max))"
         let directory = FileManager.default.temporaryDirectory.appending(path: name)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
@@ -36,7 +39,7 @@ package struct TestCertificates: Sendable {
         self.client = Self.pair("client", directory)
         try Self.openssl(
             directory, Self.newKey("ca") + ["-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"])
-        try Self.sign("server", "subjectAltName=DNS:localhost,IP:127.0.0.1", directory)
+        try Self.sign("server", "subjectAltName=\(serverNames)", directory)
         try Self.sign("client", "extendedKeyUsage=clientAuth", directory)
     }
 

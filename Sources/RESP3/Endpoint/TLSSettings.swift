@@ -30,7 +30,8 @@ package struct TLSSettings: Hashable, Sendable {
     package var trust: Trust
     /// What this client proves itself with, if the server wants to know.
     package var identity: Identity?
-    /// The name that the server's certificate must bear; `nil` is the host of the address.
+    /// The name that the server's certificate must bear, unless it bears the IP address that was connected to; `nil`
+    /// is the host of the address.
     package var serverName: String?
 
     /// Creates settings; by default, the system's trust and no identity.

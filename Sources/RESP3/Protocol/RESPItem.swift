@@ -5,14 +5,19 @@ enum RESPItem {
     case value(RESPValue)
     case aggregate(OpenAggregate)
 
+    private static let types = Array("+-:,#(_$=!*%~>|".utf8)
+
     /// Reads one item.
     ///
     /// - Returns: `nil` if it is not complete yet; nothing has been read then.
     static func read(from buffer: inout ByteBuffer, limits: RESPLimits) throws(ProtocolViolation) -> RESPItem? {
         var rest = buffer
-        guard let type = rest.readInteger(as: UInt8.self),
-            let line = try rest.readLine(limit: limits.lineSize),
-            let item = try Self.item(type, line, &rest, limits)
+        guard let type = rest.readInteger(as: UInt8.self) else { return nil }
+        // At once, since what is not the protocol may never come to the end of a line.
+        guard Self.types.contains(type) else {
+            throw ProtocolViolation("A reply begins with a byte that stands for no type.")
+        }
+        guard let line = try rest.readLine(limit: limits.lineSize), let item = try Self.item(type, line, &rest, limits)
         else { return nil }
         buffer.moveReaderIndex(to: rest.readerIndex)
         return item
@@ -42,11 +47,9 @@ enum RESPItem {
         case UInt8(ascii: ","): return .double(try line.double())
         case UInt8(ascii: "#"): return .boolean(try line.boolean())
         case UInt8(ascii: "("): return .bigNumber(try line.bigNumber())
-        case UInt8(ascii: "_"):
+        default:
             guard line.readableBytes == 0 else { throw ProtocolViolation("A null has content.") }
             return .null
-        default:
-            throw ProtocolViolation("A reply begins with a byte that stands for no type.")
         }
     }
 

@@ -12,21 +12,23 @@ package struct ServerError: Error, Hashable, Sendable {
     ///
     /// - Parameter line: The text of the error, without its type byte and line end.
     package init(_ line: String) {
-        let line = Self.cause(line)
-        let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-        let word = parts[0]
-        let isCode = !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isUppercase || $0 == "_") }
-        self.code = isCode ? String(word) : "ERR"
-        self.message = Self.withoutArguments(isCode ? parts.dropFirst().first ?? "" : line)
+        let (code, message) = Self.split(Self.cause(line))
+        self.code = code ?? "ERR"
+        self.message = Self.withoutArguments(message)
     }
 
-    /// Redis 6.2 wraps the error of a command inside of a script: `ERR Error running script (…): @user_script:1:
-    /// @user_script: 1: -OOM command not allowed`.
+    private static func split(_ line: Substring) -> (code: String?, message: Substring) {
+        let word = line.prefix { $0 != " " }
+        guard !word.isEmpty, word.allSatisfy({ $0.isASCII && ($0.isUppercase || $0 == "_") }) else { return (nil, line) }
+        return (String(word), line.dropFirst(word.count + 1))
+    }
+
+    /// Redis 6.2 wraps what goes wrong inside of a script: `ERR Error running script (…): @user_script:1: WRONGTYPE …`,
+    /// with a minus sign before some codes.
     private static func cause(_ line: String) -> Substring {
-        guard line.hasPrefix("ERR Error running script"), let wrapping = line.firstRange(of: ": -") else {
-            return line[...]
-        }
-        return line[wrapping.upperBound...]
+        guard line.hasPrefix("ERR Error running script") else { return line[...] }
+        let causes = line.ranges(of: ": ").map { line[$0.upperBound...].trimmingPrefix("-") }
+        return causes.first { Self.split($0).code != nil } ?? line[...]
     }
 
     /// A server quotes the arguments of a command that it does not know, and a credential may be among them.

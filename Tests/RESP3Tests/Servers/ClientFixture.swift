@@ -1,6 +1,7 @@
 import RESP3
 
 /// Runs `body` with a client, and closes the client.
+@discardableResult
 func withClient<Value>(
     _ url: String, _ configure: (inout RedisConfiguration) -> Void = { _ in },
     _ body: (any RedisClient) async throws -> Value
