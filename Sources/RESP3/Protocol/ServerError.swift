@@ -19,8 +19,8 @@ package struct ServerError: Error, Hashable, Sendable {
 
     private static func split(_ line: Substring) -> (code: String?, message: Substring) {
         let word = line.prefix { $0 != " " }
-        guard !word.isEmpty, word.allSatisfy({ $0.isASCII && ($0.isUppercase || $0 == "_") }) else { return (nil, line) }
-        return (String(word), line.dropFirst(word.count + 1))
+        let isCode = !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isUppercase || $0 == "_") }
+        return isCode ? (String(word), line.dropFirst(word.count + 1)) : (nil, line)
     }
 
     /// Redis 6.2 wraps what goes wrong inside of a script: `ERR Error running script (…): @user_script:1: WRONGTYPE …`,

@@ -34,7 +34,9 @@ struct CoalescedTests {
             return 7
         }
         let running = self.subject.start(operation)
-        await #expect { try await self.subject.value(deadline: .now() + .milliseconds(5), operation) } throws: { error in
+        await #expect {
+            try await self.subject.value(deadline: .now() + .milliseconds(5), operation)
+        } throws: { error in
             guard case RedisError.notSent = error else { return false }
             return true
         }

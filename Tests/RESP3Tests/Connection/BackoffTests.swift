@@ -25,7 +25,8 @@ struct BackoffTests {
 
         var late = Repetition(backoff, deadline: .now())
         #expect(try await late.next(pausing: false) == false)
-        var soon = Repetition(Backoff(base: .seconds(100), maximum: .seconds(100), jitter: { 1 }), deadline: .now() + .seconds(50))
+        let slow = Backoff(base: .seconds(100), maximum: .seconds(100), jitter: { 1 })
+        var soon = Repetition(slow, deadline: .now() + .seconds(50))
         #expect(try await soon.next(pausing: true) == false)
     }
 }

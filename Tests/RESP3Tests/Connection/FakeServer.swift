@@ -26,7 +26,12 @@ final actor FakeServer {
     }
 
     /// Greets as a server of today does.
-    static let greeting: Answers = { words in words[0] == "HELLO" ? "%1\r\n+proto\r\n:3\r\n" : nil }
+    static let greeting = FakeServer.answering(nil)
+
+    /// Greets, and always gives the same answer then.
+    static func answering(_ answer: String?) -> Answers {
+        { words in words[0] == "HELLO" ? "%1\r\n+proto\r\n:3\r\n" : answer }
+    }
 
     @discardableResult
     static func with<Value: Sendable>(

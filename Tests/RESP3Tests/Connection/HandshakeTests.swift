@@ -26,7 +26,9 @@ struct HandshakeTests {
         #expect(self.words(Handshake(settings)) == ["HELLO 3 AUTH default p"])
     }
 
-    @Test("is said in RESP2 to a server that knows nothing else", arguments: ["ERR unknown command `HELLO`", "NOPROTO no"])
+    @Test(
+        "is said in RESP2 to a server that knows nothing else",
+        arguments: ["ERR unknown command `HELLO`", "NOPROTO no"])
     func fallback(answer: String) {
         var handshake = Handshake(Self.full)
         #expect(handshake.received(.error(ServerError(answer))) == .goOn)

@@ -11,7 +11,7 @@ import Testing
 struct LinkTests {
     @Test("flushes once for all that is sent in one turn of the event loop")
     func oneFlush() async throws {
-        try await FakeServer.with({ words in words[0] == "HELLO" ? "_\r\n" : ":1\r\n" }) { server in
+        try await FakeServer.with(FakeServer.answering(":1\r\n")) { server in
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             try await withLink(server, on: group.next()) { link in
                 _ = try await link.send([["PING"]], deadline: .now() + .seconds(20))
@@ -62,7 +62,7 @@ struct LinkTests {
 
     @Test("does not send the command of a task that was cancelled before")
     func cancelledBefore() async throws {
-        try await FakeServer.with({ $0[0] == "HELLO" ? "_\r\n" : "+OK\r\n" }) { server in
+        try await FakeServer.with(FakeServer.answering("+OK\r\n")) { server in
             try await withClient(server.url) { client in
                 _ = try await client.send(["FIRST"])
                 let task = Task {
@@ -107,7 +107,8 @@ struct LinkTests {
                 }
             }
         }
-        try await withClient("redis://127.0.0.1:1", { $0.backoff.sleep = { _ in } }) { client in
+        let hurry: (inout RedisConfiguration) -> Void = { $0.backoff.sleep = { _ in } }
+        try await withClient("redis://127.0.0.1:1", hurry) { client in
             await #expect { try await client.send(["A"]) } throws: { error in
                 guard case RedisError.notSent = error else { return false }
                 return true
@@ -115,7 +116,9 @@ struct LinkTests {
         }
     }
 
-    @Test("ends the connection on what is not the protocol, or what nobody asked for", arguments: ["X", "+OK\r\n", ">1\r\n+x\r\n"])
+    @Test(
+        "ends the connection on what is not the protocol, or what nobody asked for",
+        arguments: ["X", "+OK\r\n", ">1\r\n+x\r\n"])
     func violations(input: String) async throws {
         try await FakeServer.with { server in
             try await withClient(server.url) { client in
@@ -133,7 +136,7 @@ struct LinkTests {
 
     @Test("fails a command that is answered with something else than the protocol")
     func violationForCommand() async throws {
-        try await FakeServer.with({ $0[0] == "HELLO" ? "_\r\n" : "HTTP/1.1 400 Bad Request\r\n" }) { server in
+        try await FakeServer.with(FakeServer.answering("HTTP/1.1 400 Bad Request\r\n")) { server in
             try await withClient(server.url) { client in
                 await #expect { try await client.send(["A"]) } throws: { error in
                     guard case RedisError.protocolViolation = error else { return false }
@@ -160,7 +163,8 @@ struct LinkTests {
     @Test("takes a bounded number of commands")
     func bounds() async throws {
         try await FakeServer.with { server in
-            try await withClient(server.url, { $0.maximumPendingCommands = 3 }) { client in
+            let configure: (inout RedisConfiguration) -> Void = { $0.maximumPendingCommands = 3 }
+            try await withClient(server.url, configure) { client in
                 let tasks = (0..<3).map { _ in Task { try await client.send(["A"]) } }
                 try await server.waitFor("A", times: 3)
                 await #expect(throws: RedisError.queueFull) { try await client.send(["B"]) }
@@ -213,8 +217,12 @@ struct LinkTests {
                 async let closed: Void = client.close()
                 try await eventually("the client is closing") {
                     // Without time, nothing more than an error can come of it.
-                    do { _ = try await client.send(["B"], timeout: .zero) } catch { return error as? RedisError == .closed }
-                    return false
+                    do {
+                        _ = try await client.send(["B"], timeout: .zero)
+                        return false
+                    } catch {
+                        return error as? RedisError == .closed
+                    }
                 }
                 await server.say(":1\r\n")
                 #expect(try await task.value == .integer(1))

@@ -69,8 +69,9 @@ struct RedisURLTests {
     }
 
     static let refused = [
-        "", "localhost", "redis:localhost", "http://host", "redis://", "redis://:7000", "redis://host:", "redis://host:0",
-        "redis://host:65536", "redis://host:x", "redis://host/x", "redis://host/-1", "redis://host/70000",
+        "", "localhost", "redis:localhost", "http://host", "redis://", "redis://:7000", "redis://host:",
+        "redis://host:0", "redis://host:65536", "redis://host:x", "redis://host/x", "redis://host/-1",
+        "redis://host/70000",
         "redis://a,b", "redis://a,", "redis://[::1", "redis://[::1]x", "redis://[]", "redis://user@host",
         "redis://user:@host", "redis://host?tls_ca=/x", "redis://host?db=1", "redis://host?x=1",
         "rediss://host?tls_cert=/x", "rediss://host?tls_insecure=maybe", "rediss://host?tls_ca=a&tls_ca=b",

@@ -20,7 +20,8 @@ struct RedisCommandTests {
         }
         var buffer = ByteBuffer()
         commands[1].write(to: &buffer)
-        let expected = Array("*5\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$4\r\n".utf8) + [0, 255, 13, 10]
+        let expected =
+            Array("*5\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$4\r\n".utf8) + [0, 255, 13, 10]
             + Array("\r\n$2\r\nPX\r\n$2\r\n-1\r\n".utf8)
         #expect(Array(buffer.readableBytesView) == expected)
     }

@@ -1,5 +1,5 @@
-import Logging
 import InMemoryLogging
+import Logging
 import RESP3
 import RedisServerTesting
 import Testing

@@ -89,7 +89,9 @@ struct FaultTests {
                 let outcomes = await withTaskGroup(of: Outcome.self) { group in
                     for _ in 0..<20 {
                         group.addTask {
-                            await self.outcome { try await client.send(["INCR", "counter"], timeout: .milliseconds(200)) }
+                            await self.outcome {
+                                try await client.send(["INCR", "counter"], timeout: .milliseconds(200))
+                            }
                         }
                     }
                     return await group.reduce(into: []) { $0.append($1) }
@@ -134,7 +136,9 @@ struct FaultTests {
                 try await withClient("redis://127.0.0.1:\(await proxy.port)") { client in
                     _ = try await client.send(["PING"])
                     await proxy.hold()
-                    let slow = await self.outcome { try await client.send(["ECHO", "slow"], timeout: .milliseconds(50)) }
+                    let slow = await self.outcome {
+                        try await client.send(["ECHO", "slow"], timeout: .milliseconds(50))
+                    }
                     #expect(slow == .replyLost)
                     await proxy.release()
                     for number in 0..<20 {
@@ -182,7 +186,8 @@ struct FaultTests {
                         for _ in 0..<16 {
                             group.addTask {
                                 for _ in 0..<100 {
-                                    await tally.count(await self.outcome { try await client.send(["INCR", "counter"]) })
+                                    let outcome = await self.outcome { try await client.send(["INCR", "counter"]) }
+                                    await tally.count(outcome)
                                 }
                             }
                         }

@@ -31,7 +31,8 @@ struct StandaloneTests {
                 #expect(await Self.errorCode(client, ["NO-SUCH-COMMAND", "hunter2"]) == "ERR")
                 _ = try await client.send(["LPUSH", "list", "x"])
                 #expect(await Self.errorCode(client, ["GET", "list"]) == "WRONGTYPE")
-                #expect(await Self.errorCode(client, Script("return redis.call('get', KEYS[1])"), "list") == "WRONGTYPE")
+                let get = Script("return redis.call('get', KEYS[1])")
+                #expect(await Self.errorCode(client, get, "list") == "WRONGTYPE")
 
                 let value = RedisArgument(String(repeating: "x", count: 500_000))
                 var codes: Set<String?> = []
@@ -80,10 +81,8 @@ struct StandaloneTests {
                     }
                     for try await isRight in group { #expect(isRight) }
                 }
-                let information = try await client.send(["INFO", "stats"]).string ?? ""
-                let connections = information.split(separator: "\r\n").first { $0.hasPrefix("total_connections_received") }
-                // The administrator's and this one.
-                #expect(connections == "total_connections_received:1" || connections == "total_connections_received:2")
+                let statistics = try await client.send(["INFO", "stats"]).string ?? ""
+                #expect(statistics.contains("total_connections_received:1\r\n"))
             }
         }
     }

@@ -79,7 +79,8 @@ struct TLSTests {
         }
     }
 
-    @Test("cannot be used with files that do not exist", arguments: ["tls_ca=/x.pem", "tls_cert=/x.pem&tls_key=/x.key"])
+    @Test(
+        "cannot be used with files that do not exist", arguments: ["tls_ca=/x.pem", "tls_cert=/x.pem&tls_key=/x.key"])
     func missingFiles(options: String) async throws {
         await #expect { try await withClient("rediss://localhost?\(options)") { _ in } } throws: { error in
             guard case RedisError.refused = error else { return false }
