@@ -31,8 +31,8 @@ package final class RedisServer: Sendable {
         self.options = options
         self.role = role
         self.binary = try options.binary ?? RedisBinary.installed()
-        self.port = try await FreePort.find(isCluster: role == .clusterNode)
-        self.tlsPort = options.certificates == nil ? nil : try await FreePort.find()
+        self.port = try await FreePort.reserve(isCluster: role == .clusterNode)
+        self.tlsPort = options.certificates == nil ? nil : try await FreePort.reserve()
         // Short, since a socket's path has a narrow limit.
         let name = "redis-\(UInt32.random(in: 0...UInt32.max))"
         self.directory = FileManager.default.temporaryDirectory.appending(path: name)
@@ -114,6 +114,7 @@ package final class RedisServer: Sendable {
     func stop() async {
         self.process.withLock { $0 }?.stop()
         await self.client.close()
+        for port in [self.port, self.tlsPort].compactMap({ $0 }) { FreePort.release(port) }
         try? FileManager.default.removeItem(at: self.directory)
     }
 
