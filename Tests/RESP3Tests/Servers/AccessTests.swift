@@ -4,7 +4,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("A server that does not let everybody in")
+@Suite("A server that does not let everybody in", .timeLimit(.minutes(2)))
 struct AccessTests {
     private func options(_ binary: RedisBinary? = nil) -> RedisServerOptions {
         var options = RedisServerOptions(binary)

@@ -9,6 +9,7 @@ func withClient<Value>(
     var configuration = RedisConfiguration(try RedisEndpoint(url: url))
     // Long enough for a busy machine; a test that means a deadline sets its own.
     configuration.commandTimeout = .seconds(20)
+    configuration.connectTimeout = .seconds(20)
     configure(&configuration)
     let client = try configuration.makeClient()
     do {

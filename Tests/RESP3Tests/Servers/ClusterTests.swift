@@ -2,7 +2,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("A cluster")
+@Suite("A cluster", .timeLimit(.minutes(2)))
 struct ClusterTests {
     /// How often the servers have answered with a code.
     private func count(_ code: String, in group: ClusterGroup) async throws -> Int {

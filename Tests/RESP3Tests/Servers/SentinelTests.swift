@@ -3,7 +3,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("A primary behind sentinels")
+@Suite("A primary behind sentinels", .timeLimit(.minutes(2)))
 struct SentinelTests {
     /// Writes until it succeeds, and says where that was.
     private func port(of client: any RedisClient) async throws -> Int? {

@@ -3,7 +3,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("A standalone server")
+@Suite("A standalone server", .timeLimit(.minutes(2)))
 struct StandaloneTests {
     @Test("answers commands and scripts", arguments: RedisBinary.all)
     func answers(binary: RedisBinary) async throws {

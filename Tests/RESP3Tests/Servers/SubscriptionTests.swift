@@ -2,7 +2,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("Subscriptions")
+@Suite("Subscriptions", .timeLimit(.minutes(2)))
 struct SubscriptionTests {
     /// Waits for one hint.
     private func hint(_ iterator: inout AsyncStream<Void>.Iterator) async -> Bool {
@@ -34,7 +34,7 @@ struct SubscriptionTests {
         var options = RedisServerOptions()
         options.lines = ["rename-command HELLO \"\""]
         try await RedisServer.with(options) { server in
-            try await withClient(server.url(), { $0.pingInterval = .milliseconds(250) }) { client in
+            try await withClient(server.url(), { $0.pingInterval = .seconds(1) }) { client in
                 var hints = client.subscribe(to: "news").makeAsyncIterator()
                 #expect(await self.hint(&hints))
                 // Some pings later, it is still the same connection.
@@ -129,8 +129,8 @@ struct SubscriptionTests {
     func faults() async throws {
         try await RedisServer.with { server in
             let configure: (inout RedisConfiguration) -> Void = {
-                $0.pingInterval = .milliseconds(50)
-                $0.connectTimeout = .milliseconds(500)
+                $0.pingInterval = .seconds(1)
+                $0.connectTimeout = .seconds(1)
             }
             try await withClient(server.url(), configure) { client in
                 var hints = client.subscribe(to: "news").makeAsyncIterator()

@@ -2,7 +2,7 @@ import RESP3
 import RedisServerTesting
 import Testing
 
-@Suite("A server with TLS")
+@Suite("A server with TLS", .timeLimit(.minutes(2)))
 struct TLSTests {
     private func withServer(
         serverNames: String = "DNS:localhost,IP:127.0.0.1", requiresClientCertificate: Bool = false,
@@ -90,16 +90,19 @@ struct TLSTests {
 
     @Test("and one without are told apart in bounded time")
     func plainAndEncrypted() async throws {
+        let hasty: (inout RedisConfiguration) -> Void = {
+            $0.patience = 1
+            $0.connectTimeout = .seconds(1)
+        }
         try await self.withServer { _, place in
             await #expect(throws: RedisError.self) {
-                try await withClient("redis://\(place)", { $0.patience = 1 }) { try await $0.send(["PING"]) }
+                try await withClient("redis://\(place)", hasty) { try await $0.send(["PING"]) }
             }
         }
         try await RedisServer.with { server in
             await #expect(throws: RedisError.self) {
-                try await withClient("rediss://\(server.host):\(server.port)", { $0.patience = 1 }) {
-                    try await $0.send(["PING"])
-                }
+                let url = "rediss://\(server.host):\(server.port)"
+                try await withClient(url, hasty) { try await $0.send(["PING"]) }
             }
         }
     }
