@@ -45,6 +45,8 @@ final actor Link {
     nonisolated func send(
         _ commands: [RedisCommand], deadline: NIODeadline
     ) async throws(RedisError) -> [RESPValue] {
+        // What consists of nothing would wait for nothing.
+        if commands.isEmpty { return [] }
         let ticket = Ticket()
         let result: Result<[RESPValue], RedisError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -121,6 +123,8 @@ extension Link {
             hasWritten = true
         }
         guard hasWritten else { return }
+        // A large value is not to be paid for ever after.
+        if self.buffer.capacity > 2 * Self.chunkSize { self.buffer = ByteBuffer() }
         self.flushCount += 1
         channel.flush()
     }

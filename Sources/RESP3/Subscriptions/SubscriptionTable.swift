@@ -69,18 +69,22 @@ struct SubscriptionTable {
     /// Notes that a link's subscriptions are lost for a while.
     mutating func interrupt(_ link: SubscriptionLink) -> [Listener] {
         self.needsRepair = true
-        let names = self.entries.filter { $0.value.route?.link === link }.keys
-        for name in names { self.entries[name]?.isConfirmed = false }
-        return names.flatMap { self.listeners(of: $0) }
+        return self.entries.keys.filter { self.entries[$0]?.route?.link === link }.flatMap { self.unconfirm($0) }
     }
 
-    /// Notes that a channel's messages do not come by a link any more.
+    /// Notes that a channel's messages do not come by a link, or no longer.
     mutating func dislodge(_ channel: SubscriptionChannel, from link: SubscriptionLink) -> [Listener] {
         guard self.isRouted(channel, by: link) else { return [] }
         self.needsRepair = true
         self.entries[channel.name]?.route = nil
-        self.entries[channel.name]?.isConfirmed = false
-        return self.listeners(of: channel.name)
+        return self.unconfirm(channel.name)
+    }
+
+    /// - Returns: Those who have relied on the subscription.
+    private mutating func unconfirm(_ name: String) -> [Listener] {
+        guard self.entries[name]?.isConfirmed == true else { return [] }
+        self.entries[name]?.isConfirmed = false
+        return self.listeners(of: name)
     }
 
     /// Forgets a channel that cannot be subscribed to.

@@ -155,6 +155,7 @@ struct LinkTests {
             try await withClient(server.url) { client in
                 let replies = try await client.send([["A"], ["BAD"], ["C"]], key: nil, deadline: .now() + .seconds(20))
                 #expect(replies == [.integer(1), .error(ServerError("ERR no")), .integer(1)])
+                #expect(try await client.send([], key: nil, deadline: .now() + .seconds(20)) == [])
                 await #expect(throws: RedisError.server(ServerError("ERR no"))) { try await client.send(["BAD"]) }
             }
         }

@@ -186,6 +186,27 @@ struct ClusterTests {
         }
     }
 
+    @Test("is subscribed to where a channel is now, by who only knows where it was")
+    func movedSubscription() async throws {
+        try await ClusterGroup.with { group in
+            try await withClient(group.url) { client in
+                // It knows the map from now on.
+                _ = try await client.publishCommand()
+                let slot = try await self.slot(of: "{tag}", in: group)
+                let source = try await group.owner(of: slot)
+                let target = (source + 1) % 3
+                try await group.beginMove(of: slot, from: source, to: target)
+                try await group.endMove(of: slot, to: target)
+                var hints = client.subscribe(to: "{tag}channel").makeAsyncIterator()
+                #expect(await hints.next(isolation: #isolation) != nil)
+                let receivers = try await group.nodes[target].send(["SPUBLISH", "{tag}channel", "x"])
+                #expect(receivers == .integer(1))
+                #expect(await hints.next(isolation: #isolation) != nil)
+                #expect(try await self.count("MOVED", in: group) > 0)
+            }
+        }
+    }
+
     @Test("is not found where there is none")
     func noCluster() async throws {
         try await RedisServer.with { server in
