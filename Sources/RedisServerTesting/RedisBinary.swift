@@ -4,22 +4,16 @@ import Foundation
 package struct RedisBinary: Sendable, Hashable, CustomStringConvertible {
     /// What to call it in a test's name.
     package let description: String
-    /// Where it is.
+    /// Where it is; empty if it was looked for in vain.
     package let path: String
 
     /// The `redis-server` that is found in `PATH`.
-    ///
-    /// - Throws: ``ServerFailure`` with a sentence that says what to install.
-    package static func installed() throws -> RedisBinary {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        for directory in path.split(separator: ":") {
-            let candidate = "\(directory)/redis-server"
-            if FileManager.default.isExecutableFile(atPath: candidate) {
-                return RedisBinary(description: "redis-server", path: candidate)
-            }
-        }
-        throw ServerFailure("There is no redis-server in PATH. These tests need one: apt-get install redis-server.")
-    }
+    package static let installed: RedisBinary = {
+        let directories = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        let candidates = directories.map { "\($0)/redis-server" }
+        let path = candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
+        return RedisBinary(description: "redis-server", path: path ?? "")
+    }()
 
     /// Others, as far as their variables are set: `IDEMPTX_TEST_REDIS_6_2`, `IDEMPTX_TEST_REDIS_7_4`,
     /// `IDEMPTX_TEST_VALKEY`.
@@ -32,10 +26,17 @@ package struct RedisBinary: Sendable, Hashable, CustomStringConvertible {
             ProcessInfo.processInfo.environment[variable].map { RedisBinary(description: name, path: $0) }
         }
 
-    /// The installed one, if it is, and the others.
+    /// The installed one and the others.
     ///
-    /// A server that is missing in `PATH` is in the list too, so that its tests fail instead of being left out.
-    package static let all: [RedisBinary] =
-        [(try? Self.installed()) ?? RedisBinary(description: "redis-server", path: "/redis-server-is-not-in-PATH")]
-        + Self.others
+    /// One that is missing is in the list too, so that its tests fail instead of being left out.
+    package static let all = [Self.installed] + Self.others
+
+    func check() throws(ServerFailure) {
+        if self.path.isEmpty {
+            throw ServerFailure("There is no redis-server in PATH. These tests need one: apt-get install redis-server.")
+        }
+        guard FileManager.default.isExecutableFile(atPath: self.path) else {
+            throw ServerFailure("There is no program at \(self.path), which is to be \(self.description).")
+        }
+    }
 }

@@ -22,7 +22,6 @@ package final class RedisServer: Sendable {
 
     private let options: RedisServerOptions
     private let role: Role
-    private let binary: RedisBinary
     private let directory: URL
     private let process = Mutex<ServerProcess?>(nil)
     private let client: any RedisClient
@@ -30,7 +29,7 @@ package final class RedisServer: Sendable {
     private init(_ options: RedisServerOptions, _ role: Role) async throws {
         self.options = options
         self.role = role
-        self.binary = try options.binary ?? RedisBinary.installed()
+        try options.binary.check()
         self.port = try await FreePort.reserve(isCluster: role == .clusterNode)
         self.tlsPort = options.certificates == nil ? nil : try await FreePort.reserve()
         // Short, since a socket's path has a narrow limit.
@@ -49,15 +48,7 @@ package final class RedisServer: Sendable {
     package static func with<Value>(
         _ options: RedisServerOptions = RedisServerOptions(), _ body: (RedisServer) async throws -> Value
     ) async throws -> Value {
-        let server = try await Self.start(options)
-        do {
-            let value = try await body(server)
-            await server.stop()
-            return value
-        } catch {
-            await server.stop()
-            throw error
-        }
+        try await ServerCollection.with { servers in try await body(servers.start(options)) }
     }
 
     static func start(_ options: RedisServerOptions, _ role: Role = .standalone) async throws -> RedisServer {
@@ -123,12 +114,12 @@ package final class RedisServer: Sendable {
         if !FileManager.default.fileExists(atPath: file.path) {
             try self.configuration.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
         }
-        let arguments = [self.binary.path, file.path] + (self.role == .sentinel ? ["--sentinel"] : [])
+        let arguments = [self.options.binary.path, file.path] + (self.role == .sentinel ? ["--sentinel"] : [])
         let process = try ServerProcess(arguments, in: self.directory)
         self.process.withLock { $0 = process }
         let sign = self.role == .sentinel ? "+monitor" : "Ready to accept connections"
         do {
-            try await eventually("\(self.binary) starts") {
+            try await eventually("\(self.options.binary) starts") {
                 process.log.contains(sign) || process.log.contains("Address already in use")
             }
         } catch {

@@ -1,12 +1,12 @@
 /// How a server is set up.
 package struct RedisServerOptions: Sendable {
-    /// The program; the installed `redis-server` if `nil`.
-    package var binary: RedisBinary?
+    /// The program.
+    package var binary: RedisBinary
     /// The password of the default user.
     package var password: String?
     /// More users, in the words of `ACL SETUSER`, such as `reader on >secret ~* +get`.
     package var users: [String] = []
-    /// Whether there is another port with TLS, and what certificates it has.
+    /// The certificates of another port, with TLS; no such port if `nil`.
     package var certificates: TestCertificates?
     /// Whether TLS needs a certificate of the client.
     package var requiresClientCertificate = false
@@ -16,7 +16,7 @@ package struct RedisServerOptions: Sendable {
     package var lines: [String] = []
 
     /// The defaults: no password, no TLS, nothing kept.
-    package init(_ binary: RedisBinary? = nil) {
+    package init(_ binary: RedisBinary = .installed) {
         self.binary = binary
     }
 }

@@ -87,31 +87,36 @@ final class ClusterTopology: Sendable {
             defer { state.nodes = [:] }
             return state.nodes.values
         }
-        for node in nodes { await node.close() }
+        await withDiscardingTaskGroup { group in
+            for node in nodes { group.addTask { await node.close() } }
+        }
     }
 }
 
 extension ClusterTopology {
     /// Asks servers, some at a time, until one answers.
     private func ask() async throws(RedisError) -> SlotMap {
-        var candidates = self.candidates
         var failure = RedisError.notSent("There is no server to ask for the cluster.")
-        while !candidates.isEmpty {
+        for candidates in self.candidates {
             do throws(RedisError) {
-                let map = try await self.ask(candidates.prefix(Self.width))
-                await self.adopt(map)
+                let map = try await self.ask(candidates)
+                self.adopt(map)
                 return map
             } catch {
                 failure = error
             }
-            candidates.removeFirst(min(Self.width, candidates.count))
         }
         throw .notSent("No server of the cluster answers. \(failure)")
     }
 
-    private var candidates: [NodeAddress] {
+    /// Those to ask at the same time, and those to ask if none of them answers.
+    ///
+    /// The seeds come last: one that has left the cluster since may still believe in its old map.
+    private var candidates: [ArraySlice<NodeAddress>] {
         let known = self.state.withLock { $0.map?.primaries ?? [] }.shuffled()
-        return known + self.seeds.filter { !known.contains($0) }
+        return [known, self.seeds.shuffled()].flatMap { servers in
+            stride(from: 0, to: servers.count, by: Self.width).map { servers[$0...].prefix(Self.width) }
+        }
     }
 
     private func ask(_ addresses: ArraySlice<NodeAddress>) async throws(RedisError) -> SlotMap {
@@ -139,10 +144,11 @@ extension ClusterTopology {
         }
     }
 
-    /// Uses a map, and closes the connections to servers that are no longer part of it.
+    /// Uses a map, and drops the connections to servers that are no longer part of it.
     ///
-    /// A server without slots may be one that a slot is being moved to; it is kept while it is used.
-    private func adopt(_ map: SlotMap) async {
+    /// A server without slots may be one that a slot is being moved to; it is kept while it is used. What is dropped
+    /// closes when its last command is answered.
+    private func adopt(_ map: SlotMap) {
         let leaving = self.state.withLock { state in
             state.map = map
             let missing = Set(state.nodes.keys).subtracting(map.primaries)
@@ -152,6 +158,5 @@ extension ClusterTopology {
         }
         self.maker.configuration.logger.debug(
             "Cluster known", metadata: ["redis.primaries": "\(map.primaries.count)", "redis.left": "\(leaving.count)"])
-        for node in leaving { await node.close() }
     }
 }

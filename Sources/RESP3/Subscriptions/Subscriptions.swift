@@ -30,6 +30,10 @@ final class Subscriptions: SubscriptionListener {
         self.logger = configuration.logger
     }
 
+    deinit {
+        self.close()
+    }
+
     /// See ``RedisClient/subscribe(to:)``.
     func subscribe(to name: String) -> AsyncStream<Void> {
         let (stream, listener) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))

@@ -49,7 +49,11 @@ final actor FakeServer {
         }
     }
 
-    var url: String { "redis://127.0.0.1:\(self.listener?.localAddress?.port ?? 0)" }
+    var port: Int { self.listener?.localAddress?.port ?? 0 }
+    var url: String { "redis://127.0.0.1:\(self.port)" }
+
+    /// How many connections are open.
+    var openCount: Int { self.connections.count { $0.isActive } }
 
     /// Says something on all connections.
     func say(_ text: String) {

@@ -16,7 +16,7 @@ struct LinkTests {
             try await withLink(server, on: group.next()) { link in
                 _ = try await link.send([["PING"]], deadline: .now() + .seconds(20))
                 let before = await link.flushCount
-                try await Crowd(link).send(1000)
+                try await Crowd().send(1000, by: link)
                 #expect(await link.flushCount == before + 1)
             }
             try await group.shutdownGracefully()
@@ -247,28 +247,30 @@ struct LinkTests {
 }
 
 /// Many who send at the same time, while the event loop is held up.
-private actor Crowd {
-    private let link: Link
-    private var count = 0
+private final class Crowd: TaskExecutor {
+    // One thread, and first come, first served: who has waited here behind the others knows how far they have come.
+    private let queue = DispatchQueue(label: "crowd")
 
-    init(_ link: Link) {
-        self.link = link
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        self.queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 
-    func send(_ total: Int) async throws {
+    func send(_ total: Int, by link: Link) async throws {
         let gate = DispatchSemaphore(value: 0)
-        self.link.eventLoop.execute { gate.wait() }
+        link.eventLoop.execute { gate.wait() }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<total { group.addTask { try await self.send() } }
-            // On this actor, whoever is counted has also queued its command.
-            while self.count < total { await Task.yield() }
-            gate.signal()
+            for _ in 0..<total {
+                group.addTask(executorPreference: self) {
+                    _ = try await link.send([["PING"]], deadline: .now() + .seconds(20))
+                }
+            }
+            // More turns than it takes to queue a command.
+            group.addTask(executorPreference: self) {
+                for _ in 0..<20 { await Task.yield() }
+                gate.signal()
+            }
             try await group.waitForAll()
         }
-    }
-
-    private func send() async throws {
-        self.count += 1
-        _ = try await self.link.send([["PING"]], deadline: .now() + .seconds(20))
     }
 }

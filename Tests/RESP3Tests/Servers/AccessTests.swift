@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A server that does not let everybody in", .timeLimit(.minutes(2)))
 struct AccessTests {
-    private func options(_ binary: RedisBinary? = nil) -> RedisServerOptions {
+    private func options(_ binary: RedisBinary = .installed) -> RedisServerOptions {
         var options = RedisServerOptions(binary)
         options.password = "hunter2"
         options.users = ["reader on >p@ss ~public:* resetchannels &public:* +@all -@dangerous"]

@@ -150,6 +150,22 @@ struct SubscriptionTests {
         }
     }
 
+    @Test("end with the client, which closes its connections when nobody holds it any more")
+    func abandonment() async throws {
+        try await RedisServer.with { server in
+            let configuration = RedisConfiguration(try RedisEndpoint(url: server.url()))
+            var client: (any RedisClient)? = try configuration.makeClient()
+            _ = try await client?.send(["PING"])
+            var hints = client?.subscribe(to: "news").makeAsyncIterator()
+            #expect(await hints?.next(isolation: #isolation) != nil)
+            client = nil
+            #expect(await hints?.next(isolation: #isolation) == nil)
+            try await eventually("only the administrator is connected") {
+                try await server.send(["CLIENT", "LIST"]).string?.split(separator: "\n").count == 1
+            }
+        }
+    }
+
     @Test("end if the server refuses them, if there are too many, and with the client")
     func ending() async throws {
         var options = RedisServerOptions()
