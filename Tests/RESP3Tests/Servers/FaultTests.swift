@@ -109,6 +109,33 @@ struct FaultTests {
         }
     }
 
+    @Test("What does not fit on the way to a halted server is known not to have been sent")
+    func backpressure() async throws {
+        try await RedisServer.with { server in
+            try await withClient(server.url(), { $0.connectTimeout = .seconds(1) }) { client in
+                _ = try await client.send(["PING"])
+                server.pause()
+                let value = RedisArgument(String(repeating: "x", count: 1 << 20))
+                let outcomes = await withTaskGroup(of: Outcome.self) { group in
+                    for number in 0..<50 {
+                        group.addTask {
+                            await self.outcome {
+                                try await client.send(["SET", "key\(number)", value], timeout: .seconds(2))
+                            }
+                        }
+                    }
+                    return await group.reduce(into: []) { $0.append($1) }
+                }
+                let (sent, unsent) = (outcomes.count { $0 == .replyLost }, outcomes.count { $0 == .notSent })
+                #expect(sent > 0 && unsent > 0 && sent + unsent == 50)
+                server.resume()
+                // The server does what it had received, before it notices that nobody waits for it.
+                try await eventually("the server is used again") { try await client.send(["PING"]).string == "PONG" }
+                #expect(try await server.send(["DBSIZE"]).integer ?? 99 <= sent)
+            }
+        }
+    }
+
     @Test("A reply that is lost on its way is told from a command that was never sent")
     func lostReply() async throws {
         try await RedisServer.with { server in
