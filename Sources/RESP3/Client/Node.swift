@@ -1,0 +1,40 @@
+import NIOCore
+import Synchronization
+
+/// One server, or whichever one an address source names at the moment, and the connections to it.
+final class Node: RedisNode {
+    let subscriptions: SubscriptionLink
+    let commandTimeout: Duration
+    private let links: [Link]
+    private let turn = Atomic(0)
+
+    init(links: [Link], subscriptions: SubscriptionLink, timeout: Duration) {
+        self.links = links
+        self.subscriptions = subscriptions
+        self.commandTimeout = timeout
+    }
+
+    deinit {
+        for link in self.links { link.closeSoon() }
+        self.subscriptions.close()
+    }
+
+    func send(
+        _ commands: [RedisCommand], key: RedisArgument? = nil, deadline: NIODeadline
+    ) async throws(RedisError) -> [RESPValue] {
+        let turn = self.turn.wrappingAdd(1, ordering: .relaxed).newValue
+        return try await self.links[Int(UInt(bitPattern: turn) % UInt(self.links.count))]
+            .send(commands, deadline: deadline)
+    }
+
+    /// Moves to `address`, unless that is where it is.
+    func move(to address: NodeAddress) async {
+        for link in self.links { await link.retire(unlessAt: address) }
+        await self.subscriptions.retire(unlessAt: address)
+    }
+
+    func close() async {
+        self.subscriptions.close()
+        for link in self.links { await link.close() }
+    }
+}

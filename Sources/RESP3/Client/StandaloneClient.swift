@@ -1,0 +1,35 @@
+import NIOCore
+
+/// A client of one server.
+final class StandaloneClient: RedisClient {
+    private let node: Node
+    private let subscriptions: Subscriptions
+
+    init(_ address: NodeAddress, _ maker: NodeMaker) {
+        let node = maker.node(at: FixedAddress(node: address))
+        let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
+        self.node = node
+        self.subscriptions = Subscriptions(maker.configuration) { _ in route }
+    }
+
+    var commandTimeout: Duration { self.node.commandTimeout }
+
+    func send(
+        _ commands: [RedisCommand], key: RedisArgument?, deadline: NIODeadline
+    ) async throws(RedisError) -> [RESPValue] {
+        try await self.node.send(commands, deadline: deadline)
+    }
+
+    func primaries(deadline: NIODeadline) -> [any RedisNode] { [self.node] }
+
+    func publishCommand(deadline: NIODeadline) -> String { "PUBLISH" }
+
+    func subscribe(to channel: String) -> AsyncStream<Void> {
+        self.subscriptions.subscribe(to: channel)
+    }
+
+    func close() async {
+        self.subscriptions.close()
+        await self.node.close()
+    }
+}

@@ -1,0 +1,170 @@
+import NIOCore
+
+/// The commands of one connection that have no reply yet, in their order: first those that were sent, then those that
+/// were not.
+///
+/// Commands that belong together form one entry and stay together.
+struct CommandQueue<Waiter> {
+    struct Limits {
+        let commands: Int
+        let bytes: Int
+    }
+
+    struct Entry {
+        fileprivate(set) var id: Int = 0
+        let commands: [RedisCommand]
+        let size: Int
+        /// When the waiter stops waiting.
+        let deadline: NIODeadline
+        /// `nil` once the waiter has left; the replies are dropped then.
+        fileprivate(set) var waiter: Waiter?
+        /// When the connection is given up: not before the deadlines of those ahead, who may have asked for patience.
+        fileprivate var lastResort: NIODeadline
+        fileprivate var replies: [RESPValue] = []
+
+        init(_ commands: [RedisCommand], deadline: NIODeadline, waiter: Waiter) {
+            self.commands = commands
+            self.size = commands.reduce(0) { $0 + $1.encodedSize }
+            self.deadline = deadline
+            self.waiter = waiter
+            self.lastResort = deadline
+        }
+    }
+
+    private let limits: Limits
+    private var sent = CircularBuffer<Entry>()
+    private var unsent = CircularBuffer<Entry>()
+    private var nextID = 1
+    private var commandCount = 0
+    private var byteCount = 0
+
+    init(limits: Limits) {
+        self.limits = limits
+    }
+
+    var hasSent: Bool { !self.sent.isEmpty }
+    var hasUnsent: Bool { !self.unsent.isEmpty }
+
+    /// - Returns: The name under which the entry can be cancelled; `nil` if the queue is full.
+    mutating func append(_ entry: Entry) -> Int? {
+        guard self.commandCount + entry.commands.count <= self.limits.commands,
+            self.byteCount + entry.size <= self.limits.bytes
+        else { return nil }
+        self.commandCount += entry.commands.count
+        self.byteCount += entry.size
+        var entry = entry
+        entry.id = self.nextID
+        self.nextID += 1
+        self.unsent.append(entry)
+        return entry.id
+    }
+
+    /// The first commands that were not sent, up to about so many bytes, which are taken as sent from now on.
+    mutating func send(upTo size: Int) -> [RedisCommand] {
+        var commands: [RedisCommand] = []
+        var taken = 0
+        while taken < size, var entry = self.unsent.popFirst() {
+            commands += entry.commands
+            taken += entry.size
+            entry.lastResort = max(entry.deadline, self.sent.last?.lastResort ?? entry.deadline)
+            self.sent.append(entry)
+        }
+        return commands
+    }
+
+    enum Acceptance {
+        /// Nobody asked for the reply.
+        case unexpected
+        case partial
+        /// All replies of an entry are there.
+        case complete(Waiter?, [RESPValue])
+    }
+
+    mutating func accept(_ reply: RESPValue) -> Acceptance {
+        guard var head = self.sent.popFirst() else { return .unexpected }
+        head.replies.append(reply)
+        guard head.replies.count == head.commands.count else {
+            self.sent.prepend(head)
+            return .partial
+        }
+        self.remove(head)
+        return .complete(head.waiter, head.replies)
+    }
+
+    /// - Returns: The waiter, unless it has its reply.
+    mutating func cancel(_ id: Int) -> Waiter? {
+        if let index = Self.index(of: id, in: self.unsent) {
+            let entry = self.unsent.remove(at: index)
+            self.remove(entry)
+            return entry.waiter
+        }
+        guard let index = Self.index(of: id, in: self.sent) else { return nil }
+        defer { self.sent[index].waiter = nil }
+        return self.sent[index].waiter
+    }
+
+    mutating func failSent() -> [Waiter] {
+        let entries = self.sent
+        self.sent.removeAll()
+        return self.waiters(removing: entries)
+    }
+
+    mutating func failUnsent() -> [Waiter] {
+        let entries = self.unsent
+        self.unsent.removeAll()
+        return self.waiters(removing: entries)
+    }
+
+    private mutating func waiters(removing entries: CircularBuffer<Entry>) -> [Waiter] {
+        for entry in entries { self.remove(entry) }
+        return entries.compactMap(\.waiter)
+    }
+
+    private mutating func remove(_ entry: Entry) {
+        self.commandCount -= entry.commands.count
+        self.byteCount -= entry.size
+    }
+
+    /// Entries are sorted by their identifiers.
+    private static func index(of id: Int, in entries: CircularBuffer<Entry>) -> CircularBuffer<Entry>.Index? {
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[offset: middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        let index = entries.index(entries.startIndex, offsetBy: low)
+        return low < entries.count && entries[index].id == id ? index : nil
+    }
+}
+
+extension CommandQueue {
+    /// When ``expire(_:)`` has something to do next.
+    var nextDeadline: NIODeadline? {
+        let waiting = [self.sent, self.unsent].joined().lazy.filter { $0.waiter != nil }.map(\.deadline).min()
+        return [waiting, self.sent.first?.lastResort].compactMap { $0 }.min()
+    }
+
+    /// Whether the reply that comes next is so late that none can be expected.
+    func isOverdue(_ now: NIODeadline) -> Bool {
+        self.sent.first.map { $0.lastResort <= now } ?? false
+    }
+
+    /// Lets those leave whose time is over.
+    mutating func expire(_ now: NIODeadline) -> (sent: [Waiter], unsent: [Waiter]) {
+        var late: [Waiter] = []
+        var index = self.sent.startIndex
+        while index != self.sent.endIndex {
+            if self.sent[index].deadline <= now, let waiter = self.sent[index].waiter {
+                late.append(waiter)
+                self.sent[index].waiter = nil
+            }
+            index = self.sent.index(after: index)
+        }
+        guard self.unsent.contains(where: { $0.deadline <= now }) else { return (late, []) }
+        let expired = self.unsent.filter { $0.deadline <= now }
+        self.unsent = CircularBuffer(self.unsent.filter { $0.deadline > now })
+        return (late, self.waiters(removing: CircularBuffer(expired)))
+    }
+}
+
+extension CommandQueue.Entry: Sendable where Waiter: Sendable {}

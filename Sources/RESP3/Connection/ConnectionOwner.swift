@@ -1,0 +1,15 @@
+import NIOCore
+
+/// Who uses a connection and learns what becomes of it; an actor on the connection's event loop.
+///
+/// An attempt opens or ends. One that has opened ends later, or never. Nothing is told about it after its end.
+protocol ConnectionOwner: Actor {
+    /// The server has let this client in.
+    func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int)
+    /// Something came that is not part of the handshake.
+    func received(_ value: RESPValue, attempt: Int)
+    /// There is room again for what is to be written.
+    func becameWritable(attempt: Int)
+    /// The attempt has failed, or the connection is over.
+    func ended(_ end: ConnectionEnd, attempt: Int)
+}

@@ -1,0 +1,174 @@
+import Logging
+import NIOCore
+
+/// A connection to one server that many callers share: made when there is need, and again after a loss.
+///
+/// What is sent within one turn of the event loop leaves with one flush. Commands that could not be sent before a
+/// connection was lost leave with the next; those that had been sent are failed.
+final actor Link {
+    private typealias Waiter = CheckedContinuation<Result<[RESPValue], RedisError>, Never>
+
+    private static let chunkSize = 1 << 18
+    /// Deadlines closer together than this are looked after at the same time.
+    private static let timerResolution = TimeAmount.milliseconds(5)
+
+    nonisolated let eventLoop: any EventLoop
+    let dialer: Dialer
+    let backoff: Backoff
+    private let logger: Logger
+
+    private var state: LinkState<Waiter>
+    private var channel: (any Channel)?
+    private var address: NodeAddress?
+    private var buffer = ByteBuffer()
+    var isFlushPlanned = false
+    private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
+    private var closing: [CheckedContinuation<Void, Never>] = []
+    /// How many times something was flushed.
+    private(set) var flushCount = 0
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
+
+    init(_ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        self.dialer = dialer
+        self.backoff = configuration.backoff
+        self.logger = configuration.logger
+        let limits = CommandQueue<Waiter>.Limits(
+            commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes)
+        self.state = LinkState(limits: limits, patience: configuration.patience)
+    }
+
+    /// Sends commands back to back and waits for their replies.
+    ///
+    /// - Returns: As many replies as there are commands, errors of the server among them.
+    nonisolated func send(
+        _ commands: [RedisCommand], deadline: NIODeadline
+    ) async throws(RedisError) -> [RESPValue] {
+        // What consists of nothing would wait for nothing.
+        if commands.isEmpty { return [] }
+        let ticket = Ticket()
+        let result: Result<[RESPValue], RedisError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let entry = CommandQueue.Entry(commands, deadline: deadline, waiter: continuation)
+                self.eventLoop.execute { self.assumeIsolated { $0.enqueue(entry, ticket) } }
+            }
+        } onCancel: {
+            guard let id = ticket.cancel() else { return }
+            self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.cancel(id)) } }
+        }
+        return try result.get()
+    }
+
+    /// Has later commands use a new connection, unless this one is to `address`.
+    func retire(unlessAt address: NodeAddress) {
+        if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
+    }
+
+    /// Takes no more commands, and returns when those it has taken are answered or over.
+    func close() async {
+        let channel = self.channel
+        self.perform(self.state.close())
+        if !self.state.isClosed { await withCheckedContinuation { self.closing.append($0) } }
+        // The socket's own farewell may fail; it is closed then too.
+        try? await channel?.closeFuture.get()
+    }
+
+    /// The same for one that nobody holds any more.
+    nonisolated func closeSoon() {
+        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.close()) } }
+    }
+
+    private func enqueue(_ entry: CommandQueue<Waiter>.Entry, _ ticket: Ticket) {
+        let (id, step) = self.state.enqueue(entry, now: self.eventLoop.now)
+        self.perform(step)
+        guard let id else { return }
+        guard ticket.queue(at: id) else { return self.perform(self.state.cancel(id)) }
+        self.setTimer(entry.deadline)
+    }
+
+    private func perform(_ step: LinkStep<Waiter>) {
+        for (waiter, result) in step.outcomes { waiter.resume(returning: result) }
+        if step.closesConnection {
+            self.channel?.close(promise: nil)
+            self.channel = nil
+        }
+        self.take(step.next)
+        if self.state.isClosed { self.finishClosing() }
+    }
+
+    private func finishClosing() {
+        self.timer?.task.cancel()
+        for waiter in self.closing { waiter.resume() }
+        self.closing = []
+    }
+
+    func pauseEnded() {
+        self.perform(self.state.pauseEnded())
+    }
+}
+
+extension Link {
+    func flush() {
+        self.isFlushPlanned = false
+        guard let channel = self.channel else { return }
+        var hasWritten = false
+        // What does not fit stays unsent, and is known to be so, until there is room.
+        while channel.isWritable {
+            let commands = self.state.send(upTo: Self.chunkSize)
+            if commands.isEmpty { break }
+            self.buffer.clear()
+            for command in commands { command.write(to: &self.buffer) }
+            channel.write(self.buffer, promise: nil)
+            hasWritten = true
+        }
+        guard hasWritten else { return }
+        // A large value is not to be paid for ever after.
+        if self.buffer.capacity > 2 * Self.chunkSize { self.buffer = ByteBuffer() }
+        self.flushCount += 1
+        channel.flush()
+    }
+
+    private func setTimer(_ deadline: NIODeadline) {
+        if let timer = self.timer {
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let task = self.eventLoop.scheduleTask(deadline: deadline) { self.assumeIsolated { $0.timerFired() } }
+        self.timer = (deadline, task)
+    }
+
+    private func timerFired() {
+        self.timer = nil
+        let now = self.eventLoop.now
+        self.perform(self.state.expire(now))
+        if let next = self.state.nextDeadline { self.setTimer(max(next, now + Self.timerResolution)) }
+    }
+}
+
+extension Link: RedialingOwner {
+    func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
+        guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
+        self.logger.debug("Connected", metadata: ["redis.address": "\(address)"])
+        self.channel = channel
+        self.address = address
+        self.perform(self.state.opened(attempt))
+    }
+
+    func received(_ value: RESPValue, attempt: Int) {
+        if self.state.isCurrent(attempt) { self.perform(self.state.received(value)) }
+    }
+
+    func becameWritable(attempt: Int) {
+        if self.state.isCurrent(attempt) { self.take(.flush) }
+    }
+
+    func ended(_ end: ConnectionEnd, attempt: Int) {
+        guard self.state.isCurrent(attempt) else { return }
+        self.channel = nil
+        self.perform(self.state.ended(end, attempt))
+        self.logger.debug(
+            "Connection ended",
+            metadata: ["redis.reason": "\(end.errorBeforeSending)", "redis.failures": "\(self.state.failures)"])
+    }
+}

@@ -1,0 +1,83 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// A client of the primary that sentinels watch.
+///
+/// It follows a failover when a connection is lost, when the server says that it is a replica now, and when a sentinel
+/// announces it, which is what frees it from a primary that is cut off from the others and does not know.
+final class SentinelClient: RedisClient {
+    private let node: Node
+    private let source: SentinelSource
+    private let subscriptions: Subscriptions
+    private let backoff: Backoff
+    private let news: SubscriptionLink
+    private let watch: Task<Void, Never>
+
+    init(_ sentinels: [NodeAddress], primary: String, _ maker: NodeMaker) {
+        // A sentinel that is down is no loss while there are others.
+        let hasty = maker.with(patience: 1)
+        let source = SentinelSource(
+            sentinels.map { hasty.sentinelLink(to: $0) }, primary: primary,
+            timeout: maker.configuration.connectTimeout)
+        let node = maker.node(at: source, requiresPrimary: true)
+        let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
+        let news = maker.sentinelSubscriptions(at: SentinelRotation(sentinels))
+        self.source = source
+        self.node = node
+        self.subscriptions = Subscriptions(maker.configuration) { _ in route }
+        self.backoff = maker.configuration.backoff
+        self.news = news
+        self.watch = Self.watch(node, source, news, maker.configuration)
+    }
+
+    deinit {
+        self.watch.cancel()
+        self.news.close()
+    }
+
+    private static func watch(
+        _ node: Node, _ source: SentinelSource, _ news: SubscriptionLink, _ configuration: RedisConfiguration
+    ) -> Task<Void, Never> {
+        let route = SubscriptionRoute(link: news, isSharded: false)
+        let subscriptions = Subscriptions(configuration) { _ in route }
+        // News comes unasked, whether there are commands or not. The task ends with the client.
+        return Task { [weak node] in
+            for await _ in subscriptions.subscribe(to: "+switch-master") {
+                // A hint is also due when a sentinel was lost or found, so that most lead nowhere.
+                guard let address = try? await source.address() else { continue }
+                await node?.move(to: address)
+            }
+        }
+    }
+
+    var commandTimeout: Duration { self.node.commandTimeout }
+
+    func send(
+        _ commands: [RedisCommand], key: RedisArgument?, deadline: NIODeadline
+    ) async throws(RedisError) -> [RESPValue] {
+        var repetition = Repetition(self.backoff, deadline: deadline)
+        while true {
+            let replies = try await self.node.send(commands, deadline: deadline)
+            guard replies.first?.serverError?.code == "READONLY" else { return replies }
+            // The connection retires by itself, and the next try leaves by one whose address was asked for anew.
+            guard try await repetition.next(pausing: true) else { return replies }
+        }
+    }
+
+    func primaries(deadline: NIODeadline) -> [any RedisNode] { [self.node] }
+
+    func publishCommand(deadline: NIODeadline) -> String { "PUBLISH" }
+
+    func subscribe(to channel: String) -> AsyncStream<Void> {
+        self.subscriptions.subscribe(to: channel)
+    }
+
+    func close() async {
+        self.watch.cancel()
+        self.news.close()
+        self.subscriptions.close()
+        await self.node.close()
+        await self.source.close()
+    }
+}

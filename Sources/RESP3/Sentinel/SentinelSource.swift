@@ -1,0 +1,77 @@
+import NIOCore
+import Synchronization
+
+/// Asks sentinels where the primary is.
+///
+/// The sentinel that answered last is asked first. Whether the server they name thinks of itself as the primary is for
+/// the handshake to find out.
+final class SentinelSource: AddressSource {
+    private let sentinels: [Link]
+    private let primary: String
+    private let timeout: TimeAmount
+    private let first = Atomic(0)
+
+    /// - Parameters:
+    ///   - sentinels: At least one.
+    ///   - primary: The name under which they watch it.
+    ///   - timeout: How long to wait for each of them.
+    init(_ sentinels: [Link], primary: String, timeout: Duration) {
+        self.sentinels = sentinels
+        self.primary = primary
+        self.timeout = TimeAmount(timeout)
+    }
+
+    deinit {
+        for link in self.sentinels { link.closeSoon() }
+    }
+
+    func address() async throws(RedisError) -> NodeAddress {
+        let first = self.first.load(ordering: .relaxed)
+        var isKnown = true
+        var failure = RedisError.notSent("There is no sentinel.")
+        for offset in self.sentinels.indices {
+            let index = (first + offset) % self.sentinels.count
+            do throws(RedisError) {
+                if let address = try await self.ask(self.sentinels[index]) {
+                    self.first.store(index, ordering: .relaxed)
+                    return address
+                }
+                isKnown = false
+            } catch {
+                failure = error
+            }
+        }
+        if !isKnown { throw .refused("No sentinel watches a primary named \(self.primary).") }
+        if case .refused = failure { throw failure }
+        throw .notSent("No sentinel answers. \(failure)")
+    }
+
+    func close() async {
+        for link in self.sentinels { await link.close() }
+    }
+
+    private func ask(_ sentinel: Link) async throws(RedisError) -> NodeAddress? {
+        let command: RedisCommand = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", RedisArgument(self.primary)]
+        let reply = try await sentinel.send([command], deadline: .now() + self.timeout).first ?? .null
+        if let error = reply.serverError { throw .server(error) }
+        guard let parts = reply.elements, parts.count == 2, let host = parts[0].string, let port = parts[1].integer
+        else { return nil }
+        return .tcp(host: host, port: port)
+    }
+}
+
+/// The sentinels in turn: a new one for every attempt to connect.
+final class SentinelRotation: AddressSource {
+    private let sentinels: [NodeAddress]
+    private let turn = Atomic(0)
+
+    init(_ sentinels: [NodeAddress]) {
+        self.sentinels = sentinels
+    }
+
+    func address() throws(RedisError) -> NodeAddress {
+        guard !self.sentinels.isEmpty else { throw .notSent("There is no sentinel.") }
+        let turn = self.turn.wrappingAdd(1, ordering: .relaxed).oldValue
+        return self.sentinels[Int(UInt(bitPattern: turn) % UInt(self.sentinels.count))]
+    }
+}

@@ -1,0 +1,116 @@
+import Logging
+import NIOCore
+
+/// Who is told what happens to subscriptions.
+protocol SubscriptionListener: AnyObject, Sendable {
+    func handle(_ event: SubscriptionEvent, from link: SubscriptionLink)
+}
+
+/// The connection to one server on which subscriptions are kept, made when there is one, and again after a loss.
+final actor SubscriptionLink: RedialingOwner {
+    nonisolated let eventLoop: any EventLoop
+    let dialer: Dialer
+    let backoff: Backoff
+    var isFlushPlanned = false
+
+    private let pingInterval: TimeAmount
+    private let logger: Logger
+    private var state: SubscriptionState
+    private var channel: (any Channel)?
+    private var address: NodeAddress?
+    private var ticks: RepeatedTask?
+    private weak var listener: (any SubscriptionListener)?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
+
+    init(_ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        self.dialer = dialer
+        self.backoff = configuration.backoff
+        self.pingInterval = TimeAmount(configuration.pingInterval)
+        self.logger = configuration.logger
+        // A channel may have to be left and entered again before the first answer.
+        self.state = SubscriptionState(limit: 2 * configuration.maximumSubscriptions)
+    }
+
+    /// Subscribes, as soon as there is a connection, in the order of the calls.
+    nonisolated func want(_ channel: SubscriptionChannel, for listener: any SubscriptionListener) {
+        self.eventLoop.execute {
+            self.assumeIsolated { link in
+                link.listener = listener
+                link.perform(link.state.want(channel))
+            }
+        }
+    }
+
+    /// Unsubscribes, in the order of the calls.
+    nonisolated func unwant(_ channel: SubscriptionChannel) {
+        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.unwant(channel)) } }
+    }
+
+    /// Subscribes anew on a new connection, unless this one is to `address`.
+    func retire(unlessAt address: NodeAddress) {
+        if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
+    }
+
+    nonisolated func close() {
+        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.close()) } }
+    }
+
+    func pauseEnded() {
+        self.perform(self.state.pauseEnded())
+    }
+
+    func flush() {
+        self.isFlushPlanned = false
+        guard let channel = self.channel, channel.isWritable else { return }
+        let commands = self.state.send()
+        if commands.isEmpty { return }
+        var buffer = channel.allocator.buffer(capacity: commands.reduce(0) { $0 + $1.encodedSize })
+        for command in commands { command.write(to: &buffer) }
+        channel.writeAndFlush(buffer, promise: nil)
+    }
+
+    private func perform(_ step: SubscriptionStep) {
+        if step.closesConnection { self.dropChannel()?.close(promise: nil) }
+        for event in step.events { self.listener?.handle(event, from: self) }
+        self.take(step.next)
+    }
+
+    private func dropChannel() -> (any Channel)? {
+        defer { self.channel = nil }
+        self.ticks?.cancel()
+        return self.channel
+    }
+}
+
+extension SubscriptionLink {
+    func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
+        guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
+        self.logger.debug("Connected for subscriptions", metadata: ["redis.address": "\(address)"])
+        self.channel = channel
+        self.address = address
+        self.ticks = self.eventLoop.scheduleRepeatedTask(initialDelay: self.pingInterval, delay: self.pingInterval) {
+            [weak self] _ in
+            self?.assumeIsolated { link in link.perform(link.state.tick()) }
+        }
+        self.perform(self.state.opened(attempt))
+    }
+
+    func received(_ value: RESPValue, attempt: Int) {
+        if self.state.isCurrent(attempt) { self.perform(self.state.received(value)) }
+    }
+
+    func becameWritable(attempt: Int) {
+        if self.state.isCurrent(attempt) { self.take(.flush) }
+    }
+
+    func ended(_ end: ConnectionEnd, attempt: Int) {
+        guard self.state.isCurrent(attempt) else { return }
+        _ = self.dropChannel()
+        self.perform(self.state.ended(attempt))
+        self.logger.debug(
+            "Connection for subscriptions ended",
+            metadata: ["redis.reason": "\(end.errorBeforeSending)", "redis.failures": "\(self.state.failures)"])
+    }
+}

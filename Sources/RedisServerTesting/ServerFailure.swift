@@ -1,0 +1,9 @@
+/// A server of a test did not do what it should.
+package struct ServerFailure: Error, CustomStringConvertible {
+    /// One sentence, and what the server has logged.
+    package let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,124 @@
+import NIOCore
+import Testing
+
+@testable import RESP3
+
+@Suite("The queue of commands")
+struct CommandQueueTests {
+    private let queue = Bench()
+
+    private func time(_ nanoseconds: UInt64) -> NIODeadline { .uptimeNanoseconds(nanoseconds) }
+
+    @Test("answers in order, an entry only when all its replies are there")
+    func order() {
+        _ = self.queue.append("a")
+        _ = self.queue.append("b", count: 2)
+        #expect(self.queue.send(upTo: .max).map { $0.words[1] } == ["a", "b", "b"])
+        #expect(self.queue.accept(.integer(1)).isComplete("a", [.integer(1)]))
+        #expect(self.queue.accept(.integer(2)).isPartial)
+        #expect(self.queue.accept(.integer(3)).isComplete("b", [.integer(2), .integer(3)]))
+        #expect(self.queue.accept(.integer(4)).isUnexpected)
+    }
+
+    @Test("does not take what was not sent for sent")
+    func unsent() {
+        _ = self.queue.append("a")
+        #expect(self.queue.accept("OK").isUnexpected)
+        #expect(self.queue.failSent() == [])
+        #expect(self.queue.failUnsent() == ["a"])
+    }
+
+    @Test("sends as much as there is room for, but always something")
+    func chunks() {
+        for name in ["a", "b", "c"] { _ = self.queue.append(name) }
+        #expect(self.queue.send(upTo: 1).count == 1)
+        #expect(self.queue.send(upTo: 22).count == 2)
+        #expect(self.queue.send(upTo: 1).isEmpty)
+    }
+
+    @Test("takes a bounded number of commands and bytes, and gives room back")
+    func bounds() {
+        #expect(self.queue.append("a", count: 3) != nil)
+        #expect(self.queue.append("b", count: 2) == nil)
+        #expect(self.queue.append(String(repeating: "x", count: 200)) == nil)
+        #expect(self.queue.append("c") != nil)
+        #expect(self.queue.append("d") == nil)
+        _ = self.queue.send(upTo: .max)
+        for _ in 0..<3 { _ = self.queue.accept("OK") }
+        #expect(self.queue.append("e", count: 3) != nil)
+        #expect(self.queue.failSent() == ["c"])
+        #expect(self.queue.failUnsent() == ["e"])
+        #expect(self.queue.append("f", count: 4) != nil)
+    }
+
+    @Test("keeps the place of one who left after sending, and not of one who left before")
+    func cancellation() throws {
+        let a = try #require(self.queue.append("a"))
+        let b = try #require(self.queue.append("b"))
+        let c = try #require(self.queue.append("c"))
+        #expect(self.queue.cancel(b) == "b")
+        #expect(self.queue.cancel(b) == nil)
+        #expect(self.queue.send(upTo: .max).count == 2)
+        #expect(self.queue.cancel(a) == "a")
+        #expect(self.queue.cancel(a) == nil)
+        #expect(self.queue.accept("OK").isComplete(nil, ["OK"]))
+        #expect(self.queue.accept("OK").isComplete("c", ["OK"]))
+        #expect(self.queue.cancel(c) == nil)
+        #expect(self.queue.cancel(99) == nil)
+    }
+
+    @Test("lets those leave whose time is over, and only those")
+    func expiry() {
+        _ = self.queue.append("a", deadline: 30)
+        _ = self.queue.append("b", deadline: 10)
+        _ = self.queue.send(upTo: .max)
+        _ = self.queue.append("c", deadline: 20)
+        _ = self.queue.append("d", deadline: 40)
+        #expect(self.queue.nextDeadline == self.time(10))
+        let (sent, unsent) = self.queue.expire(self.time(20))
+        #expect(sent == ["b"] && unsent == ["c"])
+        #expect(self.queue.nextDeadline == self.time(30))
+    }
+
+    @Test("is overdue when its head is, and not when the head asked for patience")
+    func overdue() {
+        _ = self.queue.append("patient", deadline: 30)
+        _ = self.queue.append("hasty", deadline: 10)
+        _ = self.queue.send(upTo: .max)
+        #expect(!self.queue.isOverdue(self.time(20)))
+        _ = self.queue.accept("OK")
+        // Its turn has only just come.
+        #expect(!self.queue.isOverdue(self.time(29)))
+        #expect(self.queue.isOverdue(self.time(30)))
+    }
+}
+
+/// A queue whose commands are named after their waiters.
+private final class Bench {
+    private var queue = CommandQueue<String>(limits: .init(commands: 4, bytes: 200))
+
+    func append(_ waiter: String, count: Int = 1, deadline: UInt64 = 10) -> Int? {
+        let commands = Array(repeating: ["PING", RedisArgument(waiter)] as RedisCommand, count: count)
+        return self.queue.append(
+            CommandQueue.Entry(commands, deadline: .uptimeNanoseconds(deadline), waiter: waiter))
+    }
+
+    func send(upTo size: Int) -> [RedisCommand] { self.queue.send(upTo: size) }
+    func accept(_ reply: RESPValue) -> CommandQueue<String>.Acceptance { self.queue.accept(reply) }
+    func cancel(_ id: Int) -> String? { self.queue.cancel(id) }
+    func failSent() -> [String] { self.queue.failSent() }
+    func failUnsent() -> [String] { self.queue.failUnsent() }
+    func expire(_ now: NIODeadline) -> (sent: [String], unsent: [String]) { self.queue.expire(now) }
+    func isOverdue(_ now: NIODeadline) -> Bool { self.queue.isOverdue(now) }
+    var nextDeadline: NIODeadline? { self.queue.nextDeadline }
+}
+
+extension CommandQueue<String>.Acceptance {
+    fileprivate func isComplete(_ waiter: String?, _ replies: [RESPValue]) -> Bool {
+        guard case .complete(let actual, let values) = self else { return false }
+        return actual == waiter && values == replies
+    }
+
+    fileprivate var isPartial: Bool { if case .partial = self { true } else { false } }
+    fileprivate var isUnexpected: Bool { if case .unexpected = self { true } else { false } }
+}

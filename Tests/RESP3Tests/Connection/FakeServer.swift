@@ -1,0 +1,117 @@
+import NIOCore
+import NIOPosix
+import RedisServerTesting
+
+@testable import RESP3
+
+/// A server that says what a test wants it to.
+final actor FakeServer {
+    /// What to say to a command, given its words; `nil` is nothing for now.
+    typealias Answers = @Sendable ([String]) -> String?
+
+    nonisolated private let eventLoop: any EventLoop
+    private let answers: Answers
+    private var listener: (any Channel)?
+    private var connections: [any Channel] = []
+    /// The commands that came, each as its words.
+    private(set) var commands: [[String]] = []
+    /// How many connections there have been.
+    private(set) var connectionCount = 0
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
+
+    private init(_ answers: @escaping Answers) {
+        self.eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        self.answers = answers
+    }
+
+    /// Greets as a server of today does.
+    static let greeting = FakeServer.answering(nil)
+
+    /// Greets, and always gives the same answer then.
+    static func answering(_ answer: String?) -> Answers {
+        { words in words[0] == "HELLO" ? "%1\r\n+proto\r\n:3\r\n" : answer }
+    }
+
+    @discardableResult
+    static func with<Value: Sendable>(
+        _ answers: @escaping Answers = FakeServer.greeting, _ body: (FakeServer) async throws -> Value
+    ) async throws -> Value {
+        let server = FakeServer(answers)
+        try await server.listen()
+        do {
+            let value = try await body(server)
+            await server.close()
+            return value
+        } catch {
+            await server.close()
+            throw error
+        }
+    }
+
+    var port: Int { self.listener?.localAddress?.port ?? 0 }
+    var url: String { "redis://127.0.0.1:\(self.port)" }
+
+    /// How many connections are open.
+    var openCount: Int { self.connections.count { $0.isActive } }
+
+    /// Says something on all connections.
+    func say(_ text: String) {
+        for connection in self.connections { connection.writeAndFlush(ByteBuffer(string: text), promise: nil) }
+    }
+
+    func hangUp() {
+        for connection in self.connections { connection.close(promise: nil) }
+        self.connections = []
+    }
+
+    /// Waits until a command of this name has come so many times.
+    func waitFor(_ name: String, times: Int = 1) async throws {
+        try await eventually("\(name) comes \(times) times") {
+            self.commands.count { $0[0] == name } >= times
+        }
+    }
+
+    private func listen() async throws {
+        self.listener = try await ServerBootstrap(group: self.eventLoop).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(FakeServerHandler(self))
+                self.assumeIsolated { server in
+                    server.connections.append(channel)
+                    server.connectionCount += 1
+                }
+            }
+        }.bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    private func close() async {
+        self.hangUp()
+        try? await self.listener?.close()
+    }
+
+    fileprivate func received(_ words: [String], on channel: any Channel) {
+        self.commands.append(words)
+        guard let answer = self.answers(words) else { return }
+        channel.writeAndFlush(ByteBuffer(string: answer), promise: nil)
+    }
+}
+
+private final class FakeServerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let server: FakeServer
+    // Commands are arrays of strings, so that the decoder of replies understands them.
+    private let processor = NIOSingleStepByteToMessageProcessor(RESPDecoder(limits: RESPLimits()))
+
+    init(_ server: FakeServer) {
+        self.server = server
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let channel = context.channel
+        try? self.processor.process(buffer: Self.unwrapInboundIn(data)) { command in
+            let words = command.elements?.map { $0.string ?? "" } ?? []
+            self.server.assumeIsolated { $0.received(words, on: channel) }
+        }
+    }
+}

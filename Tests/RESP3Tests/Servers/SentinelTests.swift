@@ -1,0 +1,106 @@
+import NIOCore
+import RESP3
+import RedisServerTesting
+import Testing
+
+@Suite("A primary behind sentinels", .timeLimit(.minutes(2)))
+struct SentinelTests {
+    /// Writes until it succeeds, and says where that was.
+    private func port(of client: any RedisClient) async throws -> Int? {
+        var port: Int?
+        try await eventually("the primary takes writes", within: .seconds(60)) {
+            let commands: [RedisCommand] = [["SET", "key", "value"], ["CONFIG", "GET", "port"]]
+            let replies = try await client.send(commands, key: "key", deadline: .now() + .seconds(1))
+            if replies[0].string == "OK" { port = replies[1].pairs?.first?.value.integer }
+            return port != nil
+        }
+        return port
+    }
+
+    private func expect(_ client: any RedisClient, at port: Int) async throws {
+        let actual = try await self.port(of: client)
+        #expect(actual == port)
+    }
+
+    @Test("is found, and its successor when it was killed")
+    func failover() async throws {
+        try await SentinelGroup.with(replicas: 2) { group in
+            try await withClient(group.url) { client in
+                try await self.expect(client, at: group.primary.port)
+                var hints = client.subscribe(to: "news").makeAsyncIterator()
+                _ = await hints.next(isolation: #isolation)
+
+                try await group.primary.kill()
+                let successor = try await self.port(of: client)
+                #expect(group.replicas.contains { $0.port == successor })
+                #expect(try await group.currentPort() == successor)
+
+                // The subscription has moved too.
+                try await eventually("the message has a receiver") {
+                    try await client.send(["PUBLISH", "news", "x"]).integer == 1
+                }
+                _ = await hints.next(isolation: #isolation)
+            }
+        }
+    }
+
+    @Test("that became a replica is left for its successor, without an error")
+    func demotion() async throws {
+        try await SentinelGroup.with { group in
+            try await withClient(group.url) { client in
+                try await self.expect(client, at: group.primary.port)
+                _ = try await group.sentinels[0].send(["SENTINEL", "FAILOVER", "main"])
+                try await eventually("the successor takes over") {
+                    _ = try await client.send(["SET", "key", "value"])
+                    return try await group.replicas[0].send(["ROLE"]).elements?.first?.string == "master"
+                }
+                // Also while the old one still takes itself for the primary, nothing fails but for a lost reply.
+                try await eventually("the client is at the successor") {
+                    try await self.port(of: client) == group.replicas[0].port
+                }
+            }
+        }
+    }
+
+    @Test("that is halted is left when the sentinels announce its successor")
+    func announcement() async throws {
+        try await SentinelGroup.with { group in
+            try await withClient(group.url, { $0.connectTimeout = .milliseconds(500) }) { client in
+                try await self.expect(client, at: group.primary.port)
+                group.primary.pause()
+                try await self.expect(client, at: group.replicas[0].port)
+                // It wakes up as a primary, and nobody comes back to it.
+                group.primary.resume()
+                try await self.expect(client, at: group.replicas[0].port)
+            }
+        }
+    }
+
+    @Test("is found with the sentinels' own password, and with some of them down")
+    func password() async throws {
+        try await SentinelGroup.with(replicas: 0, sentinelPassword: "hunter2") { group in
+            try await group.sentinels[0].kill()
+            try await withClient(group.url + "?sentinel_password=hunter2") { client in
+                try await self.expect(client, at: group.primary.port)
+                #expect(try await client.primaries().count == 1)
+            }
+            try await withClient(group.url + "?sentinel_password=hunter3") { client in
+                await #expect { try await client.send(["PING"]) } throws: { error in
+                    guard case RedisError.refused = error else { return false }
+                    return true
+                }
+            }
+        }
+    }
+
+    @Test("that no sentinel knows is an error at once")
+    func unknownName() async throws {
+        try await SentinelGroup.with(replicas: 0) { group in
+            try await withClient(group.url.replacing("/main", with: "/other")) { client in
+                await #expect(throws: RedisError.refused("No sentinel watches a primary named other.")) {
+                    try await client.send(["PING"])
+                }
+            }
+        }
+    }
+}
