@@ -7,19 +7,21 @@ let package = Package(
     products: [
         .library(name: "Idemptx", targets: ["Idemptx"]),
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
+        .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
         .executable(name: "idemptx", targets: ["IdemptxCommand"]),
     ],
     traits: [
         .trait(name: "SQLite", description: "The SQLite store (adds GRDB)."),
+        .trait(name: "Redis", description: "The Redis store (adds SwiftNIO)."),
         .trait(name: "Hummingbird", description: "The Hummingbird middleware (adds Hummingbird and SwiftNIO)."),
         .trait(
             name: "CommandLine",
             description: "The idemptx executable.",
-            enabledTraits: ["SQLite", "Hummingbird"]
+            enabledTraits: ["SQLite", "Redis", "Hummingbird"]
         ),
-        .default(enabledTraits: ["SQLite", "Hummingbird", "CommandLine"]),
+        .default(enabledTraits: ["SQLite", "Redis", "Hummingbird", "CommandLine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -31,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -54,6 +57,26 @@ let package = Package(
             dependencies: [
                 "Idemptx",
                 .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(
+            name: "RESP3",
+            dependencies: [
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Redis"])),
+                .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Redis"])),
+                .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Redis"])),
+            ]
+        ),
+        .target(
+            name: "IdemptxRedis",
+            dependencies: [
+                "Idemptx", "RESP3",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Redis"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -96,6 +119,34 @@ let package = Package(
             ]
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(
+            name: "RedisServerTesting",
+            dependencies: [
+                "RESP3", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/RedisServerTesting"
+        ),
+        .testTarget(
+            name: "RESP3Tests",
+            dependencies: [
+                "RESP3", "RedisServerTesting", "TestSupport",
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTestUtils", package: "swift-nio"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxRedisTests",
+            dependencies: [
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RedisServerTesting", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
         .testTarget(
             name: "IdemptxTests",
             dependencies: [

@@ -71,8 +71,8 @@ final class CommandProcess: Sendable {
     }
 
     /// Waits for the end of the process.
-    func exitStatus(sourceLocation: SourceLocation = #_sourceLocation) async throws -> Int32 {
-        try await eventually("The process should end", sourceLocation: sourceLocation) { !self.process.isRunning }
+    func exitStatus() async throws -> Int32 {
+        try await eventually("The end of the process") { !self.process.isRunning }
         return self.process.terminationStatus
     }
 }

@@ -39,11 +39,10 @@ struct Demo {
     /// Starts the demo and waits until it listens.
     static func start(
         _ arguments: [String] = [],
-        in directory: CommandProcess.Directory,
-        sourceLocation: SourceLocation = #_sourceLocation
+        in directory: CommandProcess.Directory
     ) async throws -> Demo {
         let process = try CommandProcess(["demo", "--port", "0"] + arguments, in: directory)
-        try await eventually("The demo should listen", within: .seconds(60), sourceLocation: sourceLocation) {
+        try await eventually("The demo listens") {
             process.outputText.contains("The ledger")
         }
         let address = try #require(process.outputText.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/))

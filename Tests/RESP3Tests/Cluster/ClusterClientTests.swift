@@ -1,6 +1,7 @@
 import NIOCore
 import RedisServerTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import RESP3

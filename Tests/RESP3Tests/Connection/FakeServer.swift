@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import RedisServerTesting
+import TestSupport
 
 @testable import RESP3
 

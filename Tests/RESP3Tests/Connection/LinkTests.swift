@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import RedisServerTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import RESP3

@@ -32,12 +32,4 @@ struct RedisCommandTests {
         #expect(!"\(command) \(String(reflecting: command))".contains("hunter2"))
         #expect(!"\(command.arguments) \(command.arguments[1])".contains("hunter2"))
     }
-
-    @Test("of a script names the script's digest")
-    func script() {
-        let script = Script("return 1")
-        let short = script.byDigest(keys: ["k"], arguments: ["a", 2]).words
-        #expect(short == ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "1", "k", "a", "2"])
-        #expect(script.bySource(keys: [], arguments: []).words == ["EVAL", "return 1", "0"])
-    }
 }

@@ -2,6 +2,7 @@ import InMemoryLogging
 import Logging
 import RESP3
 import RedisServerTesting
+import TestSupport
 import Testing
 
 @Suite("A server that does not let everybody in", .timeLimit(.minutes(2)))

@@ -1,5 +1,6 @@
 import RESP3
 import RedisServerTesting
+import TestSupport
 import Testing
 
 @Suite("A cluster", .timeLimit(.minutes(2)))
@@ -23,12 +24,12 @@ struct ClusterTests {
     func distribution(binary: RedisBinary) async throws {
         try await ClusterGroup.with(RedisServerOptions(binary)) { group in
             try await withClient(group.url) { client in
-                let script = Script("return redis.call('set', KEYS[1], ARGV[1])")
+                let script: RedisArgument = "return redis.call('set', KEYS[1], ARGV[1])"
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     for number in 0..<300 {
                         tasks.addTask {
                             let key = RedisArgument("key\(number)")
-                            _ = try await client.run(script, keys: [key], arguments: [RedisArgument(number)])
+                            _ = try await client.send(["EVAL", script, 1, key, RedisArgument(number)], key: key)
                             let reply = try await client.send(["GET", key], key: key)
                             #expect(reply.integer == number)
                         }
@@ -161,12 +162,12 @@ struct ClusterTests {
             try await withClient(group.url) { client in
                 let command = try await client.publishCommand()
                 #expect(command == (binary.description == "Redis 6.2" ? "PUBLISH" : "SPUBLISH"))
-                let script = Script("return redis.call('\(command)', ARGV[1], 'x')")
+                let script: RedisArgument = "return redis.call('\(command)', ARGV[1], 'x')"
                 var hints = client.subscribe(to: "{tag}channel").makeAsyncIterator()
                 #expect(await hints.next(isolation: #isolation) != nil)
                 let slot = try await self.slot(of: "{tag}", in: group)
                 for _ in 0..<3 {
-                    _ = try await client.run(script, keys: ["{tag}key"], arguments: ["{tag}channel"])
+                    _ = try await client.send(["EVAL", script, 1, "{tag}key", "{tag}channel"], key: "{tag}key")
                     #expect(await hints.next(isolation: #isolation) != nil)
 
                     let source = try await group.owner(of: slot)

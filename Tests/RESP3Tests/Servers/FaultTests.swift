@@ -1,5 +1,6 @@
 import RESP3
 import RedisServerTesting
+import TestSupport
 import Testing
 
 /// What a command came to.

@@ -1,6 +1,7 @@
 import NIOCore
 import RESP3
 import RedisServerTesting
+import TestSupport
 import Testing
 
 @Suite("A primary behind sentinels", .timeLimit(.minutes(2)))

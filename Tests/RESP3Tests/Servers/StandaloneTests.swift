@@ -13,8 +13,8 @@ struct StandaloneTests {
                 #expect(try await client.send(["GET", "greeting"]).string == "hello")
                 #expect(try await client.send(["GET", "nothing"]) == .null)
                 #expect(try await client.send(["INCR", "counter"]) == .integer(1))
-                let script = Script("return {KEYS[1], ARGV[1], redis.call('get', KEYS[1])}")
-                let reply = try await client.run(script, keys: ["greeting"], arguments: ["x"])
+                let script: RedisArgument = "return {KEYS[1], ARGV[1], redis.call('get', KEYS[1])}"
+                let reply = try await client.send(["EVAL", script, 1, "greeting", "x"])
                 #expect(reply.elements?.map(\.string) == ["greeting", "x", "hello"])
                 let policy = try await client.send(["CONFIG", "GET", "maxmemory-policy"])
                 #expect(policy.pairs?.first?.value.string == "noeviction")
@@ -31,15 +31,15 @@ struct StandaloneTests {
                 #expect(await Self.errorCode(client, ["NO-SUCH-COMMAND", "hunter2"]) == "ERR")
                 _ = try await client.send(["LPUSH", "list", "x"])
                 #expect(await Self.errorCode(client, ["GET", "list"]) == "WRONGTYPE")
-                let get = Script("return redis.call('get', KEYS[1])")
-                #expect(await Self.errorCode(client, get, "list") == "WRONGTYPE")
+                let get: RedisArgument = "return redis.call('get', KEYS[1])"
+                #expect(await Self.errorCode(client, ["EVAL", get, 1, "list"]) == "WRONGTYPE")
 
                 let value = RedisArgument(String(repeating: "x", count: 500_000))
                 var codes: Set<String?> = []
                 for number in 0..<50 { codes.insert(await Self.errorCode(client, ["SET", "key\(number)", value])) }
                 #expect(codes == [nil, "OOM"])
-                let set = Script("return redis.call('set', KEYS[1], ARGV[1])")
-                #expect(await Self.errorCode(client, set, "scripted", value) == "OOM")
+                let set: RedisArgument = "return redis.call('set', KEYS[1], ARGV[1])"
+                #expect(await Self.errorCode(client, ["EVAL", set, 1, "scripted", value]) == "OOM")
                 #expect(try await client.send(["GET", "scripted"]) == .null)
             }
         }
@@ -48,17 +48,6 @@ struct StandaloneTests {
     private static func errorCode(_ client: any RedisClient, _ command: RedisCommand) async -> String? {
         do {
             _ = try await client.send(command)
-            return nil
-        } catch {
-            return Self.code(of: error)
-        }
-    }
-
-    private static func errorCode(
-        _ client: any RedisClient, _ script: Script, _ key: RedisArgument, _ arguments: RedisArgument...
-    ) async -> String? {
-        do {
-            _ = try await client.run(script, keys: [key], arguments: arguments)
             return nil
         } catch {
             return Self.code(of: error)
@@ -106,38 +95,16 @@ struct StandaloneTests {
         }
     }
 
-    @Test("is sent a script again whenever it has forgotten it")
-    func scriptFlush() async throws {
-        try await RedisServer.with { server in
-            try await withClient(server.url()) { client in
-                let script = Script("return redis.call('incr', KEYS[1])")
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<8 {
-                        group.addTask {
-                            for _ in 0..<200 { _ = try await client.run(script, keys: ["counter"]) }
-                        }
-                    }
-                    group.addTask {
-                        for _ in 0..<100 { _ = try await client.send(["SCRIPT", "FLUSH"]) }
-                    }
-                    try await group.waitForAll()
-                }
-                #expect(try await client.send(["GET", "counter"]).integer == 1600)
-                #expect(try await client.send(["INFO", "errorstats"]).string?.contains("errorstat_NOSCRIPT") == true)
-            }
-        }
-    }
-
-    @Test("runs commands behind a script, on the same connection")
-    func followedBy() async throws {
+    @Test("runs commands that belong together on one connection, one after the other")
+    func together() async throws {
         try await RedisServer.with { server in
             try await withClient(server.url(), { $0.connectionsPerNode = 2 }) { client in
-                let script = Script("return redis.call('set', KEYS[1], ARGV[1])")
                 for _ in 0..<3 {
-                    let replies = try await client.run(
-                        script, keys: ["key"], arguments: ["value"], followedBy: [["WAIT", 0, 100], ["CLIENT", "ID"]])
-                    #expect(replies.count == 3)
-                    #expect(replies[0].string == "OK" && replies[1] == .integer(0))
+                    let replies = try await client.send(
+                        [["CLIENT", "ID"], ["SET", "key", "value"], ["WAIT", 0, 100], ["CLIENT", "ID"]], key: nil,
+                        deadline: .now() + .seconds(20))
+                    #expect(replies.count == 4 && replies[0] == replies[3])
+                    #expect(replies[1].string == "OK" && replies[2] == .integer(0))
                 }
                 #expect(try await client.primaries().count == 1)
                 #expect(try await client.publishCommand() == "PUBLISH")

@@ -1,4 +1,5 @@
 import RESP3
+import TestSupport
 
 /// A primary, its replicas, and three sentinels that watch it.
 package final class SentinelGroup: Sendable {

@@ -1,4 +1,5 @@
 import RESP3
+import TestSupport
 
 /// A cluster of three primaries.
 package final class ClusterGroup: Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 package import RESP3
 import Synchronization
+import TestSupport
 
 /// A real server in a directory of its own, on free ports of the loopback interface.
 package final class RedisServer: Sendable {

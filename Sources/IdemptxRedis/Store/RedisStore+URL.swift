@@ -1,0 +1,42 @@
+public import Idemptx
+import RESP3
+
+extension RedisStore {
+    /// Creates a store over a client that connects when there is need.
+    ///
+    /// | URL | |
+    /// |---|---|
+    /// | `redis://[user:password@]host[:port][/database]` | one server; `rediss://` with TLS |
+    /// | `redis+sentinel://[user:password@]host[:port],…/name[/database]` | the primary that sentinels watch |
+    /// | `redis+cluster://[user:password@]host[:port],…` | a cluster, by some of its servers |
+    /// | `redis+unix:///path/to.sock[?db=n]` | a Unix socket |
+    ///
+    /// `rediss+sentinel://` and `rediss+cluster://` use TLS, with the options `tls_ca`, `tls_cert` and `tls_key` (paths
+    /// of PEM files), `tls_server_name`, and `tls_insecure=true`. Sentinels that want a password get
+    /// `sentinel_user` and `sentinel_password`. User and password are percent-decoded.
+    ///
+    /// - Parameters:
+    ///   - url: Where the servers are, and what to log in with.
+    ///   - connection: How to connect.
+    ///   - configuration: How records are named, and what is demanded of the servers.
+    /// - Throws: `StoreError` with code `misconfigured` if the URL, or a file that it names, cannot be used. The message
+    ///   holds no credential.
+    public convenience init(
+        url: String,
+        connection: RedisConnectionConfiguration = RedisConnectionConfiguration(),
+        configuration: RedisStoreConfiguration = RedisStoreConfiguration()
+    ) throws(StoreError) {
+        let client: any RedisClient
+        do {
+            var settings = RedisConfiguration(try RedisEndpoint(url: url))
+            settings.commandTimeout = connection.commandTimeout
+            settings.connectTimeout = connection.connectTimeout
+            settings.connectionsPerNode = max(1, connection.connectionsPerServer)
+            settings.clientName = connection.clientName
+            client = try settings.makeClient()
+        } catch {
+            throw StoreError(.misconfigured, "\(error)")
+        }
+        self.init(executor: RESP3Executor(client: client), configuration: configuration)
+    }
+}

@@ -1,0 +1,29 @@
+import Idemptx
+
+/// How many replicas have to have a write before it counts (Redis' `WAIT`).
+///
+/// It narrows the window in which a failover forgets what was acknowledged; it does not close it. If too few answer in
+/// time, a claim is refused, and a completion tried again, then reported as not stored.
+public struct ReplicaAcknowledgement: Hashable, Sendable {
+    /// How many replicas.
+    public var replicas: Int
+
+    /// For how long to wait for them.
+    ///
+    /// Other commands of the same connection wait, too. It has to be shorter than the deadline of a command.
+    public var timeout: Duration
+
+    /// Creates a demand.
+    ///
+    /// - Parameters:
+    ///   - replicas: How many replicas.
+    ///   - timeout: For how long to wait for them.
+    public init(replicas: Int, timeout: Duration = .milliseconds(500)) {
+        self.replicas = replicas
+        self.timeout = timeout
+    }
+
+    var command: RedisCommand {
+        RedisCommand("WAIT", "\(self.replicas)", "\(max(1, self.timeout.wholeMilliseconds))")
+    }
+}
