@@ -185,7 +185,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "IdemptxCommand", "TestSupport",
+                "IdemptxCommand", "IdemptxTesting", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -22,7 +22,8 @@ struct CollectedBody: Sendable {
         guard self.isFinished, self.bytes.readableBytes == length else { throw Incomplete() }
     }
 
-    private init() {}
+    /// An empty body.
+    init() {}
 
     /// The same body again.
     var responseBody: ResponseBody {

@@ -1,3 +1,4 @@
+public import HTTPTypes
 public import Hummingbird
 public import Idemptx
 
@@ -43,6 +44,14 @@ public struct ScopeSource<Context: RequestContext>: Sendable {
     /// A retry with a **renewed token is another scope, and runs again**. Requests without credentials share one.
     public static var authorization: ScopeSource {
         ScopeSource { request, _ in .authorization(in: request.headers) }
+    }
+
+    /// The values of some headers: see `Scope/headers(_:in:)`.
+    ///
+    /// - Parameter names: The headers that count.
+    /// - Returns: The source.
+    public static func headers(_ names: [HTTPField.Name]) -> ScopeSource {
+        ScopeSource { request, _ in .headers(names, in: request.headers) }
     }
 
     /// The subject of a bearer token that a middleware in front has verified: see `Scope/jwtSubject(in:)`.

@@ -44,6 +44,20 @@ public struct IdempotencyMiddleware<Context: RequestContext>: RouterMiddleware {
         self.handler = IdempotentHandler(idempotency: idempotency, scope: scope)
     }
 
+    /// Creates a middleware that chooses its rules anew for each request.
+    ///
+    /// - Parameters:
+    ///   - idempotency: The runner.
+    ///   - scope: Whose key a request's key is.
+    ///   - policy: Returns the rules for a request, which hold to its end, instead of those of the runner.
+    public init(
+        idempotency: Idempotency,
+        scope: ScopeSource<Context>,
+        policy: @escaping @Sendable (Request, Context) -> IdempotencyPolicy
+    ) {
+        self.handler = IdempotentHandler(idempotency: idempotency, scope: scope, policy: policy)
+    }
+
     /// Answers a request with a replay or a problem, or passes it on.
     public func handle(
         _ request: Request,

@@ -10,9 +10,11 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
 
     let idempotency: Idempotency
     let scope: ScopeSource<Context>
+    /// The rules for a request; `nil` for those of the runner.
+    var policy: (@Sendable (Request, Context) -> IdempotencyPolicy)?
 
     func respond(to request: Request, context: Context, operation: Operation) async throws -> Response {
-        switch self.idempotency.screen(request.head) {
+        switch self.idempotency.screen(request.head, under: self.policy?(request, context)) {
         case .pass: return try await operation(request, context)
         case .answer(let answer): return Response(answer)
         case .guarded(let guarded):
@@ -41,6 +43,7 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
             return Response(answer)
         }
         switch try await self.idempotency.admit(guarded, scope: scope) {
+        case .pass: return try await operation(request, context)
         case .answer(let answer): return Response(answer)
         case .execute(let execution):
             return try await self.execute(execution, request: request, context: context, operation: operation)
@@ -55,6 +58,10 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
     ) async throws -> Response {
         let attempt = execution.context
         let context = context.carrying(attempt)
+        let answer = { (error: any Error) in
+            attempt.operationThrew(error)
+            return Response(error, request: request, context: context)
+        }
         let response: Response
         do {
             response = try await shielded {
@@ -65,10 +72,9 @@ struct IdempotentHandler<Context: RequestContext>: Sendable {
         } catch is CancellationError where execution.isCutOff {
             return Response(execution.cutOff())
         } catch {
-            attempt.operationThrew(error)
-            response = Response(error, request: request, context: context)
+            response = answer(error)
         }
-        return await ResponseCapture.capture(response, by: execution)
+        return await ResponseCapture.capture(response, by: execution, onFailure: answer)
     }
 }
 

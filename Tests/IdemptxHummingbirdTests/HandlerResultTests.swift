@@ -211,4 +211,14 @@ struct HandlerResultTests {
         }
         self.expectReplay(try await self.sendTwice(app, to: "/group"), .internalServerError)
     }
+
+    @Test("is the answer that its body threw, if nothing has been sent yet")
+    func bodyThrows() async throws {
+        let app = self.app { _ in
+            Response(
+                status: .ok, body: ResponseBody(contentLength: 4) { _ in throw HTTPError(.badGateway, message: "gone") }
+            )
+        }
+        self.expectReplay(try await self.sendTwice(app, to: "/group"), .badGateway)
+    }
 }

@@ -1,11 +1,5 @@
 public import HTTPTypes
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// Why an operation was neither run to its end nor replayed.
 ///
 /// The HTTP surfaces answer with it as problem details (RFC 9457); ``Idempotency/run(key:scope:fingerprint:operation:)->_``
@@ -99,10 +93,10 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// The same sentence for every problem of a kind.
     public var title: String {
         switch self.kind {
-        case .keyMissing: "Idempotency-Key is missing"
-        case .keyInvalid: "Idempotency-Key is invalid"
-        case .keyReused: "Idempotency-Key was used with a different request"
-        case .requestInProgress: "A request with this Idempotency-Key is still in progress"
+        case .keyMissing: "The idempotency key is missing"
+        case .keyInvalid: "The idempotency key is invalid"
+        case .keyReused: "The idempotency key was used with a different request"
+        case .requestInProgress: "A request with this idempotency key is still in progress"
         case .outcomeUnknown: "The outcome of the original request is unknown"
         case .responseNotReplayable: "The original request completed; its response was not kept"
         case .storeUnavailable: "Idempotency store is unavailable"
@@ -114,52 +108,16 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
 
     /// The problem as an HTTP answer, with `Cache-Control: no-store` and, where a retry makes sense, `Retry-After`.
     public var answer: HTTPAnswer {
-        var fields: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
-        if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
-        return HTTPAnswer(
-            head: HTTPResponse(status: self.status, headerFields: fields), body: ProblemDetails(self).json)
+        var details = ProblemDetails(type: self.type, title: self.title, status: self.status)
+        details.reason = self.reason
+        details.retryAfter = self.retryAfter
+        details.originalStatus = self.originalStatus
+        details.location = self.location
+        return details.answer
     }
 }
 
 extension IdempotencyProblem: CustomStringConvertible {
     /// The title.
     public var description: String { self.title }
-}
-
-/// The members of the JSON object (RFC 9457, section 3).
-private struct ProblemDetails: Encodable {
-    let type: String
-    let title: String
-    let status: Int
-    let reason: String?
-    let retryAfter: Int?
-    let originalStatus: Int?
-    let location: String?
-
-    private enum CodingKeys: String, CodingKey {
-        case type
-        case title
-        case status
-        case reason
-        case retryAfter = "retry_after"
-        case originalStatus = "original_status"
-        case location
-    }
-
-    init(_ problem: IdempotencyProblem) {
-        self.type = problem.type
-        self.title = problem.title
-        self.status = problem.status.code
-        self.reason = problem.reason
-        self.retryAfter = problem.retryAfter
-        self.originalStatus = problem.originalStatus
-        self.location = problem.location
-    }
-
-    var json: [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Texts and integers always encode; an empty body would still carry the status.
-        return (try? encoder.encode(self)).map(Array.init) ?? []
-    }
 }

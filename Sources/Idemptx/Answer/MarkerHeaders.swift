@@ -1,7 +1,7 @@
 public import HTTPTypes
 
 extension HTTPField.Name {
-    /// `Idempotency-Key`: the client's key; echoed on every answer to a guarded request that had a valid one.
+    /// `Idempotency-Key`: the client's key; echoed on every answer to a guarded request that had a valid one in it.
     public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
 
     /// `X-Idempotency-Signature`: the fingerprint of the request that is being answered, unless its body was too large.
@@ -32,8 +32,8 @@ public enum IdempotencyStatus: String, Sendable {
 
 /// The header fields that tell a client what happened to its key.
 struct MarkerHeaders: Sendable {
-    /// The client's header value as it was sent.
-    let key: String
+    /// The client's `Idempotency-Key` as it was sent; `nil` if the key came from elsewhere.
+    let key: String?
     /// `nil` if the body was too large for one.
     var fingerprint: Fingerprint?
 

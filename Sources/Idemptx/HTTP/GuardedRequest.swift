@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// A request with a valid key, whose body is being read.
+/// A request that may not run more than once, whose body is being read.
 public struct GuardedRequest: Sendable {
     /// How the end of a body can be told from the end of the connection.
     private enum Framing {
@@ -12,19 +12,33 @@ public struct GuardedRequest: Sendable {
         case unknown
     }
 
+    /// Where the key is.
+    private enum Key {
+        case known(IdempotencyKey)
+        case inBody(KeyInBody)
+    }
+
     let policy: IdempotencyPolicy
-    let key: IdempotencyKey
-    /// The header value as it was sent.
-    let keyHeader: String
+    /// The value of `Idempotency-Key` as it was sent; `nil` if the key comes from elsewhere.
+    let keyHeader: String?
     private(set) var fingerprint: FingerprintBuilder
+    private var keyPlace: Key
     private let framing: Framing
     private var size = 0
 
     init(head: HTTPRequest, key: IdempotencyKey, policy: IdempotencyPolicy) {
+        self.init(head: head, key: .known(key), policy: policy)
+    }
+
+    init(head: HTTPRequest, keyAt pointer: JSONPointer, policy: IdempotencyPolicy) {
+        self.init(head: head, key: .inBody(KeyInBody(at: pointer)), policy: policy)
+    }
+
+    private init(head: HTTPRequest, key: Key, policy: IdempotencyPolicy) {
         self.policy = policy
-        self.key = key
-        self.keyHeader = head.headerFields[.idempotencyKey] ?? ""
+        self.keyHeader = policy.keySource == .idempotencyKey ? head.headerFields[.idempotencyKey] : nil
         self.fingerprint = FingerprintBuilder(head: head, recipe: policy.fingerprint)
+        self.keyPlace = key
         self.framing = Self.framing(of: head.headerFields)
     }
 
@@ -42,12 +56,28 @@ public struct GuardedRequest: Sendable {
     /// Whether a failure of the adapter, such as not knowing the ``Scope``, must let the request pass all the same.
     public var isOnlyObserved: Bool { self.policy.mode == .observe }
 
-    /// Adds the next bytes of the body to the fingerprint.
+    /// Adds the next bytes of the body.
     ///
     /// - Parameter chunk: Any number of bytes.
     public mutating func update(body chunk: [UInt8]) {
         self.size += chunk.count
         self.fingerprint.update(chunk)
+        guard case .inBody(var key) = self.keyPlace else { return }
+        // Keeps the buffer unique, so that it grows in place.
+        self.keyPlace = .inBody(KeyInBody(at: key.pointer))
+        key.update(chunk)
+        self.keyPlace = .inBody(key)
+    }
+
+    /// The key, once all of the body has come.
+    ///
+    /// - Returns: `nil` if there is none.
+    /// - Throws: The rule that the key breaks.
+    func key() throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {
+        switch self.keyPlace {
+        case .known(let key): key
+        case .inBody(let key): try key.key(maximumLength: self.policy.maxKeyLength)
+        }
     }
 
     /// Why the bytes that have come cannot be taken for the whole body: half a request must not be executed.

@@ -4,4 +4,6 @@ public enum HTTPAdmission: ~Copyable, Sendable {
     case execute(Execution)
     /// The request has this answer.
     case answer(HTTPAnswer)
+    /// The request passes untouched, with all of its body.
+    case pass
 }

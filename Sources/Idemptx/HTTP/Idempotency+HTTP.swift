@@ -2,21 +2,24 @@ public import HTTPTypes
 
 /// The steps of a request, for adapters of HTTP servers.
 ///
-/// ``screen(_:)``, then, with scope and body, ``admit(_:scope:)``, then whatever ``Execution`` demands. An adapter
+/// ``screen(_:under:)``, then, with scope and body, ``admit(_:scope:)``, then whatever ``Execution`` demands. An adapter
 /// translates between these and its server, and decides nothing.
 extension Idempotency {
     /// Decides by its head which way a request takes.
     ///
-    /// - Parameter head: The request as received.
+    /// - Parameters:
+    ///   - head: The request as received.
+    ///   - policy: The rules for this request, to its end; `nil` for ``policy``.
     /// - Returns: The way to take.
-    public func screen(_ head: HTTPRequest) -> Screening {
-        let policy = self.effectivePolicy
+    public func screen(_ head: HTTPRequest, under policy: IdempotencyPolicy? = nil) -> Screening {
+        let policy = policy?.checked().effective ?? self.effectivePolicy
         guard policy.mode != .off, policy.methods.contains(head.method) else { return .pass }
         do {
-            if let key = try KeyHeader.key(in: head.headerFields, maximumLength: policy.maxKeyLength) {
-                return .guarded(GuardedRequest(head: head, key: key, policy: policy))
+            switch try policy.keySource.key(in: head.headerFields, maximumLength: policy.maxKeyLength) {
+            case .key(let key): return .guarded(GuardedRequest(head: head, key: key, policy: policy))
+            case .inBody(let pointer): return .guarded(GuardedRequest(head: head, keyAt: pointer, policy: policy))
+            case .none: return policy.required ? self.reject(IdempotencyProblem(.keyMissing), policy: policy) : .pass
             }
-            return policy.required ? self.reject(IdempotencyProblem(.keyMissing), policy: policy) : .pass
         } catch {
             return self.reject(IdempotencyProblem(.keyInvalid, reason: error.rawValue), policy: policy)
         }
@@ -48,14 +51,32 @@ extension Idempotency {
     /// - Parameters:
     ///   - request: The request, with all of its body.
     ///   - scope: Whose key it is.
-    /// - Returns: The execution to perform, or the answer to give.
+    /// - Returns: The execution to perform, the answer to give, or that the request passes.
     /// - Throws: `CancellationError` if the task is cancelled before the operation may start. Nothing is claimed then.
     public func admit(_ request: GuardedRequest, scope: Scope) async throws -> HTTPAdmission {
-        let (key, policy) = (request.key, request.policy)
+        let policy = request.policy
         let fingerprint = request.fingerprint.finalize()
         let markers = MarkerHeaders(key: request.keyHeader, fingerprint: fingerprint)
-        if let problem = request.bodyProblem { return self.refuse(problem, request, markers: markers) }
+        if let problem = request.bodyProblem { return self.refuse(problem, policy: policy, markers: markers) }
+        let key: IdempotencyKey?
+        do {
+            key = try request.key()
+        } catch {
+            return self.refuse(IdempotencyProblem(.keyInvalid, reason: error.rawValue), policy: policy)
+        }
+        guard let key else {
+            return policy.required ? self.refuse(IdempotencyProblem(.keyMissing), policy: policy) : .pass
+        }
         let claim = ClaimRequest(key: key, scope: scope, fingerprint: fingerprint, policy: policy)
+        return try await self.admit(claim, key: key, policy: policy, markers: markers)
+    }
+
+    private func admit(
+        _ claim: ClaimRequest,
+        key: IdempotencyKey,
+        policy: IdempotencyPolicy,
+        markers: MarkerHeaders
+    ) async throws -> HTTPAdmission {
         if let outer = IdempotencyContext.current, outer.holds(claim.key, in: self.store) {
             return .execute(Execution(within: outer, runner: self, policy: policy))
         }
@@ -74,15 +95,13 @@ extension Idempotency {
             return .answer(answer)
         }
     }
+
     private func refuse(
         _ problem: IdempotencyProblem,
-        _ request: GuardedRequest,
-        markers: MarkerHeaders
+        policy: IdempotencyPolicy,
+        markers: MarkerHeaders? = nil
     ) -> HTTPAdmission {
-        guard case .answer(let answer) = self.reject(problem, policy: request.policy, markers: markers) else {
-            return .execute(
-                Execution(runner: self, key: request.key, lease: nil, policy: request.policy, markers: markers))
-        }
+        guard case .answer(let answer) = self.reject(problem, policy: policy, markers: markers) else { return .pass }
         return .answer(answer)
     }
 }

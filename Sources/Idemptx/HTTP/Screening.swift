@@ -4,6 +4,7 @@ public enum Screening: Sendable {
     case pass
     /// The request is refused with this answer.
     case answer(HTTPAnswer)
-    /// The request has a key: find out its ``Scope``, read its body, and ask ``Idempotency/admit(_:scope:)``.
+    /// The request has a key, or may have one in its body: find out its ``Scope``, read its body, and ask
+    /// ``Idempotency/admit(_:scope:)``.
     case guarded(GuardedRequest)
 }

@@ -40,9 +40,10 @@ public struct IdempotencyKey: Hashable, Sendable {
         case tooLong = "too_long"
         /// The key holds a character outside of the permitted set.
         case invalidCharacter = "invalid_character"
-        /// The header value starts with a quote and is not a structured-field string (RFC 9651, section 3.3.3).
+        /// The header value starts with a quote and is not a structured-field string (RFC 9651, section 3.3.3); or the body
+        /// cannot be read, or holds something else than a string or an integer where the key is looked for.
         case malformed
-        /// The header stands on more than one line, even if the lines are equal (RFC 9110, section 5.3).
+        /// The header of the key stands on more than one line, even if the lines are equal (RFC 9110, section 5.3).
         case repeated
     }
 }

@@ -9,6 +9,7 @@ public struct Scope: Hashable, Sendable {
         case principal
         case authorization
         case subject
+        case headers
     }
 
     private let kind: Kind
@@ -39,6 +40,24 @@ public struct Scope: Hashable, Sendable {
     /// - Returns: The scope of these credentials.
     public static func authorization(in fields: HTTPFields) -> Scope {
         Scope(kind: .authorization, parts: fields[values: .authorization])
+    }
+
+    /// The scope of whoever sends the same values in some headers, such as an API key and a tenant.
+    ///
+    /// A value that changes between two retries makes the second one run again. Requests without any of the headers
+    /// share one anonymous scope.
+    ///
+    /// - Parameters:
+    ///   - names: The headers that count, in any order. Without a name, everybody is in one scope.
+    ///   - fields: The header fields of the request.
+    /// - Returns: The scope of all values of these headers, in the order of the request.
+    public static func headers(_ names: [HTTPField.Name], in fields: HTTPFields) -> Scope {
+        guard !names.isEmpty else { return .unscoped }
+        let parts = Set(names).sorted { $0.canonicalName < $1.canonicalName }.flatMap { name in
+            let values = fields[values: name]
+            return [name.canonicalName, "\(values.count)"] + values
+        }
+        return Scope(kind: .headers, parts: parts)
     }
 
     /// The scope of the issuer and subject that a bearer token names (RFC 7519, sections 4.1.1 and 4.1.2).

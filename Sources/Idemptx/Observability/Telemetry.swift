@@ -23,6 +23,7 @@ struct Telemetry: Sendable {
     private let requests: [RequestKind: Counter]
     private let storeDurations: [StoreCall: Metrics.Timer]
     private let storeErrors: [StoreCall: Counter]
+    private let executions: [ExecutionEnding: Counter]
     private let takeovers = Counter(label: "idempotency.takeovers")
     private let unstored = Counter(label: "idempotency.unstored")
     private let renewals = Counter(label: "idempotency.lease.renewals")
@@ -41,6 +42,10 @@ struct Telemetry: Sendable {
             }
         }
         self.requests = requests
+        self.executions = Dictionary(
+            uniqueKeysWithValues: ExecutionEnding.allCases.map {
+                ($0, Counter(label: "idempotency.executions", dimensions: [("ending", $0.rawValue)]))
+            })
         self.storeDurations = Self.perCall { Timer(label: "idempotency.store.duration", dimensions: $0) }
         self.storeErrors = Self.perCall { Counter(label: "idempotency.store.errors", dimensions: $0) }
     }
@@ -94,6 +99,10 @@ struct Telemetry: Sendable {
     }
 
     // MARK: Outcomes
+
+    func executed(_ ending: ExecutionEnding) {
+        self.executions[ending]?.increment()
+    }
 
     func outcomeNotStored(_ claim: borrowing Claim, reason: String) {
         self.unstored.increment()

@@ -1,9 +1,5 @@
 extension Idempotency {
-    /// Ends a claim.
-    ///
-    /// The lease is renewed until the store has answered.
-    ///
-    /// Runs in a task of its own: once an operation has run, nothing may keep its outcome from being stored.
+    /// Ends the claim of an operation that has run.
     ///
     /// - Parameters:
     ///   - lease: The lease.
@@ -17,6 +13,22 @@ extension Idempotency {
         as ending: Ending,
         policy: IdempotencyPolicy,
         isFinal: Bool = true
+    ) async -> Settlement {
+        let settlement = await self.end(lease, as: ending, policy: policy, isFinal: isFinal)
+        if isFinal || settlement != .unstored { self.telemetry.executed(ExecutionEnding(ending, settlement)) }
+        return settlement
+    }
+
+    /// Ends a claim.
+    ///
+    /// The lease is renewed until the store has answered.
+    ///
+    /// Runs in a task of its own: once an operation has run, nothing may keep its outcome from being stored.
+    private func end(
+        _ lease: HeldLease,
+        as ending: Ending,
+        policy: IdempotencyPolicy,
+        isFinal: Bool
     ) async -> Settlement {
         await Task {
             lease.live.beginSettling()
@@ -45,7 +57,8 @@ extension Idempotency {
     ///
     /// One that took over an abandoned key leaves it abandoned, so that attempts go on to count up.
     func giveBack(_ lease: HeldLease, policy: IdempotencyPolicy) async {
-        await self.settle(lease, as: lease.live.claim.attempt > 1 ? .abandon : .release, policy: policy)
+        let ending = lease.live.claim.attempt > 1 ? Ending.abandon : .release
+        _ = await self.end(lease, as: ending, policy: policy, isFinal: true)
     }
 
     private func settlement(

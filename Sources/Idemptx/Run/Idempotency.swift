@@ -9,7 +9,7 @@ import Synchronization
 /// you chose*.
 ///
 /// One runner serves any number of operations at a time. Plain functions go through
-/// ``run(key:scope:fingerprint:operation:)->_``; adapters of HTTP servers go through ``screen(_:)``.
+/// ``run(key:scope:fingerprint:operation:)->_``; adapters of HTTP servers go through ``screen(_:under:)``.
 public final class Idempotency: Sendable {
     let store: any IdempotencyStore
     let time: TimeSource
@@ -46,16 +46,7 @@ public final class Idempotency: Sendable {
     }
 
     /// The rules as they apply to the next operation.
-    ///
-    /// Observing must not slow anybody down.
-    var effectivePolicy: IdempotencyPolicy {
-        var policy = self.policy
-        guard policy.mode == .observe else { return policy }
-        policy.waitTimeout = .zero
-        policy.claimRetryTime = .zero
-        policy.completionRetryTime = .zero
-        return policy
-    }
+    var effectivePolicy: IdempotencyPolicy { self.policy.effective }
 
     /// Whether the rules apply: the kill switch.
     public var mode: IdempotencyPolicy.Mode {

@@ -32,6 +32,9 @@ public struct IdempotencyPolicy: Sendable {
     /// Whether a request without a key is refused.
     public var required = true
 
+    /// Where the key of a request comes from.
+    public var keySource = KeySource.idempotencyKey
+
     /// Separates operations that share a store.
     ///
     /// A key in one namespace says nothing about the same key in another.
@@ -113,6 +116,16 @@ public struct IdempotencyPolicy: Sendable {
     /// - Parameter change: Sets what differs from the defaults.
     public init(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) {
         change(&self)
+    }
+
+    /// The rules as they apply to the next operation: observing must not slow anybody down.
+    var effective: IdempotencyPolicy {
+        guard self.mode == .observe else { return self }
+        var policy = self
+        policy.waitTimeout = .zero
+        policy.claimRetryTime = .zero
+        policy.completionRetryTime = .zero
+        return policy
     }
 
     /// Stops the programmer who sets a duration with which no lease could hold.

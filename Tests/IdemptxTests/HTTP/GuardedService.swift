@@ -31,6 +31,7 @@ struct GuardedService: Sendable {
             }
             guarded.update(body: Array(body.utf8))
             switch try await self.idempotency.admit(guarded, scope: .authorization(in: request.headerFields)) {
+            case .pass: return try await handler(nil)
             case .answer(let answer): return answer
             case .execute(let execution):
                 var answer = try await handler(execution.context)

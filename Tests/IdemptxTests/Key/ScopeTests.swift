@@ -39,7 +39,7 @@ struct ScopeTests {
         let scopes: [Scope] = [
             .unscoped, .principal("x"), .authorization(in: [.authorization: "x"]), .authorization(in: [:]),
             .jwtSubject(in: self.token(#"{"sub":"x"}"#)), .jwtSubject(in: self.token(#"{"sub":"x","iss":"y"}"#)),
-            .principal(""),
+            .principal(""), .headers([.authorization], in: [.authorization: "x"]), .headers([.authorization], in: [:]),
         ]
         #expect(Set(scopes.map(self.storageKey)).count == scopes.count)
     }
@@ -76,6 +76,20 @@ struct ScopeTests {
         fields.append(HTTPField(name: .authorization, value: "b"))
         #expect(Scope.authorization(in: fields) != .authorization(in: [.authorization: "a, b"]))
         #expect(Scope.jwtSubject(in: fields) == .authorization(in: fields))
+    }
+
+    @Test("Chosen headers count with all of their lines, whatever the order in which they are chosen")
+    func headers() {
+        var twice: HTTPFields = [.authorization: "a", .userAgent: "curl"]
+        twice.append(HTTPField(name: .authorization, value: "b"))
+        let scope = Scope.headers([.authorization, .origin], in: twice)
+        #expect(scope == .headers([.origin, .authorization, .origin], in: twice))
+        #expect(scope != .headers([.authorization, .origin], in: [.authorization: "a, b"]))
+        #expect(scope != .headers([.authorization], in: twice))
+        #expect(
+            Scope.headers([.authorization, .origin], in: [.authorization: "a"])
+                != .headers([.authorization, .origin], in: [.origin: "a"]))
+        #expect(Scope.headers([], in: twice) == .unscoped)
     }
 
     @Test("Neither a key nor an identity shows in a description")

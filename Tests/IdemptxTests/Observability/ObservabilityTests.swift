@@ -48,6 +48,24 @@ struct ObservabilityTests {
         #expect(try observed.count("idempotency.store.errors", [("operation", "claim")]) == 2)
     }
 
+    @Test("counts each operation that ran by what became of its outcome")
+    func executions() async throws {
+        let bench = Workbench { $0.completionRetryTime = .zero }
+        let observed = Observed(bench)
+        let service = GuardedService(bench.idempotency)
+        for key in ["k-1", "k-1", "k-2"] { _ = try await service.send(key: key) }
+        _ = try await service.send(key: "k-3") { context in
+            context?.tombstone()
+            return HTTPAnswer(head: HTTPResponse(status: .ok))
+        }
+        _ = try await service.send(key: "k-4") { _ in HTTPAnswer(head: HTTPResponse(status: .tooManyRequests)) }
+        bench.store.breakDown(at: .complete)
+        _ = try await service.send(key: "k-5")
+        for (ending, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
+            #expect(try observed.count("idempotency.executions", [("ending", ending)]) == count, "\(ending)")
+        }
+    }
+
     @Test("counts what enforcing would have done while it only observes")
     func observing() async throws {
         let bench = Workbench { $0.mode = .observe }

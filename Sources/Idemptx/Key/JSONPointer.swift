@@ -1,0 +1,59 @@
+/// The place of a value in a JSON text (RFC 6901), such as `/idempotency_key` or `/event/id`.
+///
+/// ```swift
+/// let pointer = try JSONPointer("/idempotency_key")
+/// ```
+public struct JSONPointer: Hashable, Sendable {
+    /// The text is no JSON pointer: it neither is empty nor starts with a slash, or a tilde is followed by something
+    /// other than 0 or 1.
+    public struct Malformed: Error, Hashable, Sendable {}
+
+    /// The names and indices that lead to the value, unescaped.
+    let tokens: [String]
+
+    /// Parses a pointer.
+    ///
+    /// - Parameter text: The string representation (RFC 6901, section 5), with `~1` for a slash and `~0` for a tilde in
+    ///   a name. The empty text points at the whole document.
+    /// - Throws: ``Malformed``.
+    public init(_ text: String) throws(Malformed) {
+        guard text.isEmpty || text.utf8.first == UInt8(ascii: "/") else { throw Malformed() }
+        var tokens: [String] = []
+        for token in text.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+            tokens.append(try Self.unescape(token))
+        }
+        self.tokens = tokens
+    }
+
+    private static func unescape(_ token: Substring) throws(Malformed) -> String {
+        var unescaped = ""
+        var rest = token.unicodeScalars
+        while let scalar = rest.popFirst() {
+            guard scalar == "~" else {
+                unescaped.unicodeScalars.append(scalar)
+                continue
+            }
+            switch rest.popFirst() {
+            case "0": unescaped.append("~")
+            case "1": unescaped.append("/")
+            default: throw Malformed()
+            }
+        }
+        return unescaped
+    }
+}
+
+extension JSONPointer: CustomStringConvertible {
+    /// The string representation of the pointer.
+    public var description: String {
+        self.tokens.map { "/" + $0.unicodeScalars.map(Self.escape).joined() }.joined()
+    }
+
+    private static func escape(_ scalar: Unicode.Scalar) -> String {
+        switch scalar {
+        case "~": "~0"
+        case "/": "~1"
+        default: String(scalar)
+        }
+    }
+}

@@ -1,0 +1,260 @@
+import Foundation
+import HTTPTypes
+import Idemptx
+import IdemptxTesting
+import Testing
+
+@Suite("A key from elsewhere")
+struct KeySourceTests {
+    /// What the operation saw, or the problem that it was refused with.
+    private enum Answer: Equatable {
+        case key(String)
+        case passed
+        case problem(String, reason: String? = nil)
+    }
+
+    private struct Problem: Decodable {
+        let type: String
+        let reason: String?
+    }
+
+    private func send(
+        _ source: KeySource,
+        body: String = "",
+        headers: HTTPFields = [:],
+        change: (inout IdempotencyPolicy) -> Void = { _ in }
+    ) async throws -> Answer {
+        let bench = Workbench {
+            $0.keySource = source
+            change(&$0)
+        }
+        let answer = try await GuardedService(bench.idempotency).send(
+            key: nil, body: body, headers: headers
+        ) { context in
+            let text = context.map { "key " + $0.key.rawValue } ?? "passed"
+            return HTTPAnswer(head: HTTPResponse(status: .ok), body: Array(text.utf8))
+        }
+        #expect(answer.head.headerFields[.idempotencyKey] == nil)
+        let text = String(decoding: answer.body, as: UTF8.self)
+        if text.hasPrefix("key ") {
+            #expect(answer.head.headerFields[.idempotencyStatus] == "new")
+            return .key(String(text.dropFirst(4)))
+        }
+        #expect(answer.head.headerFields[.idempotencyStatus] == nil)
+        if text == "passed" { return .passed }
+        let problem = try JSONDecoder().decode(Problem.self, from: Data(answer.body))
+        return .problem(String(problem.type.split(separator: ":").last ?? ""), reason: problem.reason)
+    }
+
+    // MARK: Another header
+
+    private let delivery = HTTPField.Name("X-GitHub-Delivery")
+
+    @Test(
+        "is the value of a header as it stands",
+        arguments: ["72d3162e-cc78", "\"quoted\";a=1", "with, commas & blanks"])
+    func header(value: String) async throws {
+        let name = try #require(self.delivery)
+        #expect(try await self.send(.header(name), headers: [name: value]) == .key(value))
+    }
+
+    @Test("makes the header Idempotency-Key a header like any other")
+    func otherHeader() async throws {
+        let source = KeySource.header(try #require(self.delivery))
+        #expect(try await self.send(source, headers: [.idempotencyKey: "k-1"]) == .problem("key-missing"))
+        #expect(try await self.send(source, headers: [.idempotencyKey: "k-1"]) { $0.required = false } == .passed)
+    }
+
+    @Test("is refused if its header is empty, too long, no ASCII, or repeated")
+    func badHeader() async throws {
+        let name = try #require(self.delivery)
+        for (value, reason) in [
+            ("", "empty"), (String(repeating: "k", count: 256), "too_long"), ("clé", "invalid_character"),
+        ] {
+            #expect(
+                try await self.send(.header(name), headers: [name: value]) { $0.required = false }
+                    == .problem("key-invalid", reason: reason))
+        }
+        var headers = HTTPFields()
+        headers.append(HTTPField(name: name, value: "k-1"))
+        headers.append(HTTPField(name: name, value: "k-1"))
+        #expect(
+            try await self.send(.header(name), headers: headers) == .problem("key-invalid", reason: "repeated"))
+    }
+
+    // MARK: The body
+
+    private func key(
+        at pointer: String,
+        in body: String,
+        contentType: String = "application/json",
+        change: (inout IdempotencyPolicy) -> Void = { _ in }
+    ) async throws -> Answer {
+        try await self.send(
+            .body(try JSONPointer(pointer)), body: body, headers: [.contentType: contentType], change: change)
+    }
+
+    /// The document of RFC 6901, section 5, and more.
+    private static let document = #"""
+        {
+          "foo": ["bar", "baz"], "": "0", "a/b": "1", "c%d": "2", "e^f": "3", "g|h": "4", "i\\j": "5", "k\"l": "6",
+          " ": "7", "m~n": "8", "nested": {"list": [{"id": "deep"}, [1, "x"]], "text": "}]\",{"}, "\u00e9": "9", "n": -12
+        }
+        """#
+
+    @Test(
+        "is where a JSON pointer leads",
+        arguments: [
+            ("/foo/0", "bar"), ("/foo/1", "baz"), ("/", "0"), ("/a~1b", "1"), ("/c%d", "2"), ("/e^f", "3"),
+            ("/g|h", "4"), (#"/i\j"#, "5"), (#"/k"l"#, "6"), ("/ ", "7"), ("/m~0n", "8"), ("/nested/list/0/id", "deep"),
+            ("/nested/list/1/0", "1"), ("/nested/list/1/1", "x"), ("/nested/text", #"}]",{"#), ("/é", "9"),
+            ("/n", "-12"),
+        ])
+    func pointer(pointer: String, key: String) async throws {
+        #expect(try await self.key(at: pointer, in: Self.document) == .key(key))
+        #expect(try JSONPointer(pointer).description == pointer)
+    }
+
+    @Test(
+        "is missing where nothing is",
+        arguments: [
+            "/bar", "/foo/2", "/foo/-", "/foo/01", "/foo/-1", "/foo/+1", "/foo/x", "/foo/", "/foo/99999999999999999999",
+            "/foo/0/0", "/nested/text/0", "/n/0", "/FOO", "/nested/list/0/id/x", "/e\u{301}",
+        ])
+    func missing(pointer: String) async throws {
+        #expect(try await self.key(at: pointer, in: Self.document) == .problem("key-missing"))
+        #expect(try await self.key(at: pointer, in: Self.document) { $0.required = false } == .passed)
+    }
+
+    @Test("is all of the document for the empty pointer")
+    func wholeDocument() async throws {
+        #expect(try await self.key(at: "", in: #" "k-1" "#) == .key("k-1"))
+        #expect(try await self.key(at: "", in: "17") == .key("17"))
+    }
+
+    @Test(
+        "is missing in empty containers and scalars",
+        arguments: ["{}", "[]", #"{"a":{}}"#, "[[]]", "null", "0", "\"\""])
+    func emptyContainers(document: String) async throws {
+        #expect(try await self.key(at: "/a/0", in: document) == .problem("key-missing"))
+        #expect(try await self.key(at: "/0/0", in: document) == .problem("key-missing"))
+    }
+
+    @Test(
+        "is missing in a body that is no JSON by its type",
+        arguments: ["text/plain", "application/x-www-form-urlencoded"])
+    func otherMediaType(contentType: String) async throws {
+        let body = #"{"id":"k-1"}"#
+        #expect(try await self.key(at: "/id", in: body, contentType: contentType) == .problem("key-missing"))
+        #expect(try await self.key(at: "/id", in: body, contentType: contentType) { $0.required = false } == .passed)
+        #expect(try await self.key(at: "/id", in: body, contentType: "application/cloudevents+json") == .key("k-1"))
+    }
+
+    @Test(
+        "is an integer as it is written, or refused",
+        arguments: [
+            ("1", .key("1")), ("-0", .key("-0")),
+            ("123456789012345678901234567890", .key("123456789012345678901234567890")),
+            ("1.0", .problem("key-invalid", reason: "malformed")),
+            ("1e3", .problem("key-invalid", reason: "malformed")),
+            ("true", .problem("key-invalid", reason: "malformed")),
+            ("null", .problem("key-invalid", reason: "malformed")),
+            ("[1]", .problem("key-invalid", reason: "malformed")), ("{}", .problem("key-invalid", reason: "malformed")),
+            (#""""#, .problem("key-invalid", reason: "empty")),
+            (#""a\u0000b""#, .problem("key-invalid", reason: "invalid_character")),
+            (#""\u00e9""#, .problem("key-invalid", reason: "invalid_character")),
+            (#""\u006b\"\\\/""#, .key(#"k"\/"#)),
+        ] as [(String, Answer)])
+    private func literals(literal: String, answer: Answer) async throws {
+        #expect(try await self.key(at: "/id", in: #"{"id":\#(literal)}"#) { $0.required = false } == answer)
+    }
+
+    @Test(
+        "is refused in a body that cannot be read, or could be read in two ways",
+        arguments: [
+            "", "{", #"{"id":"k-1""#, #"{"id":"k-1"} x"#, #"{"id":"k-1","id":"k-2"}"#, #"{"id":"k-1","a":1,"a":1}"#,
+        ])
+    func unreadable(body: String) async throws {
+        #expect(
+            try await self.key(at: "/id", in: body) { $0.required = false }
+                == .problem("key-invalid", reason: "malformed"))
+    }
+
+    @Test("is found whatever stands beside it, in however many pieces the body comes", arguments: 0..<50)
+    func pieces(seed: UInt64) async throws {
+        var generator = SeededGenerator(seed: seed)
+        let (before, after) = (RandomJSON.value(using: &generator), RandomJSON.value(using: &generator))
+        let body = Array(
+            #"{"a":\#(before.text(using: &generator)), "id":"k-1" ,"z":\#(after.text(using: &generator))}"#.utf8)
+        let pointer = try JSONPointer("/id")
+        let policy = IdempotencyPolicy { $0.keySource = .body(pointer) }
+        let head = HTTPRequest(
+            method: .post, scheme: "https", authority: "example.com", path: "/",
+            headerFields: [.contentType: "application/json", .contentLength: "\(body.count)"])
+        let idempotency = Workbench().idempotency
+        guard case .guarded(var guarded) = idempotency.screen(head, under: policy) else {
+            throw GuardedService.NotExecuted()
+        }
+        for start in stride(from: 0, to: body.count, by: 3) {
+            guarded.update(body: Array(body[start...].prefix(3)))
+        }
+        guard case .execute(let execution) = try await idempotency.admit(guarded, scope: .unscoped) else {
+            throw GuardedService.NotExecuted()
+        }
+        #expect(execution.context.key.rawValue == "k-1")
+        _ = await execution.finish(HTTPResponse(status: .ok), body: .bytes([]))
+    }
+
+    @Test("counts for a request of another body as well")
+    func otherBody() async throws {
+        let bench = Workbench()
+        bench.idempotency.policy.keySource = .body(try JSONPointer("/id"))
+        let service = GuardedService(bench.idempotency)
+        let headers: HTTPFields = [.contentType: "application/json"]
+        _ = try await service.send(key: nil, body: #"{"id":1,"amount":5}"#, headers: headers)
+        let again = try await service.send(key: nil, body: #"{"amount": 5, "id": 1}"#, headers: headers)
+        #expect(again.head.headerFields[.idempotentReplayed] == "true")
+        let other = try await service.send(key: nil, body: #"{"id":1,"amount":6}"#, headers: headers)
+        #expect(other.head.status == .unprocessableContent)
+    }
+
+    @Test("leaves the limits of a body as they are, also without a key")
+    func limits() async throws {
+        let body = #"{"id":"k-1"}"#
+        #expect(try await self.key(at: "/id", in: body) { $0.maxRequestBody = 5 } == .problem("body-too-large"))
+        #expect(
+            try await self.send(
+                .body(try JSONPointer("/id")), body: body,
+                headers: [.contentType: "application/json", .contentLength: "99"]) == .problem("body-incomplete"))
+    }
+
+    @Test("refuses nothing while the layer only observes")
+    func observed() async throws {
+        for body in ["{", "{}", #"{"id":true}"#] {
+            #expect(try await self.key(at: "/id", in: body) { $0.mode = .observe } == .passed)
+        }
+    }
+
+    @Test(
+        "has a pointer that starts with a slash, and escapes tildes",
+        arguments: ["a", "a/b", "/~", "/~2", "/a~", "/~~0"])
+    func malformedPointer(text: String) {
+        #expect(throws: JSONPointer.Malformed.self) { try JSONPointer(text) }
+    }
+
+    @Test("can be in another place for each request")
+    func perRequest() throws {
+        let idempotency = Workbench().idempotency
+        let name = try #require(self.delivery)
+        let head = HTTPRequest(
+            method: .put, scheme: "https", authority: "example.com", path: "/", headerFields: [name: "d-1"])
+        guard case .pass = idempotency.screen(head) else { return #expect(Bool(false), "It is guarded by default.") }
+        let policy = IdempotencyPolicy {
+            $0.methods = [.put]
+            $0.keySource = .header(name)
+        }
+        guard case .guarded = idempotency.screen(head, under: policy) else {
+            return #expect(Bool(false), "It is not guarded by its own rules.")
+        }
+    }
+}
