@@ -9,6 +9,7 @@ let package = Package(
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
+        .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
         .executable(name: "idemptx", targets: ["IdemptxCommand"]),
     ],
@@ -17,11 +18,16 @@ let package = Package(
         .trait(name: "Redis", description: "The Redis store (adds SwiftNIO)."),
         .trait(name: "Hummingbird", description: "The Hummingbird middleware (adds Hummingbird and SwiftNIO)."),
         .trait(
+            name: "Proxy",
+            description: "The reverse proxy (adds AsyncHTTPClient).",
+            enabledTraits: ["Hummingbird"]
+        ),
+        .trait(
             name: "CommandLine",
             description: "The idemptx executable.",
-            enabledTraits: ["SQLite", "Redis", "Hummingbird"]
+            enabledTraits: ["SQLite", "Redis", "Hummingbird", "Proxy"]
         ),
-        .default(enabledTraits: ["SQLite", "Redis", "Hummingbird", "CommandLine"]),
+        .default(enabledTraits: ["SQLite", "Redis", "Hummingbird", "Proxy", "CommandLine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -33,6 +39,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -87,6 +95,29 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
                 .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        .target(
+            name: "IdemptxProxy",
+            dependencies: [
+                "Idemptx", "IdemptxHummingbird",
+                .product(
+                    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Proxy"])),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Proxy"])),
+                .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Proxy"])),
+                .product(name: "HummingbirdHTTP2", package: "hummingbird", condition: .when(traits: ["Proxy"])),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOTLS", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
         .target(

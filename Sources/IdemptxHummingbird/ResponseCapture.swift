@@ -37,7 +37,9 @@ enum ResponseCapture {
         onFailure: (any Error) -> Response
     ) async -> (Response, CollectedBody) {
         do {
-            return (response, try await CollectedBody(of: response.body, length: length))
+            // In a task of its own, which the cancellation of the request does not reach: the operation has run.
+            let body = response.body
+            return (response, try await Task { try await CollectedBody(of: body, length: length) }.value)
         } catch {
             let failure = onFailure(error)
             if let length = failure.body.contentLength,

@@ -49,7 +49,7 @@ private struct Scanner {
     }
 
     mutating func token() -> String? {
-        let token = self.rest.prefix(while: Self.isTokenCharacter)
+        let token = self.rest.prefix(while: \.isTokenCharacter)
         guard !token.isEmpty else { return nil }
         self.rest = self.rest[token.endIndex...]
         return String(Substring(token))
@@ -85,16 +85,5 @@ private struct Scanner {
             }
         }
         return nil
-    }
-
-    /// RFC 9110, section 5.6.2.
-    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default:
-            "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
     }
 }

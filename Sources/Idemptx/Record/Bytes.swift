@@ -31,10 +31,22 @@ extension [UInt8] {
 
 extension BidirectionalCollection<UInt8> {
     /// The bytes without the spaces and tabs at their ends (RFC 9110, section 5.6.3).
-    func trimmingOptionalWhitespace() -> SubSequence {
+    package func trimmingOptionalWhitespace() -> SubSequence {
         func isWhitespace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
         var trimmed = self.drop(while: isWhitespace)
         while let last = trimmed.last, isWhitespace(last) { trimmed = trimmed.dropLast() }
         return trimmed
+    }
+}
+
+extension UInt8 {
+    /// Whether the character can stand in a token (RFC 9110, section 5.6.2).
+    package var isTokenCharacter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(self)
+        }
     }
 }

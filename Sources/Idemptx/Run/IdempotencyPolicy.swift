@@ -128,10 +128,16 @@ public struct IdempotencyPolicy: Sendable {
         return policy
     }
 
-    /// Stops the programmer who sets a duration with which no lease could hold.
+    /// Why these rules cannot hold; `nil` if they can.
+    package var flaw: String? {
+        if self.lease < .milliseconds(10) { return "A lease must last at least 10 ms." }
+        if self.keyTTL <= .zero { return "A key must be kept for some time." }
+        return nil
+    }
+
+    /// Stops the programmer who sets rules that cannot hold.
     func checked() -> IdempotencyPolicy {
-        precondition(self.lease >= .milliseconds(10), "IdempotencyPolicy.lease must be at least 10 ms")
-        precondition(self.keyTTL > .zero, "IdempotencyPolicy.keyTTL must be positive")
+        precondition(self.flaw == nil, self.flaw ?? "")
         return self
     }
 }

@@ -1,0 +1,60 @@
+import Idemptx
+import Synchronization
+
+/// Whether the store answers, found out in bounded time.
+///
+/// Those who ask at the same time share one question to the store. A store that does not answer at all is not asked again
+/// before it does.
+final class ReadinessCheck: Sendable {
+    private struct Probe: Sendable {
+        let task: Task<Bool, Never>
+        let start: Timestamp
+    }
+
+    private let store: any IdempotencyStore
+    private let timeout: Duration
+    private let time: TimeSource
+    private let current = Mutex<Probe?>(nil)
+
+    /// - Parameters:
+    ///   - store: The store.
+    ///   - timeout: How long an answer may take.
+    ///   - clock: What that is measured by.
+    init(store: any IdempotencyStore, timeout: Duration = .seconds(1), clock: some Clock<Duration> = ContinuousClock()) {
+        self.store = store
+        self.timeout = timeout
+        self.time = TimeSource(clock)
+    }
+
+    func isReady() async -> Bool {
+        let probe = self.probe()
+        guard probe.start.duration(to: self.time.now) < self.timeout else { return false }
+        // Whichever comes first. A call to a store cannot be broken off, so that nothing here waits for its end.
+        let (answers, continuation) = AsyncStream.makeStream(of: Bool.self)
+        let answer = Task { continuation.yield(await probe.task.value) }
+        let timer = Task {
+            guard (try? await self.time.sleep(for: self.timeout)) != nil else { return }
+            continuation.yield(false)
+        }
+        defer {
+            answer.cancel()
+            timer.cancel()
+        }
+        return await answers.first { _ in true } ?? false
+    }
+
+    /// The question that is being asked.
+    private func probe() -> Probe {
+        self.current.withLock { current in
+            if let current { return current }
+            let task = Task {
+                let isReady = (try? await self.store.probe()) != nil
+                self.current.withLock { $0 = nil }
+                return isReady
+            }
+            let probe = Probe(task: task, start: self.time.now)
+            current = probe
+            return probe
+        }
+    }
+}

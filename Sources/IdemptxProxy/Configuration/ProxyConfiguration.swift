@@ -1,0 +1,72 @@
+public import HTTPTypes
+
+/// How a ``ReverseProxy`` works.
+public struct ProxyConfiguration: Sendable {
+    /// What the upstream is told about the name under which the client knows the proxy.
+    public enum HostField: Hashable, Sendable {
+        /// `Host` passes as the client sent it, so that the upstream makes the right links and tells its virtual hosts
+        /// apart, as if there were no proxy.
+        case preserved
+        /// `Host` is the upstream's own name. For an upstream that answers only to that.
+        case upstream
+    }
+
+    /// What happens to `X-Forwarded-For`, `X-Forwarded-Host`, `X-Forwarded-Proto` and `Forwarded` (RFC 7239) of a client.
+    public enum ForwardedFields: Hashable, Sendable {
+        /// They are dropped, and those of the proxy take their place: nobody can pretend to come from elsewhere.
+        case replaced
+        /// They are believed, and the proxy adds to them. Only behind another proxy that sets them.
+        case extended
+    }
+
+    /// The server behind the proxy.
+    public var upstream: Upstream
+
+    /// The address to listen on.
+    public var host = "127.0.0.1"
+
+    /// The port to listen on; 0 for any that is free.
+    public var port = 8080
+
+    /// Makes the proxy speak HTTPS, with HTTP/2 and HTTP/1.1; `nil` for plain HTTP/1.1.
+    public var certificate: ServerCertificate?
+
+    /// By which rules each request is made idempotent.
+    public var rules = ProxyRules()
+
+    /// The header fields that tell one caller from another; see `Scope.headers(_:in:)`.
+    ///
+    /// Without a name, all callers share their keys, and one that guesses another's key gets its answer.
+    public var scopeHeaders: [HTTPField.Name] = [.authorization]
+
+    /// What the upstream gets as `Host`.
+    public var hostField = HostField.preserved
+
+    /// What happens to what a client says about where its request came from.
+    public var forwardedFields = ForwardedFields.replaced
+
+    /// How much, and how long.
+    public var limits = ProxyLimits()
+
+    /// Whether each answer is logged at level `info`: method, path, status and duration; never a query, a header value, a
+    /// key or a body.
+    public var logsRequests = false
+
+    /// The default configuration, changed as you like.
+    ///
+    /// - Parameters:
+    ///   - upstream: The server behind the proxy.
+    ///   - change: Sets what differs from the defaults.
+    public init(upstream: Upstream, _ change: (inout ProxyConfiguration) -> Void = { _ in }) {
+        self.upstream = upstream
+        change(&self)
+    }
+
+    func check() throws(InvalidProxyConfiguration) {
+        try self.rules.check()
+        try self.limits.check()
+        guard (0...65535).contains(self.port) else {
+            throw InvalidProxyConfiguration("The port to listen on must be between 0 and 65535.")
+        }
+    }
+}

@@ -1,0 +1,35 @@
+public import Idemptx
+
+/// By which rules each request is made idempotent.
+public struct ProxyRules: Sendable {
+    /// The rules for some paths: the first one that matches holds.
+    public var routes: [RouteRule]
+
+    /// The rules for all other paths.
+    public var standard: IdempotencyPolicy
+
+    /// Creates a set of rules.
+    ///
+    /// - Parameters:
+    ///   - routes: The rules for some paths: the first one that matches holds.
+    ///   - standard: The rules for all other paths. Unless you say otherwise, a request without a key passes: the proxy
+    ///     fronts an API that it does not own.
+    public init(
+        routes: [RouteRule] = [],
+        standard: IdempotencyPolicy = IdempotencyPolicy { $0.required = false }
+    ) {
+        self.routes = routes
+        self.standard = standard
+    }
+
+    /// The rules for a request.
+    func policy(for target: String) -> IdempotencyPolicy {
+        self.routes.first { $0.path.matches(target) }?.policy ?? self.standard
+    }
+
+    func check() throws(InvalidProxyConfiguration) {
+        for policy in self.routes.map(\.policy) + [self.standard] {
+            if let flaw = policy.flaw { throw InvalidProxyConfiguration(flaw) }
+        }
+    }
+}

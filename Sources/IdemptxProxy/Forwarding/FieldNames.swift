@@ -1,0 +1,18 @@
+public import HTTPTypes
+
+extension HTTPField.Name {
+    /// `X-Idempotency-Attempt`: tells the upstream which attempt a guarded request is: 1, then one more with each takeover.
+    public static let idempotencyAttempt = HTTPField.Name.constant("X-Idempotency-Attempt")
+
+    static let forwarded = HTTPField.Name.constant("Forwarded")
+    static let forwardedFor = HTTPField.Name.constant("X-Forwarded-For")
+    static let forwardedHost = HTTPField.Name.constant("X-Forwarded-Host")
+    static let forwardedProto = HTTPField.Name.constant("X-Forwarded-Proto")
+    /// Among the fields, where HTTP/1.1 has it, and not only as the authority of the request.
+    static let hostField = HTTPField.Name.constant("Host")
+
+    private static func constant(_ name: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
+        return name
+    }
+}

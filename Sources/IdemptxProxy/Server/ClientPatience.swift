@@ -1,0 +1,97 @@
+import NIOCore
+
+/// For how long a connection waits for its client: a state machine without a clock.
+///
+/// A client keeps us waiting while we read and no request comes; while we read and the body of a request comes more slowly
+/// than permitted; and while it takes nothing of an answer.
+struct ClientPatience {
+    private struct Body {
+        /// How long we have waited for it, and how much has come.
+        var waited = TimeAmount.zero
+        var size = 0
+        /// The client waits for leave to send it.
+        var isHeldBack: Bool
+    }
+
+    private let idleTimeout: TimeAmount
+    /// In bytes per second.
+    private let minimumRate: Int
+    private var idleSince: NIODeadline?
+    private var body: Body?
+    private var readingSince: NIODeadline?
+    private var unwritableSince: NIODeadline?
+    private var unanswered = 0
+
+    init(idleTimeout: TimeAmount, minimumRate: Int) {
+        self.idleTimeout = idleTimeout
+        self.minimumRate = minimumRate
+    }
+
+    /// When the client has kept us waiting for too long; `nil` while it does not.
+    var deadline: NIODeadline? {
+        [self.idleSince, self.unwritableSince].map { $0.map { $0 + self.idleTimeout } }
+            .reduce(self.bodyDeadline) { earliest, next in
+                guard let earliest, let next else { return earliest ?? next }
+                return min(earliest, next)
+            }
+    }
+
+    private var bodyDeadline: NIODeadline? {
+        guard let body, !body.isHeldBack, let readingSince else { return nil }
+        let earned = TimeAmount.nanoseconds(Int64(body.size) * 1_000_000_000 / Int64(self.minimumRate))
+        return readingSince + self.idleTimeout + earned - body.waited
+    }
+
+    mutating func connected(now: NIODeadline) {
+        self.idleSince = now
+    }
+
+    mutating func requestBegan(isBodyHeldBack: Bool) {
+        self.unanswered += 1
+        self.idleSince = nil
+        self.body = Body(isHeldBack: isBodyHeldBack)
+    }
+
+    mutating func bodyCame(size: Int, now: NIODeadline) {
+        self.bodyWasCalledFor(now: now)
+        self.body?.size += size
+    }
+
+    mutating func requestEnded(now: NIODeadline) {
+        self.body = nil
+        self.beginIdling(now: now)
+    }
+
+    /// The client has leave to send the body, or has not waited for it.
+    mutating func bodyWasCalledFor(now: NIODeadline) {
+        guard self.body?.isHeldBack ?? false else { return }
+        self.body?.isHeldBack = false
+        self.readingSince = self.readingSince.map { _ in now }
+    }
+
+    mutating func answerEnded(now: NIODeadline) {
+        self.unanswered -= 1
+        self.bodyWasCalledFor(now: now)
+        self.beginIdling(now: now)
+    }
+
+    private mutating func beginIdling(now: NIODeadline) {
+        if self.unanswered == 0 && self.body == nil { self.idleSince = now }
+    }
+
+    mutating func readingBegan(now: NIODeadline) {
+        self.readingSince = self.readingSince ?? now
+    }
+
+    mutating func readingEnded(now: NIODeadline) {
+        if let readingSince, var body, !body.isHeldBack {
+            body.waited = body.waited + (now - readingSince)
+            self.body = body
+        }
+        self.readingSince = nil
+    }
+
+    mutating func writabilityChanged(to isWritable: Bool, now: NIODeadline) {
+        self.unwritableSince = isWritable ? nil : now
+    }
+}

@@ -1,0 +1,61 @@
+import HTTPTypes
+import Idemptx
+import NIOHTTP1
+
+extension HTTPRequest {
+    /// The request cannot be passed on without changing what it means.
+    struct Unacceptable: Error {}
+
+    /// Takes over the head of an HTTP/1 request as it is: its target, and its fields in their order, with `Host` among them.
+    ///
+    /// - Throws: ``Unacceptable`` if two readers could take it for two different requests (RFC 9112, sections 3.2, 6.1 and
+    ///   11.2), or if it cannot be carried unchanged.
+    init(_ head: HTTPRequestHead, isSecure: Bool) throws(Unacceptable) {
+        try head.checkFraming()
+        guard let method = Method(head.method.rawValue) else { throw Unacceptable() }
+        let target = try RequestTarget(head.uri, method: method)
+        self.init(
+            method: method, scheme: isSecure ? "https" : "http", authority: try head.host(target), path: target.path)
+        self.headerFields.reserveCapacity(head.headers.count)
+        for (name, value) in head.headers {
+            guard let name = HTTPField.Name(name) else { throw Unacceptable() }
+            // The host in the target counts, if there is one (RFC 9112, section 3.2.2).
+            let value = name == .hostField ? target.authority ?? value : value
+            let field = HTTPField(name: name, value: value)
+            // Bytes that are no UTF-8 have been replaced by now.
+            guard field.value == value, !value.unicodeScalars.contains("\u{FFFD}") else { throw Unacceptable() }
+            self.headerFields.append(field)
+        }
+    }
+}
+
+extension HTTPRequestHead {
+    /// The parser has seen to it that there is one length, and no chunked body besides.
+    fileprivate func checkFraming() throws(HTTPRequest.Unacceptable) {
+        let codings = self.headers["transfer-encoding"]
+        guard codings.isEmpty || (codings.count == 1 && codings[0].lowercased() == "chunked" && !self.isHTTP10) else {
+            throw HTTPRequest.Unacceptable()
+        }
+    }
+
+    var isHTTP10: Bool { self.version < .http1_1 }
+
+    fileprivate func host(_ target: RequestTarget) throws(HTTPRequest.Unacceptable) -> String? {
+        let hosts = self.headers["host"]
+        guard hosts.count == 1 || (hosts.isEmpty && self.isHTTP10) else { throw HTTPRequest.Unacceptable() }
+        let host = target.authority ?? hosts.first
+        guard host?.utf8.allSatisfy(Self.isHostCharacter) ?? true else { throw HTTPRequest.Unacceptable() }
+        return host
+    }
+
+    /// What can stand in a host and a port (RFC 3986, section 3.2).
+    private static func isHostCharacter(_ byte: UInt8) -> Bool {
+        byte.isTokenCharacter || "[]():;=,".utf8.contains(byte)
+    }
+}
+
+extension HTTPVersion {
+    fileprivate static func < (lhs: HTTPVersion, rhs: HTTPVersion) -> Bool {
+        (lhs.major, lhs.minor) < (rhs.major, rhs.minor)
+    }
+}

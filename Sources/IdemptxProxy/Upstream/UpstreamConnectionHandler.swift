@@ -1,0 +1,121 @@
+import NIOCore
+import NIOHTTP1
+
+/// Sits between AsyncHTTPClient and the wire.
+///
+/// It puts the head of the client's request in the place of the stand-in's, tells the exchange what only a connection can
+/// know (whether anything was sent, interim answers, trailers), and ends an exchange whose upstream keeps it waiting.
+final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias InboundOut = HTTPClientResponsePart
+    typealias OutboundIn = HTTPClientRequestPart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    /// The field of the stand-in's head that holds the number of the exchange.
+    static let numberField = "exchange"
+
+    private let exchanges: ExchangeTable
+    private var exchange: UpstreamExchange?
+    private var patience: UpstreamPatience
+    private var timer: DeadlineTimer?
+
+    init(exchanges: ExchangeTable, timeout: TimeAmount) {
+        self.exchanges = exchanges
+        self.patience = UpstreamPatience(timeout: timeout)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.timer = DeadlineTimer(on: context.eventLoop)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.timer?.cancel()
+        self.timer = nil
+    }
+
+    // MARK: To the upstream
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch self.unwrapOutboundIn(data) {
+        case .head(let standIn):
+            self.writeHead(of: standIn, context: context, promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            self.patience.requestEnded(now: context.eventLoop.now)
+            context.write(data, promise: promise)
+        }
+        self.setTimer(context)
+    }
+
+    private func writeHead(of standIn: HTTPRequestHead, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+        guard
+            let number = standIn.headers.first(name: Self.numberField).flatMap({ UInt64($0) }),
+            let exchange = self.exchanges.remove(number)
+        else {
+            // It was given up in the moment in which a connection was found for it.
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            context.close(promise: nil)
+            return
+        }
+        self.exchange = exchange
+        self.patience.requestBegan(now: context.eventLoop.now, isWritable: context.channel.isWritable)
+        exchange.beginSending()
+        let promise = promise ?? context.eventLoop.makePromise()
+        promise.futureResult.whenFailure { _ in exchange.sendingFailed() }
+        context.write(self.wrapOutboundOut(.head(exchange.head)), promise: promise)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.patience.writabilityChanged(to: context.channel.isWritable, now: context.eventLoop.now)
+        self.setTimer(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: From the upstream
+
+    func read(context: ChannelHandlerContext) {
+        self.patience.readingBegan(now: context.eventLoop.now)
+        self.setTimer(context)
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.patience.answerCame(now: context.eventLoop.now)
+        switch self.unwrapInboundIn(data) {
+        case .head(let head) where head.status.code < 200 && head.status != .switchingProtocols:
+            self.exchange?.received(interim: head)
+        case .head(let head) where !(200...999).contains(head.status.code):
+            // Nobody asked for another protocol.
+            context.fireErrorCaught(HTTPParserError.invalidStatus)
+        case .head, .body:
+            context.fireChannelRead(data)
+        case .end(let trailers):
+            self.exchange?.received(trailers: trailers)
+            self.exchange = nil
+            self.patience.answerEnded()
+            context.fireChannelRead(data)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.patience.readingEnded()
+        context.fireChannelReadComplete()
+    }
+
+    // MARK: Patience
+
+    private func setTimer(_ context: ChannelHandlerContext) {
+        self.timer?.set(for: self.patience.deadline) { self.checkTime(context) }
+    }
+
+    private func checkTime(_ context: ChannelHandlerContext) {
+        guard let deadline = self.patience.deadline else { return }
+        guard deadline <= context.eventLoop.now else { return self.setTimer(context) }
+        self.patience.answerEnded()
+        context.fireErrorCaught(UpstreamTimedOut())
+    }
+}
+
+/// The upstream kept the proxy waiting for too long.
+struct UpstreamTimedOut: Error {}
