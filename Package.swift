@@ -102,7 +102,7 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxRedis", "IdemptxSQLite",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
@@ -142,8 +142,12 @@ let package = Package(
         .testTarget(
             name: "IdemptxRedisTests",
             dependencies: [
-                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RedisServerTesting", "TestSupport",
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -185,7 +189,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "IdemptxCommand", "TestSupport",
+                "IdemptxCommand", "RedisServerTesting", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
