@@ -109,6 +109,7 @@ let package = Package(
                 .product(
                     name: "Configuration", package: "swift-configuration",
                     condition: .when(traits: ["CommandLine"])),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["CommandLine"])),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["CommandLine"])),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -116,7 +117,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["CommandLine"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ]
+            ],
+            resources: [.embedInCode("Demo/Page/demo.html")]
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(

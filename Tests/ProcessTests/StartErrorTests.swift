@@ -1,5 +1,4 @@
 import Foundation
-import IdemptxTesting
 import Testing
 
 @Suite("A command that cannot start")
