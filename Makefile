@@ -5,15 +5,19 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift
 
-.PHONY: demo test lint docs requirements
+.PHONY: demo test lint docs
 
-demo: requirements
+demo:
+	@Scripts/install-requirements build
 	$(SWIFT) run idemptx demo $(ARGS)
 
-test: requirements lint
+test:
+	@Scripts/install-requirements test
+	@Scripts/install-test-servers
+	@$(MAKE) lint
 	Scripts/check-lean-graph
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	$(SWIFT) test --skip-build --parallel
+	. .build-servers/env && $(SWIFT) test --skip-build --parallel
 	Scripts/build-docs
 
 lint:
@@ -22,6 +26,3 @@ lint:
 
 docs:
 	Scripts/build-docs
-
-requirements:
-	@Scripts/install-requirements

@@ -133,13 +133,14 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxRedis", "IdemptxSQLite",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
                 .product(
                     name: "Configuration", package: "swift-configuration",
                     condition: .when(traits: ["CommandLine"])),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["CommandLine"])),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["CommandLine"])),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -147,7 +148,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["CommandLine"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ]
+            ],
+            resources: [.embedInCode("Demo/Page/demo.html")]
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(
@@ -173,8 +175,12 @@ let package = Package(
         .testTarget(
             name: "IdemptxRedisTests",
             dependencies: [
-                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RedisServerTesting", "TestSupport",
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -216,7 +222,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "IdemptxCommand", "IdemptxTesting", "TestSupport",
+                "IdemptxCommand", "RedisServerTesting", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

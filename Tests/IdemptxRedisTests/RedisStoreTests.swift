@@ -1,17 +1,202 @@
 import Idemptx
-import IdemptxRedis
 import IdemptxTesting
+import RESP3
 import RedisServerTesting
+import Synchronization
+import TestSupport
 import Testing
+
+// For the executor that the store brings, whose round trips are counted.
+@testable import IdemptxRedis
 
 @Suite("The Redis store", .timeLimit(.minutes(3)))
 struct RedisStoreTests {
-    @Test("keeps the laws of a store", arguments: RedisBinary.all)
-    func conforms(binary: RedisBinary) async throws {
-        try await RedisServer.with(RedisServerOptions(binary)) { server in
-            try await StoreConformance(pace: .realTime(unit: .milliseconds(250))) { _ in
-                try RedisStore(url: server.url())
-            }.runAll()
+    /// Counts how often something is sent.
+    private final class CountingExecutor: RedisExecutor {
+        private let executor: any RedisExecutor
+        private let sent = Mutex(0)
+
+        init(url: String) throws {
+            let client = try RedisConfiguration(RedisEndpoint(url: url)).makeClient()
+            self.executor = RESP3Executor(client: client)
         }
+
+        var count: Int { self.sent.withLock { $0 } }
+
+        func execute(_ commands: [IdemptxRedis.RedisCommand], key: [UInt8]?) async throws -> [RedisReply] {
+            self.sent.withLock { $0 += 1 }
+            return try await self.executor.execute(commands, key: key)
+        }
+
+        func subscribe(to channel: String) -> AsyncStream<Void> { self.executor.subscribe(to: channel) }
+
+        func publishCommand() async throws -> String { try await self.executor.publishCommand() }
+    }
+
+    @Test("takes two round trips for a first run, and one for a replay")
+    func roundTrips() async throws {
+        try await RedisServer.with { server in
+            let executor = try CountingExecutor(url: server.url())
+            let idempotency = Idempotency(store: RedisStore(executor: executor))
+            let ledger = Ledger()
+            @Sendable func charge(_ key: String) async throws -> Int {
+                try await idempotency.run(key: key) { _ in ledger.add() }
+            }
+            // The first use of a script sends it once more, whole.
+            #expect(try await charge("k-0") == 1)
+            let before = executor.count
+            #expect(try await charge("k-1") == 2)
+            #expect(executor.count == before + 2)
+            #expect(try await charge("k-1") == 2)
+            #expect(executor.count == before + 3)
+        }
+    }
+
+    @Test("runs its scripts whatever the server has forgotten, in the middle of traffic")
+    func scriptFlush() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url())
+            let idempotency = Idempotency(store: store)
+            let ledger = Ledger()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for worker in 0..<8 {
+                    group.addTask {
+                        for number in 0..<100 {
+                            for _ in 0..<2 {
+                                try await idempotency.run(key: "\(worker)-\(number)") { _ in _ = ledger.add() }
+                            }
+                        }
+                    }
+                }
+                group.addTask {
+                    for _ in 0..<50 { try await server.send(["SCRIPT", "FLUSH"]) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(ledger.count == 800)
+            #expect(try await server.send(["INFO", "errorstats"]).string?.contains("errorstat_NOSCRIPT") == true)
+        }
+    }
+
+    @Test("wakes those who wait in another process, without a poll")
+    func wakesOthers() async throws {
+        try await RedisServer.with { server in
+            let (first, second) = (try RedisStore(url: server.url()), try RedisStore(url: server.url()))
+            let key = try StorageKey.named("k-1")
+            for ending in ["complete", "release", "operator", "remove"] {
+                guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
+                    Issue.record("The key should be free")
+                    continue
+                }
+                var hints = second.changes(of: key).makeAsyncIterator()
+                // The subscription stands.
+                _ = await hints.next(isolation: #isolation)
+                switch ending {
+                case "complete": _ = try await first.complete(claim, with: .charged, keyTTL: .seconds(60))
+                case "release": _ = try await first.release(claim)
+                case "operator": _ = try await first.release(key, force: true)
+                default: _ = try await first.remove(key)
+                }
+                _ = await hints.next(isolation: #isolation)
+                _ = try await first.remove(key)
+            }
+        }
+    }
+
+    @Test("keeps its records apart from others under a prefix, and finds them by it")
+    func prefix() async throws {
+        try await RedisServer.with { server in
+            let prefixes = ["idemptx:", "a*[?]\\^:"]
+            let stores = try prefixes.map {
+                try RedisStore(url: server.url(), configuration: RedisStoreConfiguration(keyPrefix: $0))
+            }
+            let request = ClaimRequest(key: try .named("k-1"))
+            for store in stores { #expect(await store.claimed(request) == "attempt 1") }
+            try await server.send(["SET", "idemptx:something else", "x"])
+            for store in stores { #expect(try await store.statistics().total == 1) }
+            let keys = try await server.send(["KEYS", "*"]).elements?.compactMap(\.string) ?? []
+            #expect(Set(keys) == Set(prefixes.map { $0 + request.key.description } + ["idemptx:something else"]))
+        }
+    }
+
+    @Test("gives every record its time to live, and restates it")
+    func timeToLive() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url())
+            let key = try StorageKey.named("k-1")
+            func timeToLive() async throws -> Int {
+                try await server.send(["PTTL", RedisArgument("idemptx:\(key)")]).integer ?? 0
+            }
+            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key, keyTTL: .seconds(100))) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(try await (90_000...100_000).contains(timeToLive()))
+            try await server.send(["PEXPIRE", RedisArgument("idemptx:\(key)"), 60_000])
+            #expect(try await store.renew(claim, lease: .seconds(30)))
+            #expect(try await (90_000...100_000).contains(timeToLive()))
+            #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(500)))
+            #expect(try await (490_000...500_000).contains(timeToLive()))
+            // A lifetime beyond all bounds is one of a century, and no error.
+            let longest = ClaimRequest(key: try .named("k-2"), lease: .seconds(Int64.max), keyTTL: .seconds(Int64.max))
+            #expect(await store.claimed(longest) == "attempt 1")
+        }
+    }
+
+    @Test("takes a damaged record, or something else under its key, for an error, until it is removed")
+    func damage() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url())
+            let request = ClaimRequest(key: try .named("k-1"))
+            let name = RedisArgument("idemptx:\(request.key)")
+            guard case .execute(let claim) = try await store.claim(request) else { return }
+            let damages: [RESP3.RedisCommand] = [
+                ["SETRANGE", name, 80, "x"], ["SETRANGE", name, 0, "\u{2}"], ["SETRANGE", name, 1, "\u{7}"],
+                ["SET", name, "short"],
+            ]
+            for damage in damages {
+                try await server.send(damage)
+                #expect(await store.claimed(request) == "corruptRecord")
+                for call in [{ try await store.renew(claim, lease: .seconds(1)) }, { try await store.release(claim) }] {
+                    let error = await #expect(throws: StoreError.self) { try await call() }
+                    #expect(error?.code == .corruptRecord)
+                }
+                #expect(try await store.records(after: nil, limit: 10).records.first?.header == nil)
+                #expect(try await store.statistics().unreadable == 1)
+            }
+            try await server.send(["DEL", name])
+            try await server.send(["LPUSH", name, "x"])
+            #expect(await store.claimed(request) == "corruptRecord")
+            #expect(try await store.remove(request.key))
+            #expect(await store.claimed(request) == "attempt 1")
+        }
+    }
+
+    @Test("works with the names and passwords of its URL, whoever else may not")
+    func access() async throws {
+        var options = RedisServerOptions()
+        options.password = "secret"
+        options.users = [
+            "payments on >p%word ~idemptx:* &{idemptx:* +@all -@dangerous +info", "reader on >reader ~* +get +hello",
+        ]
+        try await RedisServer.with(options) { server in
+            let request = ClaimRequest(key: try .named("k-1"))
+            let payments = try RedisStore(url: server.url("payments:p%25word@"))
+            #expect(await payments.claimed(request) == "attempt 1")
+            try await payments.verify()
+            for user in ["", "payments:wrong@", "reader:reader@"] {
+                #expect(try await RedisStore(url: server.url(user)).claimed(request) == "misconfigured")
+            }
+        }
+    }
+
+    @Test(
+        "refuses a URL in a sentence, without the password in it",
+        arguments: ["redis:/x", "http://a:hunter2@b", "redis://a:hunter2@b:x", "rediss://a?tls_ca=/missing"])
+    func badURL(url: String) {
+        let error = #expect(throws: StoreError.self) { try RedisStore(url: url) }
+        #expect(error?.code == .misconfigured)
+        #expect(error?.message.contains("hunter2") == false)
+        #expect(error?.message.hasSuffix(".") == true)
     }
 }

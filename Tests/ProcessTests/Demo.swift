@@ -10,7 +10,15 @@ struct Demo {
     struct Charge: Decodable, Equatable {
         let id: Int
         let amount: Int
+        let reference: String?
         let attempt: Int
+
+        init(id: Int, amount: Int, reference: String? = nil, attempt: Int) {
+            self.id = id
+            self.amount = amount
+            self.reference = reference
+            self.attempt = attempt
+        }
     }
 
     struct Answer: Equatable {
@@ -52,6 +60,7 @@ struct Demo {
     func charge(
         key: String?,
         amount: Int = 500,
+        currency: String? = nil,
         latency: String? = nil,
         timeout: TimeAmount = .seconds(60)
     ) async throws -> Answer {
@@ -60,14 +69,21 @@ struct Demo {
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
         if let key { request.headers.add(name: "Idempotency-Key", value: key) }
-        request.body = .bytes(ByteBuffer(string: #"{"amount": \#(amount)}"#))
+        let currency = currency.map { #", "currency": "\#($0)""# } ?? ""
+        request.body = .bytes(ByteBuffer(string: #"{"amount": \#(amount)\#(currency)}"#))
         return try await self.send(request, timeout: timeout)
     }
 
     /// What the ledger holds.
     func ledger() async throws -> [Charge] {
-        let answer = try await self.send(HTTPClientRequest(url: "http://127.0.0.1:\(self.port)/charges"))
-        return try JSONDecoder().decode([Charge].self, from: Data(answer.body.utf8))
+        try JSONDecoder().decode([Charge].self, from: Data(await self.send(.GET, "/charges").body.utf8))
+    }
+
+    func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders = [:]) async throws -> Answer {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(self.port)\(path)")
+        request.method = method
+        request.headers = headers
+        return try await self.send(request)
     }
 
     private func send(_ request: HTTPClientRequest, timeout: TimeAmount = .seconds(60)) async throws -> Answer {

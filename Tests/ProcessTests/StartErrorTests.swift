@@ -1,5 +1,4 @@
 import Foundation
-import IdemptxTesting
 import Testing
 
 @Suite("A command that cannot start")
@@ -9,6 +8,11 @@ struct StartErrorTests {
     init() throws {
         self.directory = try CommandProcess.Directory()
     }
+
+    private static let stores = """
+        a store: memory, sqlite:PATH, redis://HOST, rediss://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, \
+        or redis+unix://PATH
+        """
 
     static let badValues: [(arguments: [String], sentence: String)] = [
         (["--lease", "30"], "--lease: '30' is not a lease of at least 10ms, such as 500ms or 30s."),
@@ -20,8 +24,10 @@ struct StartErrorTests {
             "--wait-timeout: '99999999999999999d' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."
         ),
         (["--port", "65536"], "--port: '65536' is not a port, a number from 0 to 65535."),
-        (["--store", "nowhere"], "--store: 'nowhere' is not a store: memory, or sqlite:PATH."),
-        (["--store", "sqlite:"], "--store: 'sqlite:' is not a store: memory, or sqlite:PATH."),
+        (["--store", "nowhere"], "--store: 'nowhere' is not \(Self.stores)."),
+        (["--store", "sqlite:"], "--store: 'sqlite:' is not \(Self.stores)."),
+        (["--store", "redis:127.0.0.1"], "--store: 'redis:127.0.0.1' is not \(Self.stores)."),
+        (["--store", "redis://a:x"], "--store: The Redis URL has a port that is not a number from 1 to 65535."),
         (["--on-abandoned", "perhaps"], "--on-abandoned: 'perhaps' is not one of rerun, refuse."),
         (
             ["--ledger", "missing/ledger.sqlite"],
@@ -41,6 +47,14 @@ struct StartErrorTests {
         #expect(try await process.exitStatus() != 0)
         #expect(process.errorText == "Error: \(sentence)\n")
         #expect(process.outputText.isEmpty)
+    }
+
+    @Test("says so if Redis is not there")
+    func unreachableStore() async throws {
+        let process = try CommandProcess(["demo", "--store", "redis://127.0.0.1:1"], in: self.directory)
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.errorText.hasPrefix("Error: --store: "))
+        #expect(process.errorText.split(separator: "\n").count == 1)
     }
 
     @Test("says so if the port is taken")

@@ -5,6 +5,8 @@
 /// - Parameters:
 ///   - what: What is waited for, to be named if it does not happen.
 ///   - limit: How long to ask; generous, since it costs nothing unless a test fails.
+///   - file: Where it is waited for.
+///   - line: Where it is waited for.
 ///   - condition: The question. What it throws counts as no.
 /// - Throws: ``NeverHappened`` if the time is over.
 package func eventually(

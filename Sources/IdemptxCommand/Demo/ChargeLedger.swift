@@ -16,9 +16,14 @@ struct ChargeLedger: Sendable {
                             id INTEGER PRIMARY KEY,
                             amount INTEGER NOT NULL,
                             currency TEXT NOT NULL,
+                            reference TEXT,
                             attempt INTEGER NOT NULL
                         ) STRICT
                         """)
+                // A ledger of before there were references is still of use.
+                if try !db.columns(in: "charge").contains(where: { $0.name == "reference" }) {
+                    try db.execute(sql: "ALTER TABLE charge ADD COLUMN reference TEXT")
+                }
             }
         } catch {
             let reason = (error as? DatabaseError)?.message ?? "\(error)"
@@ -30,9 +35,11 @@ struct ChargeLedger: Sendable {
         let currency = order.currency ?? "EUR"
         return try await self.database.write { db in
             try db.execute(
-                sql: "INSERT INTO charge (amount, currency, attempt) VALUES (?, ?, ?)",
-                arguments: [order.amount, currency, attempt])
-            return Charge(id: db.lastInsertedRowID, amount: order.amount, currency: currency, attempt: attempt)
+                sql: "INSERT INTO charge (amount, currency, reference, attempt) VALUES (?, ?, ?, ?)",
+                arguments: [order.amount, currency, order.reference, attempt])
+            return Charge(
+                id: db.lastInsertedRowID, amount: order.amount, currency: currency, reference: order.reference,
+                attempt: attempt)
         }
     }
 
@@ -51,6 +58,8 @@ struct ChargeLedger: Sendable {
 
 extension Charge {
     fileprivate init(row: Row) {
-        self.init(id: row["id"], amount: row["amount"], currency: row["currency"], attempt: row["attempt"])
+        self.init(
+            id: row["id"], amount: row["amount"], currency: row["currency"], reference: row["reference"],
+            attempt: row["attempt"])
     }
 }

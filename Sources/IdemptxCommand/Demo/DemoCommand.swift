@@ -12,7 +12,8 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Runs a small payments API and prints curl lines to paste.",
         discussion: """
             Every option can be given in the environment as well, such as IDEMPTX_KEY_TTL for --key-ttl.
-            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH.
+            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH, redis://[user:password@]host[:port][/db], rediss://…,
+            redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port.
             """
     )
 
@@ -49,7 +50,7 @@ struct DemoCommand: AsyncParsableCommand {
         let host = try settings.value(.init("host", default: "127.0.0.1"))
         let port = try settings.value(.init("port", default: Port.demo)).number
         let policy = try self.policy(settings)
-        let store = try settings.value(.init("store", default: StoreLocation.standard)).open()
+        let store = try await settings.value(.init("store", default: StoreLocation.standard)).open()
         let ledger = try ChargeLedger(path: settings.value(.init("ledger", default: "idemptx-ledger.sqlite")))
 
         let router = PaymentsAPI(ledger: ledger).router(

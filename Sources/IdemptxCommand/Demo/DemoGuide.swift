@@ -1,6 +1,6 @@
 import Idemptx
 
-/// What the demo prints when it is ready: where it listens, and lines to paste.
+/// What the demo prints when it is ready: where its page is, and lines to paste.
 struct DemoGuide {
     let host: String
     let port: Int
@@ -11,12 +11,13 @@ struct DemoGuide {
 
     var text: String {
         let host = self.host.contains(":") ? "[\(self.host)]" : self.host
-        let url = "http://\(host):\(self.port)/charges"
+        let page = "http://\(host):\(self.port)/"
+        let url = "\(page)charges"
         let (first, second) = ("'Idempotency-Key: order-1-\(self.suffix)'", "'Idempotency-Key: order-2-\(self.suffix)'")
         let json = "-H 'Content-Type: application/json'"
         let slow = "'\(url)?latency=20s' -H 'Idempotency-Key: crash-1' \(json) -d '{\"amount\": 700}'"
         return """
-            Payments demo on http://\(host):\(self.port)
+            Open \(page) and press its buttons, or paste these lines.
 
             First run: 201, X-Idempotency-Status: new
               curl -i \(url) -H \(first) \(json) -d '{"amount": 1999}'

@@ -12,7 +12,8 @@ struct PaymentsAPI: Sendable {
     let ledger: ChargeLedger
 
     func router(guardedBy idempotency: Idempotency) -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
+        router.get(use: DemoPage().show)
         router.group("charges")
             .add(middleware: IdempotencyMiddleware(idempotency: idempotency))
             .get(use: self.list)

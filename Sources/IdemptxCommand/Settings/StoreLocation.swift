@@ -1,4 +1,5 @@
 import Idemptx
+import IdemptxRedis
 import IdemptxSQLite
 import ServiceLifecycle
 
@@ -6,8 +7,12 @@ import ServiceLifecycle
 enum StoreLocation: SettingValue, Equatable {
     case memory
     case sqlite(path: String)
+    case redis(url: String)
 
-    static let expectation = "a store: memory, or sqlite:PATH"
+    static let expectation = """
+        a store: memory, sqlite:PATH, redis://HOST, rediss://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, \
+        or redis+unix://PATH
+        """
 
     static let standard = StoreLocation.sqlite(path: "idemptx.sqlite")
 
@@ -17,18 +22,26 @@ enum StoreLocation: SettingValue, Equatable {
         switch scheme {
         case "memory" where text == "memory": self = .memory
         case "sqlite" where !rest.isEmpty: self = .sqlite(path: rest)
+        case _ where scheme.hasPrefix("redis") && rest.hasPrefix("//"): self = .redis(url: text)
         default: return nil
         }
     }
 
-    func open() throws(StartError) -> any IdempotencyStore & Service {
+    /// Opens the store, which has to be there.
+    func open() async throws(StartError) -> any IdempotencyStore & KeyInspecting & Service {
         do {
             switch self {
             case .memory: return MemoryStore()
             case .sqlite(let path): return try SQLiteStore(path: path)
+            case .redis(let url):
+                let store = try RedisStore(url: url)
+                try await store.verify()
+                return store
             }
-        } catch {
+        } catch let error as StoreError {
             throw StartError("--store: \(error.message)")
+        } catch {
+            throw StartError("--store: \(error)")
         }
     }
 }

@@ -21,12 +21,13 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func firstClaimExecutes(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let request = trial.request()
-        let answer = try await trial.claim(request)
-        trial.expect(answer, .execute(attempt: 1), "An unknown key executes as attempt 1")
-        trial.expect(answer.held?.claim.owner == request.owner, "A claim carries the token it was asked for with")
-        trial.expect(answer.held?.claim.key == request.key, "A claim carries its key")
+        try await self.judge(sourceLocation) { trial in
+            let request = trial.request()
+            let answer = try await trial.claim(request)
+            trial.expect(answer, .execute(attempt: 1), "An unknown key executes as attempt 1")
+            trial.expect(answer.held?.claim.owner == request.owner, "A claim carries the token it was asked for with")
+            trial.expect(answer.held?.claim.key == request.key, "A claim carries its key")
+        }
     }
 
     /// While an attempt runs, other tokens are told that it does.
@@ -34,11 +35,12 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func runningAttemptKeepsOthersOut(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        _ = try await trial.granted()
-        for rule in AbandonedRule.allCases {
-            let answer = try await trial.claim(trial.request(onAbandoned: rule))
-            trial.expect(answer, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
+        try await self.judge(sourceLocation) { trial in
+            _ = try await trial.granted()
+            for rule in AbandonedRule.allCases {
+                let answer = try await trial.claim(trial.request(onAbandoned: rule))
+                trial.expect(answer, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
+            }
         }
     }
 
@@ -52,14 +54,15 @@ extension StoreConformance {
         count: Int = 50,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let winners = try await withThrowingTaskGroup(of: Bool.self) { group in
-            for _ in 0..<count {
-                group.addTask { try await trial.claim(trial.request()).held != nil }
+        try await self.judge(sourceLocation) { trial in
+            let winners = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<count {
+                    group.addTask { try await trial.claim(trial.request()).held != nil }
+                }
+                return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }
-            return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            trial.expect(winners == 1, "Of \(count) claims at once exactly one executes, not \(winners)")
         }
-        trial.expect(winners == 1, "Of \(count) claims at once exactly one executes, not \(winners)")
     }
 
     /// A claim whose reply was lost can be repeated with its token, and is the same attempt.
@@ -67,16 +70,17 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func ownTokenExecutesAgain(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let request = trial.request()
-        _ = try await trial.granted(request)
-        trial.expect(try await trial.claim(request), .execute(attempt: 1), "A repeated claim is the same attempt")
+        try await self.judge(sourceLocation) { trial in
+            let request = trial.request()
+            _ = try await trial.granted(request)
+            trial.expect(try await trial.claim(request), .execute(attempt: 1), "A repeated claim is the same attempt")
 
-        try await trial.advance(units: 6)
-        let late = try await trial.claim(request)
-        trial.expect(late, .execute(attempt: 1), "A repeated claim is the same attempt even after the lease")
-        let other = try await trial.claim(trial.request())
-        trial.expect(other, .inProgress(remainingLease: trial.lease), "A repeated claim starts the lease anew")
+            try await trial.advance(units: 6)
+            let late = try await trial.claim(request)
+            trial.expect(late, .execute(attempt: 1), "A repeated claim is the same attempt even after the lease")
+            let other = try await trial.claim(trial.request())
+            trial.expect(other, .inProgress(remainingLease: trial.lease), "A repeated claim starts the lease anew")
+        }
     }
 
     /// Another fingerprint is a mismatch in every state, and before the state is looked at.
@@ -84,28 +88,29 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func otherFingerprintIsAMismatch(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let (first, second) = (Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [2]))
-        let held = try await trial.granted(trial.request(fingerprint: first))
-        let owner = held.claim.owner
+        try await self.judge(sourceLocation) { trial in
+            let (first, second) = (Fingerprint(ofBytes: [1]), Fingerprint(ofBytes: [2]))
+            let held = try await trial.granted(trial.request(fingerprint: first))
+            let owner = held.claim.owner
 
-        trial.expect(
-            try await trial.claim(trial.request(fingerprint: second)), .mismatch, "Mismatch while an attempt runs")
-        trial.expect(
-            try await trial.claim(trial.request(owner: owner, fingerprint: second)), .mismatch,
-            "Mismatch with the owner's own token")
-        try await trial.advance(units: 6)
-        for rule in AbandonedRule.allCases {
             trial.expect(
-                try await trial.claim(trial.request(fingerprint: second, onAbandoned: rule)), .mismatch,
-                "Mismatch after the lease")
+                try await trial.claim(trial.request(fingerprint: second)), .mismatch, "Mismatch while an attempt runs")
+            trial.expect(
+                try await trial.claim(trial.request(owner: owner, fingerprint: second)), .mismatch,
+                "Mismatch with the owner's own token")
+            try await trial.advance(units: 6)
+            for rule in AbandonedRule.allCases {
+                trial.expect(
+                    try await trial.claim(trial.request(fingerprint: second, onAbandoned: rule)), .mismatch,
+                    "Mismatch after the lease")
+            }
+            _ = try await trial.complete(held)
+            trial.expect(
+                try await trial.claim(trial.request(fingerprint: second)), .mismatch, "Mismatch once completed")
+            trial.expect(
+                try await trial.claim(trial.request(fingerprint: first)), .replay(.sample),
+                "A mismatch changes nothing for the right fingerprint")
         }
-        _ = try await trial.complete(held)
-        trial.expect(
-            try await trial.claim(trial.request(fingerprint: second)), .mismatch, "Mismatch once completed")
-        trial.expect(
-            try await trial.claim(trial.request(fingerprint: first)), .replay(.sample),
-            "A mismatch changes nothing for the right fingerprint")
     }
 
     /// Fingerprints that cannot be compared are no mismatch.
@@ -113,16 +118,17 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func fingerprintsOfDifferentRecipesAgree(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let plain = Fingerprint(ofBytes: [1])
-        let head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
-        let ofRequest = FingerprintBuilder(head: head).finalize()
-        let held = try await trial.granted(trial.request(fingerprint: plain))
-        _ = try await trial.complete(held)
-        for fingerprint in [ofRequest, .none] {
-            trial.expect(
-                try await trial.claim(trial.request(fingerprint: fingerprint)), .replay(.sample),
-                "A fingerprint of another recipe agrees")
+        try await self.judge(sourceLocation) { trial in
+            let plain = Fingerprint(ofBytes: [1])
+            let head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/")
+            let ofRequest = FingerprintBuilder(head: head).finalize()
+            let held = try await trial.granted(trial.request(fingerprint: plain))
+            _ = try await trial.complete(held)
+            for fingerprint in [ofRequest, .none] {
+                trial.expect(
+                    try await trial.claim(trial.request(fingerprint: fingerprint)), .replay(.sample),
+                    "A fingerprint of another recipe agrees")
+            }
         }
     }
 
@@ -133,14 +139,15 @@ extension StoreConformance {
     public func uncomparedFingerprintChangesNothingElse(
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let held = try await trial.granted(trial.request(fingerprint: Fingerprint(ofBytes: [1])))
-        let careless = trial.request(fingerprint: Fingerprint(ofBytes: [2]), comparesFingerprint: false)
-        trial.expect(
-            try await trial.claim(careless), .inProgress(remainingLease: trial.lease),
-            "Not comparing does not let a claim in")
-        _ = try await trial.complete(held)
-        trial.expect(try await trial.claim(careless), .replay(.sample), "Not comparing replays")
+        try await self.judge(sourceLocation) { trial in
+            let held = try await trial.granted(trial.request(fingerprint: Fingerprint(ofBytes: [1])))
+            let careless = trial.request(fingerprint: Fingerprint(ofBytes: [2]), comparesFingerprint: false)
+            trial.expect(
+                try await trial.claim(careless), .inProgress(remainingLease: trial.lease),
+                "Not comparing does not let a claim in")
+            _ = try await trial.complete(held)
+            trial.expect(try await trial.claim(careless), .replay(.sample), "Not comparing replays")
+        }
     }
 
     /// What happens to one key does not show in another.
@@ -148,14 +155,15 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func keysAreIndependent(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let held = try await trial.granted()
-        let other = StorageKey.random()
-        trial.expect(
-            try await trial.claim(trial.request(key: other)), .execute(attempt: 1), "Another key is another record")
-        _ = try await trial.complete(held)
-        trial.expect(
-            try await trial.claim(trial.request(key: other)), .inProgress(remainingLease: trial.lease),
-            "Completing one key leaves the other alone")
+        try await self.judge(sourceLocation) { trial in
+            let held = try await trial.granted()
+            let other = StorageKey.random()
+            trial.expect(
+                try await trial.claim(trial.request(key: other)), .execute(attempt: 1), "Another key is another record")
+            _ = try await trial.complete(held)
+            trial.expect(
+                try await trial.claim(trial.request(key: other)), .inProgress(remainingLease: trial.lease),
+                "Completing one key leaves the other alone")
+        }
     }
 }

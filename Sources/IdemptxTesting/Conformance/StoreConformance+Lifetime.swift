@@ -16,15 +16,17 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func outcomeExpiresAfterKeyTTL(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let held = try await trial.granted()
-        try await trial.advance(units: 3)
-        _ = try await trial.complete(held)
-        try await trial.advance(units: 18)
-        // 21 units after the claim, 18 after completion.
-        trial.expect(try await trial.claim(trial.request()), .replay(.sample), "keyTTL counts from completion")
-        try await trial.advance(units: 3)
-        trial.expect(try await trial.claim(trial.request()), .execute(attempt: 1), "After keyTTL the key is unknown")
+        try await self.judge(sourceLocation) { trial in
+            let held = try await trial.granted()
+            try await trial.advance(units: 3)
+            _ = try await trial.complete(held)
+            try await trial.advance(units: 18)
+            // 21 units after the claim, 18 after completion.
+            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "keyTTL counts from completion")
+            try await trial.advance(units: 3)
+            trial.expect(
+                try await trial.claim(trial.request()), .execute(attempt: 1), "After keyTTL the key is unknown")
+        }
     }
 
     /// A claimed record stays for keyTTL, so that a crash is visible as one, then the key is unknown.
@@ -32,17 +34,18 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func claimedRecordOutlivesItsLease(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let held = try await trial.granted()
-        try await trial.advance(units: 18)
-        trial.expect(
-            try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
-            "A crash is visible for keyTTL")
-        try await trial.advance(units: 4)
-        trial.expect(try await !trial.complete(held), "An owner that comes after keyTTL stores nothing")
-        trial.expect(
-            try await trial.claim(trial.request(onAbandoned: .refuse)), .execute(attempt: 1),
-            "After keyTTL the key is unknown")
+        try await self.judge(sourceLocation) { trial in
+            let held = try await trial.granted()
+            try await trial.advance(units: 18)
+            trial.expect(
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
+                "A crash is visible for keyTTL")
+            try await trial.advance(units: 4)
+            trial.expect(try await !trial.complete(held), "An owner that comes after keyTTL stores nothing")
+            trial.expect(
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .execute(attempt: 1),
+                "After keyTTL the key is unknown")
+        }
     }
 
     /// Renewing prolongs the life of the record, not only the lease.
@@ -50,15 +53,16 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func renewalProlongsTheRecord(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        let held = try await trial.granted()
-        try await trial.advance(units: 12)
-        trial.expect(try await trial.renew(held), "The owner renews")
-        try await trial.advance(units: 12)
-        // 24 units after the claim, 12 after the renewal.
-        trial.expect(
-            try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
-            "A crash is visible for keyTTL from the last sign of life")
+        try await self.judge(sourceLocation) { trial in
+            let held = try await trial.granted()
+            try await trial.advance(units: 12)
+            trial.expect(try await trial.renew(held), "The owner renews")
+            try await trial.advance(units: 12)
+            // 24 units after the claim, 12 after the renewal.
+            trial.expect(
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
+                "A crash is visible for keyTTL from the last sign of life")
+        }
     }
 
     /// Even if keyTTL is shorter than the lease, a running attempt keeps its record.
@@ -66,18 +70,19 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func recordNeverExpiresUnderItsLease(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let trial = try await self.trial(sourceLocation)
-        var request = trial.request()
-        request.keyTTL = trial.units(1)
-        let held = try await trial.granted(request)
-        try await trial.advance(units: 2)
-        trial.expect(
-            try await trial.claim(trial.request()), .inProgress(remainingLease: trial.lease),
-            "A record does not expire under its lease")
-        _ = try await trial.renew(held)
-        try await trial.advance(units: 2)
-        trial.expect(
-            try await trial.claim(trial.request()), .inProgress(remainingLease: trial.lease),
-            "nor under a renewed one")
+        try await self.judge(sourceLocation) { trial in
+            var request = trial.request()
+            request.keyTTL = trial.units(1)
+            let held = try await trial.granted(request)
+            try await trial.advance(units: 2)
+            trial.expect(
+                try await trial.claim(trial.request()), .inProgress(remainingLease: trial.lease),
+                "A record does not expire under its lease")
+            _ = try await trial.renew(held)
+            try await trial.advance(units: 2)
+            trial.expect(
+                try await trial.claim(trial.request()), .inProgress(remainingLease: trial.lease),
+                "nor under a renewed one")
+        }
     }
 }

@@ -21,7 +21,7 @@ public struct StoreConformance: Sendable {
         /// The store has a clock of its own, such as that of a server.
         ///
         /// - Parameter unit: How long the shortest step is. Leases last four units. A unit has to be long enough that
-        ///   a few calls in a row fit into one.
+        ///   a few calls in a row fit into one; a law that gets out of step starts again.
         /// - Returns: A pace that waits for real.
         public static func realTime(unit: Duration = .milliseconds(150)) -> Pace {
             Pace(unit: unit, isManual: false)
@@ -36,6 +36,7 @@ public struct StoreConformance: Sendable {
 
     private let pace: Pace
     private let makeStore: MakeStore
+    private let maximumTrials = 10
 
     /// Creates the suite for one kind of store.
     ///
@@ -78,12 +79,49 @@ public struct StoreConformance: Sendable {
     }
 
     private func history(seed: UInt64) -> Law {
-        { try await self.randomHistoryFollowsTheTransitions(seed: seed, sourceLocation: $0) }
+        let length = self.pace.isManual ? 150 : 40
+        return { location in
+            try await self.randomHistoryFollowsTheTransitions(seed: seed, length: length, sourceLocation: location)
+        }
     }
 
-    func trial(_ sourceLocation: SourceLocation) async throws -> Trial {
-        let clock = ManualClock()
-        let store = try await self.makeStore(clock)
-        return Trial(store: store, clock: clock, pace: self.pace, sourceLocation: sourceLocation)
+    /// Holds a new store to a law.
+    ///
+    /// With real time, a machine can be too busy for a law to be judged: then the law starts again.
+    ///
+    /// - Parameters:
+    ///   - sourceLocation: Where issues are recorded.
+    ///   - tolerance: By how many units real time may be ahead of the law's steps.
+    ///   - name: The name of the law.
+    ///   - law: What is expected of a store.
+    /// - Throws: What the store throws.
+    func judge(
+        _ sourceLocation: SourceLocation,
+        tolerance: Int = 1,
+        name: String = #function,
+        _ law: (Trial) async throws -> Void
+    ) async throws {
+        for _ in 1...self.maximumTrials {
+            let clock = ManualClock()
+            let store = try await self.makeStore(clock)
+            if !self.pace.isManual { try await self.warmUp(store) }
+            let time = Trial.Time(pace: self.pace, tolerance: tolerance, clock: clock)
+            let trial = Trial(store: store, time: time, sourceLocation: sourceLocation)
+            do {
+                try await law(trial)
+                try trial.time.check()
+                return trial.report()
+            } catch is Trial.OutOfStep {
+                continue
+            }
+        }
+        Issue.record(
+            "The machine is too busy to judge \(name) in real time; use a longer unit", sourceLocation: sourceLocation)
+    }
+
+    /// Lets the store connect before time begins to count.
+    private func warmUp(_ store: any IdempotencyStore) async throws {
+        guard case .execute(let claim) = try await store.claim(ClaimRequest(key: .random())) else { return }
+        _ = try await store.release(claim)
     }
 }

@@ -19,15 +19,18 @@ struct Trial: Sendable {
         let held: HeldClaim?
     }
 
+    /// The law took longer than its steps, so that leases may have ended that should not have.
+    struct OutOfStep: Error {}
+
     let store: any IdempotencyStore
-    let clock: ManualClock
-    let pace: StoreConformance.Pace
+    let time: Time
     let sourceLocation: SourceLocation
     let key = StorageKey.random()
+    private let broken = BrokenLaws()
 
     // MARK: Time
 
-    func units(_ count: Int) -> Duration { self.pace.unit * count }
+    func units(_ count: Int) -> Duration { self.time.pace.unit * count }
 
     /// Four units.
     var lease: Duration { self.units(4) }
@@ -36,11 +39,7 @@ struct Trial: Sendable {
     var keyTTL: Duration { self.units(20) }
 
     func advance(units: Int) async throws {
-        if self.pace.isManual {
-            self.clock.advance(by: self.units(units))
-        } else {
-            try await Task.sleep(for: self.units(units))
-        }
+        try await self.time.advance(units: units)
     }
 
     // MARK: Calls
@@ -58,6 +57,7 @@ struct Trial: Sendable {
     }
 
     func claim(_ request: ClaimRequest) async throws -> Answer {
+        defer { self.time.note() }
         switch try await self.store.claim(request) {
         case .execute(let claim):
             let attempt = claim.attempt
@@ -91,7 +91,7 @@ struct Trial: Sendable {
     // MARK: Expectations
 
     func expect(_ isTrue: Bool, _ law: Comment) {
-        #expect(isTrue, law, sourceLocation: self.sourceLocation)
+        if !isTrue { self.broken.add(law) }
     }
 
     /// Expects a decision.
@@ -99,10 +99,15 @@ struct Trial: Sendable {
     /// Of a remaining lease only that it is positive and no longer than the whole lease.
     func expect(_ answer: Answer, _ decision: ClaimDecision, _ law: Comment) {
         if case .inProgress(let actual) = answer.decision, case .inProgress = decision {
-            #expect(actual > .zero && actual <= self.lease, law, sourceLocation: self.sourceLocation)
+            self.expect(actual > .zero && actual <= self.lease, law)
         } else {
-            #expect(answer.decision == decision, law, sourceLocation: self.sourceLocation)
+            self.expect(answer.decision == decision, law)
         }
+    }
+
+    /// Records an issue for each law that was broken.
+    func report() {
+        for law in self.broken.all { Issue.record(law, sourceLocation: self.sourceLocation) }
     }
 }
 

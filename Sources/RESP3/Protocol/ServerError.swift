@@ -24,9 +24,9 @@ package struct ServerError: Error, Hashable, Sendable {
     }
 
     /// Redis 6.2 wraps what goes wrong inside of a script: `ERR Error running script (…): @user_script:1: WRONGTYPE …`,
-    /// with a minus sign before some codes.
+    /// or from `@user_script` on if the script itself returns the error; with a minus sign before some codes.
     private static func cause(_ line: String) -> Substring {
-        guard line.hasPrefix("ERR Error running script") else { return line[...] }
+        guard line.hasPrefix("ERR Error running script") || line.hasPrefix("@user_script") else { return line[...] }
         let causes = line.ranges(of: ": ").map { line[$0.upperBound...].trimmingPrefix("-") }
         return causes.first { Self.split($0).code != nil } ?? line[...]
     }

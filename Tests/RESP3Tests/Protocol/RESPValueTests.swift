@@ -49,6 +49,7 @@ struct RESPValueTests {
                 "OOM", "command not allowed"
             ),
             ("ERR Error running script (call to f_1): @user_script:1: WRONGTYPE no: list", "WRONGTYPE", "no: list"),
+            ("@user_script: 9: -OOM command not allowed", "OOM", "command not allowed"),
             (
                 "ERR Error running script (call to f_1): @user_script:1: Script attempted", "ERR",
                 "Error running script (call to f_1): @user_script:1: Script attempted"

@@ -160,7 +160,8 @@ struct SubscriptionTests {
             var hints = client?.subscribe(to: "news").makeAsyncIterator()
             #expect(await hints?.next(isolation: #isolation) != nil)
             client = nil
-            #expect(await hints?.next(isolation: #isolation) == nil)
+            // A hint can come without cause; then comes the end.
+            while await hints?.next(isolation: #isolation) != nil {}
             try await eventually("only the administrator is connected") {
                 try await server.send(["CLIENT", "LIST"]).string?.split(separator: "\n").count == 1
             }

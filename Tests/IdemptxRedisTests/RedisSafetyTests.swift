@@ -1,0 +1,90 @@
+import Idemptx
+import IdemptxRedis
+import InMemoryLogging
+import Logging
+import Metrics
+import MetricsTestKit
+import RESP3
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@Suite("What the Redis store demands of its servers", .timeLimit(.minutes(3)))
+struct RedisSafetyTests {
+    private func verify(
+        _ server: RedisServer, _ configuration: RedisStoreConfiguration
+    ) async throws -> (
+        log: InMemoryLogHandler, evictingServers: Double?
+    ) {
+        let (metrics, log) = (TestMetrics(), InMemoryLogHandler())
+        let store = try withMetricsFactory(metrics) {
+            try RedisStore(url: server.url(), configuration: configuration)
+        }
+        try await withLogger(Logger(label: "test") { _ in log }) { _ in try await store.verify() }
+        return (log, try metrics.expectGauge("idempotency.redis.evicting_servers").lastValue)
+    }
+
+    @Test("A server that may evict records is a loud warning and a metric, or an error if that is demanded")
+    func eviction() async throws {
+        var options = RedisServerOptions()
+        options.lines = ["maxmemory 100mb", "maxmemory-policy volatile-ttl"]
+        try await RedisServer.with(options) { server in
+            let (log, count) = try await self.verify(server, RedisStoreConfiguration())
+            #expect(log.entries.count { $0.level == .warning } == 1)
+            #expect(count == 1)
+
+            let strict = RedisStoreConfiguration(requireNoEviction: true)
+            let error = await #expect(throws: StoreError.self) { try await self.verify(server, strict) }
+            #expect(error?.code == .misconfigured)
+            // As a service, it ends its group.
+            let store = try RedisStore(url: server.url(), configuration: strict)
+            await #expect(throws: StoreError.self) { try await store.run() }
+
+            try await server.send(["CONFIG", "SET", "maxmemory-policy", "noeviction"])
+            let (quiet, none) = try await self.verify(server, strict)
+            #expect(quiet.entries.isEmpty)
+            #expect(none == 0)
+        }
+    }
+
+    @Test("A server that refuses CONFIG is asked all the same")
+    func withoutConfig() async throws {
+        var options = RedisServerOptions()
+        options.lines = ["rename-command CONFIG \"\""]
+        try await RedisServer.with(options) { server in
+            let (_, count) = try await self.verify(server, RedisStoreConfiguration())
+            #expect(count == 0)
+        }
+    }
+
+    @Test("Too few replicas fail a claim and a completion, until there are enough")
+    func replicas() async throws {
+        try await RedisServer.with { primary in
+            try await RedisServer.with { replica in
+                let store = try RedisStore(
+                    url: primary.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(10)),
+                    configuration: RedisStoreConfiguration(
+                        acknowledgement: ReplicaAcknowledgement(replicas: 1, timeout: .seconds(2))))
+                let request = ClaimRequest(key: try .named("k-1"))
+                #expect(await store.claimed(request) == "outcomeUnknown")
+
+                try await replica.send(["REPLICAOF", RedisArgument(primary.host), RedisArgument(primary.port)])
+                try await eventually("The replica is in step") { await store.claimed(request) == "attempt 1" }
+                guard case .execute(let claim) = try await store.claim(request) else {
+                    Issue.record("The claim belongs to its owner")
+                    return
+                }
+                replica.pause()
+                let error = await #expect(throws: StoreError.self) {
+                    try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
+                }
+                #expect(error?.code == .outcomeUnknown)
+                replica.resume()
+                try await eventually("The replica is in step again") {
+                    try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
+                }
+                #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
+            }
+        }
+    }
+}
