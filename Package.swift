@@ -133,7 +133,7 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxRedis", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxProxy", "IdemptxRedis", "IdemptxSQLite",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),
@@ -145,6 +145,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["CommandLine"])),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["CommandLine"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -1,11 +1,11 @@
 import ArgumentParser
 
 /// `idemptx`: the command line.
-@main
 struct RootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "idemptx",
         abstract: "Makes operations safe to retry.",
-        subcommands: [DemoCommand.self]
+        version: Version.current,
+        subcommands: [DemoCommand.self, ProxyCommand.self, KeysCommand.self]
     )
 }

@@ -7,7 +7,6 @@ public struct Scope: Hashable, Sendable {
     private enum Kind: UInt8 {
         case unscoped
         case principal
-        case authorization
         case subject
         case headers
     }
@@ -39,7 +38,7 @@ public struct Scope: Hashable, Sendable {
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of these credentials.
     public static func authorization(in fields: HTTPFields) -> Scope {
-        Scope(kind: .authorization, parts: fields[values: .authorization])
+        self.headers([.authorization], in: fields)
     }
 
     /// The scope of whoever sends the same values in some headers, such as an API key and a tenant.

@@ -42,28 +42,19 @@ struct DemoCommand: AsyncParsableCommand {
     var onAbandoned: String?
 
     func run() async throws {
-        let settings = Settings(flags: [
+        var settings = Settings(flags: [
             "host": self.host, "port": self.port, "store": self.store, "ledger": self.ledger,
             "keyTTL": self.keyTTL, "lease": self.lease, "waitTimeout": self.waitTimeout,
             "onAbandoned": self.onAbandoned,
         ])
-        let host = try settings.value(.init("host", default: "127.0.0.1"))
-        let port = try settings.value(.init("port", default: Port.demo)).number
-        let policy = try self.policy(settings)
-        let store = try await settings.value(.init("store", default: StoreLocation.standard)).open()
-        let ledger = try ChargeLedger(path: settings.value(.init("ledger", default: "idemptx-ledger.sqlite")))
+        let host = try settings.value("host", default: "127.0.0.1")
+        let port = try settings.value("port", default: Port.standard).number
+        let policy = try settings.policy(requiringKeys: true)
+        let store = try await settings.value("store", default: StoreLocation.standard).open()
+        let ledger = try ChargeLedger(path: settings.value("ledger", default: "idemptx-ledger.sqlite"))
 
         let router = PaymentsAPI(ledger: ledger).router(
             guardedBy: Idempotency(store: store, policy: policy))
         try await DemoServer(host: host, port: port, router: router, store: store, policy: policy).run()
-    }
-
-    private func policy(_ settings: Settings) throws(SettingError) -> IdempotencyPolicy {
-        var policy = IdempotencyPolicy()
-        policy.keyTTL = try settings.value(.init("keyTTL", default: PositiveDuration(policy.keyTTL))).duration
-        policy.lease = try settings.value(.init("lease", default: LeaseDuration(policy.lease))).duration
-        policy.waitTimeout = try settings.value(.init("waitTimeout", default: policy.waitTimeout))
-        policy.onAbandoned = try settings.value(.init("onAbandoned", default: policy.onAbandoned))
-        return policy
     }
 }

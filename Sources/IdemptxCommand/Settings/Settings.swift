@@ -1,63 +1,77 @@
 import Configuration
 
-/// The settings of a command: what its flags say, else the environment (`IDEMPTX_KEY_TTL`), else the default.
+/// The settings of a command: what its flags say, else the environment (`IDEMPTX_KEY_TTL`), else a configuration file
+/// (`keyTTL`), else the default.
 struct Settings {
-    /// One setting: its name in camel case, from which flag and environment variable follow, and its default.
-    struct Key<Value: SettingValue> {
-        let name: String
-        let fallback: Value
+    /// All that was asked for so far, and what it is.
+    private(set) var resolved: [String: FileValue] = [:]
+    private let providers: [any ConfigProvider]
+    private let place: @Sendable (String) -> String
 
-        init(_ name: String, default fallback: Value) {
-            self.name = name
-            self.fallback = fallback
-        }
-    }
-
-    private let reader: ConfigReader
-
+    /// Creates the settings of a command.
+    ///
     /// - Parameters:
-    ///   - flags: The values given on the command line, by the names of their settings.
-    ///   - environment: The environment.
-    init(flags: [String: String?], environment: EnvironmentVariablesProvider = EnvironmentVariablesProvider()) {
-        var values: [AbsoluteConfigKey: ConfigValue] = [:]
-        for case (let name, let value?) in flags {
-            values[AbsoluteConfigKey([name])] = ConfigValue(.string(value), isSecret: false)
-        }
-        self.reader = ConfigReader(providers: [
-            InMemoryProvider(values: values),
-            environment.prefixKeys(with: "idemptx"),
-        ])
+    ///   - flags: The values given on the command line, by the names of their settings in camel case.
+    ///   - file: The values of a configuration file.
+    init(flags: [String: String?], file: [String: FileValue] = [:]) {
+        self.init(
+            providers: [
+                InMemoryProvider(flags.compactMapValues(\.self)),
+                EnvironmentVariablesProvider().prefixKeys(with: "idemptx"),
+                InMemoryProvider(file.mapValues(\.text)),
+            ],
+            place: { "--" + Self.kebabCase($0) })
     }
 
-    func value<Value>(_ key: Key<Value>) throws(SettingError) -> Value {
-        guard let text = self.reader.string(forKey: ConfigKey([key.name])) else { return key.fallback }
-        guard let value = Value(setting: text) else {
-            throw SettingError(name: key.name, text: text, expectation: Value.expectation)
-        }
+    private init(providers: [any ConfigProvider], place: @escaping @Sendable (String) -> String) {
+        self.providers = providers
+        self.place = place
+    }
+
+    /// The settings for a part of what a command does: what a part of its configuration file says, else these.
+    ///
+    /// - Parameters:
+    ///   - part: The part of the file.
+    ///   - path: What that part is called.
+    func overridden(by part: [String: FileValue], path: String) -> Settings {
+        Settings(providers: [InMemoryProvider(part.mapValues(\.text))] + self.providers, place: { "\(path).\($0)" })
+    }
+
+    /// The value of a setting, or its default.
+    mutating func value<Value: SettingValue>(_ name: String, default fallback: Value) throws(SettingError) -> Value {
+        let value = try self.value(name, as: Value.self) ?? fallback
+        self.resolved[name] = value.shown
         return value
     }
-}
 
-/// A value that is written as a text in a flag or an environment variable.
-protocol SettingValue {
-    /// What a valid text looks like, to follow "is not".
-    static var expectation: String { get }
+    /// The value of a setting that may be missing.
+    mutating func value<Value: SettingValue>(_ name: String, as type: Value.Type) throws(SettingError) -> Value? {
+        self.resolved[name] = FileValue.none
+        guard let text = ConfigReader(providers: self.providers).string(forKey: ConfigKey([name])) else { return nil }
+        guard let value = Value(setting: text) else {
+            throw self.error(name, "'\(text)' is not \(Value.expectation).")
+        }
+        self.resolved[name] = value.shown
+        return value
+    }
 
-    init?(setting text: String)
-}
+    /// An error in a setting.
+    func error(_ name: String, _ flaw: String) -> SettingError {
+        SettingError(place: self.place(name), flaw: flaw)
+    }
 
-/// A setting has a value that cannot be used.
-struct SettingError: Error, CustomStringConvertible {
-    let name: String
-    let text: String
-    let expectation: String
-
-    var description: String { "--\(self.flag): '\(self.text)' is not \(self.expectation)." }
-
-    private var flag: String {
-        self.name.reduce(into: "") { flag, character in
+    private static func kebabCase(_ name: String) -> String {
+        name.reduce(into: "") { flag, character in
             if character.isUppercase, flag.last?.isUppercase == false { flag.append("-") }
             flag.append(character)
         }.lowercased()
+    }
+}
+
+extension InMemoryProvider {
+    fileprivate init(_ texts: [String: String]) {
+        var values: [AbsoluteConfigKey: ConfigValue] = [:]
+        for (name, text) in texts { values[AbsoluteConfigKey([name])] = ConfigValue(.string(text), isSecret: false) }
+        self.init(values: values)
     }
 }

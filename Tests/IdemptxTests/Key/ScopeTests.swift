@@ -39,7 +39,7 @@ struct ScopeTests {
         let scopes: [Scope] = [
             .unscoped, .principal("x"), .authorization(in: [.authorization: "x"]), .authorization(in: [:]),
             .jwtSubject(in: self.token(#"{"sub":"x"}"#)), .jwtSubject(in: self.token(#"{"sub":"x","iss":"y"}"#)),
-            .principal(""), .headers([.authorization], in: [.authorization: "x"]), .headers([.authorization], in: [:]),
+            .principal(""), .headers([.userAgent], in: [.userAgent: "x"]),
         ]
         #expect(Set(scopes.map(self.storageKey)).count == scopes.count)
     }

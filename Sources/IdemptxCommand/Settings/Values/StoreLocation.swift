@@ -27,6 +27,19 @@ enum StoreLocation: SettingValue, Equatable {
         }
     }
 
+    var shown: FileValue {
+        switch self {
+        case .memory: .text("memory")
+        case .sqlite(let path): .text("sqlite:\(path)")
+        case .redis(let url): .text(Self.withoutPasswords(url))
+        }
+    }
+
+    private static func withoutPasswords(_ url: String) -> String {
+        url.replacing(/:\/\/([^:@\/]*):[^\/]*@/) { "://\($0.1):***@" }
+            .replacing(/(password=)[^&]*/) { "\($0.1)***" }
+    }
+
     /// Opens the store, which has to be there.
     func open() async throws(StartError) -> any IdempotencyStore & KeyInspecting & Service {
         do {

@@ -1,0 +1,55 @@
+import ArgumentParser
+import HTTPTypes
+import Idemptx
+
+/// A key as a client chose it, and what else makes the name of its record.
+struct ClientKeyOptions: ParsableArguments {
+    @Option(help: "The key that a client chose.")
+    var key: String?
+
+    @Option(
+        help: "The value of a scope header in that client's requests, once for each of them; none stands for a request without.")
+    var scopeValue: [String] = []
+
+    @Option(help: "A header by which callers are told apart. (default: Authorization)")
+    var scopeHeader: [String] = []
+
+    @Option(help: "The principal whose key it is, in an application that names principals.")
+    var principal: String?
+
+    @Flag(help: "The key belongs to no scope.")
+    var unscoped = false
+
+    @Option(help: "The namespace of the key.")
+    var namespace = ""
+
+    func validate() throws {
+        let ways = [self.principal != nil, self.unscoped, !self.scopeValue.isEmpty || !self.scopeHeader.isEmpty]
+        guard ways.count(where: \.self) <= 1 else {
+            throw ValidationError("Name the scope in one way: by --scope-value, --principal or --unscoped.")
+        }
+    }
+
+    /// The name of its record in a store.
+    func storageKey() throws -> StorageKey {
+        let key: IdempotencyKey
+        do {
+            key = try IdempotencyKey(self.key ?? "")
+        } catch {
+            throw StartError("--key: this is no valid key (\(error.rawValue)).")
+        }
+        return StorageKey(namespace: self.namespace, scope: try self.scope(), key: key)
+    }
+
+    private func scope() throws -> Scope {
+        if self.unscoped { return .unscoped }
+        if let principal { return .principal(principal) }
+        var settings = Settings(flags: ["scopeHeader": self.scopeHeader.commaSeparated])
+        let names = try settings.value("scopeHeader", default: HeaderNameList([.authorization])).names
+        guard self.scopeValue.isEmpty || self.scopeValue.count == names.count else {
+            throw StartError("--scope-value: there must be one for each scope header, in their order.")
+        }
+        let fields = zip(names, self.scopeValue).map { HTTPField(name: $0, value: $1) }
+        return .headers(names, in: HTTPFields(fields))
+    }
+}

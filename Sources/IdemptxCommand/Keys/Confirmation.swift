@@ -1,0 +1,17 @@
+import ArgumentParser
+import Foundation
+
+/// Asks before something is changed.
+struct Confirmation: ParsableArguments {
+    @Flag(name: .shortAndLong, help: "Does not ask.")
+    var yes = false
+
+    func require(_ question: String) throws {
+        if self.yes { return }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw StartError("There is no terminal to ask on: confirm with --yes.")
+        }
+        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        guard ["y", "yes"].contains(readLine()?.lowercased()) else { throw StartError("Nothing was changed.") }
+    }
+}

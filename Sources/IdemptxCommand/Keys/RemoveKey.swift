@@ -1,0 +1,24 @@
+import ArgumentParser
+import Idemptx
+
+/// `idemptx keys remove`: forgets an operation.
+struct RemoveKey: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Deletes a record in whatever state, so that the next request with its key runs.")
+
+    @OptionGroup var store: StoreOptions
+
+    @OptionGroup var record: RecordOptions
+
+    @OptionGroup var confirmation: Confirmation
+
+    func run() async throws {
+        try await self.store.use { store in
+            let key = try await self.record.storageKey(in: store)
+            try self.confirmation.require("Remove \(key)? The next request with its key runs.")
+            guard try await store.remove(key) else { throw StartError("There is no such record.") }
+            Output.write("Removed.\n")
+        }
+    }
+}

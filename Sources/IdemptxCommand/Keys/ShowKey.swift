@@ -1,0 +1,40 @@
+import ArgumentParser
+import Idemptx
+
+/// `idemptx keys show`: one record.
+struct ShowKey: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Shows a record, and with --body the answer that it keeps.")
+
+    @OptionGroup var store: StoreOptions
+
+    @OptionGroup var record: RecordOptions
+
+    @Flag(help: "Prints nothing but the body of the stored answer; with --json, adds it and the header fields.")
+    var body = false
+
+    @Flag(help: "Prints JSON.")
+    var json = false
+
+    func run() async throws {
+        let snapshot = try await self.store.use { store in
+            try await store.record(for: self.record.storageKey(in: store))
+        }
+        guard let snapshot else { throw StartError("There is no such record.") }
+        if self.json {
+            try Output.write(json: RecordDetails(snapshot, withAnswer: self.body))
+        } else if self.body {
+            try Output.write(self.storedBody(of: snapshot))
+        } else {
+            Output.write(table: RecordDetails(snapshot, withAnswer: false).rows)
+        }
+    }
+
+    private func storedBody(of snapshot: RecordSnapshot) throws(StartError) -> [UInt8] {
+        guard case .completed(.response(let response)) = snapshot.record.state else {
+            throw StartError("The record keeps no answer.")
+        }
+        return response.body
+    }
+}

@@ -1,0 +1,10 @@
+extension String: SettingValue {
+    static var expectation: String { "a text that is not empty" }
+
+    init?(setting text: String) {
+        guard !text.isEmpty else { return nil }
+        self = text
+    }
+
+    var shown: FileValue { .text(self) }
+}
