@@ -19,8 +19,8 @@ final class CommandProcess: Sendable {
         }
     }
 
-    /// Beside the bundle of the tests, where the package manager builds it.
-    private static var executable: URL {
+    /// `idemptx`, beside the bundle of the tests, where the package manager builds it.
+    static var executable: URL {
         #if os(macOS)
         let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
         #else
@@ -35,17 +35,27 @@ final class CommandProcess: Sendable {
     private let output: URL
     private let errors: URL
 
-    init(_ arguments: [String], in directory: Directory, environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - arguments: What follows the name of the program.
+    ///   - program: Another program than `idemptx`.
+    ///   - input: Its standard input.
+    init(
+        _ arguments: [String],
+        of program: URL? = nil,
+        in directory: Directory,
+        environment: [String: String] = [:],
+        input: FileHandle = .nullDevice
+    ) throws {
         self.directory = directory
         let base = URL(filePath: directory.path)
         self.output = base.appending(path: "\(UUID()).out")
         self.errors = base.appending(path: "\(UUID()).err")
         for file in [self.output, self.errors] { try Data().write(to: file) }
-        self.process.executableURL = Self.executable
+        self.process.executableURL = program ?? Self.executable
         self.process.arguments = arguments
         self.process.currentDirectoryURL = base
         self.process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        self.process.standardInput = FileHandle.nullDevice
+        self.process.standardInput = input
         self.process.standardOutput = try FileHandle(forWritingTo: self.output)
         self.process.standardError = try FileHandle(forWritingTo: self.errors)
         try self.process.run()

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -21,28 +20,10 @@ struct Demo {
         }
     }
 
-    struct Answer: Equatable {
-        let status: Int
-        let headers: [String]
-        let body: String
-
-        func header(_ name: String) -> String? {
-            self.headers.first { $0.lowercased().hasPrefix(name.lowercased() + ": ") }?
-                .split(separator: ": ", maxSplits: 1).last.map(String.init)
-        }
-
-        /// Everything that a replay has to repeat.
-        var repeatable: Answer {
-            let exchange = ["date", "server", "content-length", "x-idempotency-status", "idempotent-replayed"]
-            let kept = self.headers.filter { header in
-                !exchange.contains { header.lowercased().hasPrefix($0 + ":") }
-            }
-            return Answer(status: self.status, headers: kept, body: self.body)
-        }
-    }
-
     let process: CommandProcess
-    let port: Int
+    let server: LocalServer
+
+    var port: Int { self.server.port }
 
     /// Starts the demo and waits until it listens.
     static func start(
@@ -53,8 +34,7 @@ struct Demo {
         try await eventually("The demo listens") {
             process.outputText.contains("The ledger")
         }
-        let address = try #require(process.outputText.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/))
-        return Demo(process: process, port: try #require(Int(address.1)))
+        return Demo(process: process, server: try #require(LocalServer(announcedIn: process.outputText)))
     }
 
     func charge(
@@ -64,14 +44,12 @@ struct Demo {
         latency: String? = nil,
         timeout: TimeAmount = .seconds(60)
     ) async throws -> Answer {
-        var request = HTTPClientRequest(
-            url: "http://127.0.0.1:\(self.port)/charges\(latency.map { "?latency=\($0)" } ?? "")")
-        request.method = .POST
-        request.headers.add(name: "Content-Type", value: "application/json")
-        if let key { request.headers.add(name: "Idempotency-Key", value: key) }
+        var headers: HTTPHeaders = ["Content-Type": "application/json"]
+        if let key { headers.add(name: "Idempotency-Key", value: key) }
         let currency = currency.map { #", "currency": "\#($0)""# } ?? ""
-        request.body = .bytes(ByteBuffer(string: #"{"amount": \#(amount)\#(currency)}"#))
-        return try await self.send(request, timeout: timeout)
+        return try await self.server.send(
+            .POST, "/charges\(latency.map { "?latency=\($0)" } ?? "")", headers: headers,
+            body: #"{"amount": \#(amount)\#(currency)}"#, timeout: timeout)
     }
 
     /// What the ledger holds.
@@ -80,17 +58,6 @@ struct Demo {
     }
 
     func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders = [:]) async throws -> Answer {
-        var request = HTTPClientRequest(url: "http://127.0.0.1:\(self.port)\(path)")
-        request.method = method
-        request.headers = headers
-        return try await self.send(request)
-    }
-
-    private func send(_ request: HTTPClientRequest, timeout: TimeAmount = .seconds(60)) async throws -> Answer {
-        let response = try await HTTPClient.shared.execute(request, timeout: timeout)
-        let body = try await response.body.collect(upTo: 1 << 20)
-        return Answer(
-            status: Int(response.status.code), headers: response.headers.map { "\($0.name): \($0.value)" },
-            body: String(buffer: body))
+        try await self.server.send(method, path, headers: headers)
     }
 }

@@ -77,7 +77,7 @@ struct DemoPageBrowserTests {
             try await page.click("Change the amount")
             let changed = try await visitor.answers(2)[0]
             #expect(changed.outcome == "422 refused")
-            #expect(changed.facts == ["Idempotency-Key was used with a different request"])
+            #expect(changed.facts == ["The idempotency key was used with a different request"])
             #expect(try await visitor.charges == ["1\t\(visitor.key)\t1\t19.99 EUR"])
             #expect(try await visitor.tally == [2, 0, 1, 1])
 

@@ -31,7 +31,7 @@ struct DemoTests {
         arguments: ["memory", "sqlite:store.sqlite"])
     func storm(store: String) async throws {
         let demo = try await Demo.start(["--store", store, "--wait-timeout", "30s"], in: self.directory)
-        let answers = try await withThrowingTaskGroup(of: Demo.Answer.self) { group in
+        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
             for _ in 0..<50 { group.addTask { try await demo.charge(key: "k-1", latency: "200ms") } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
@@ -86,7 +86,7 @@ struct DemoTests {
         async let starting = Demo.start(["--wait-timeout", "30s"], in: self.directory)
         let second = try await Demo.start(["--wait-timeout", "30s"], in: self.directory)
         let first = try await starting
-        let answers = try await withThrowingTaskGroup(of: Demo.Answer.self) { group in
+        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
             for index in 0..<20 {
                 group.addTask { try await [first, second][index % 2].charge(key: "k-1", latency: "200ms") }
             }

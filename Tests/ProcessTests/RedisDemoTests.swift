@@ -23,7 +23,7 @@ struct RedisDemoTests {
                 try await self.start(server, "--wait-timeout", "30s"),
                 try await self.start(server, "--wait-timeout", "30s"),
             ]
-            let answers = try await withThrowingTaskGroup(of: Demo.Answer.self) { group in
+            let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
                 for index in 0..<20 {
                     group.addTask { try await demos[index % 2].charge(key: "k-1", latency: "500ms") }
                 }

@@ -8,7 +8,9 @@ struct ClientKeyOptions: ParsableArguments {
     var key: String?
 
     @Option(
-        help: "The value of a scope header in that client's requests, once for each of them; none stands for a request without.")
+        help:
+            "The value of a scope header in that client's requests, once for each of them; none stands for a request without."
+    )
     var scopeValue: [String] = []
 
     @Option(help: "A header by which callers are told apart. (default: Authorization)")
@@ -36,7 +38,7 @@ struct ClientKeyOptions: ParsableArguments {
         do {
             key = try IdempotencyKey(self.key ?? "")
         } catch {
-            throw StartError("--key: this is no valid key (\(error.rawValue)).")
+            throw StartError("--key: this is no valid key: \(error.rawValue.replacing("_", with: " ")).")
         }
         return StorageKey(namespace: self.namespace, scope: try self.scope(), key: key)
     }

@@ -38,7 +38,8 @@ struct RecordDetails: Encodable {
     /// For people: a line for each thing that there is to tell.
     var rows: [[String]] {
         let lines = [
-            ("record", self.row.record), ("state", self.row.state.rawValue), ("attempt", self.row.attempt.map { "\($0)" }),
+            ("record", self.row.record), ("state", self.row.state.rawValue),
+            ("attempt", self.row.attempt.map { "\($0)" }),
             ("age", RecordRow.text(self.row.ageMs)), ("lease left", self.row.leaseLeftMs.map(RecordRow.text)),
             ("TTL left", RecordRow.text(self.row.ttlLeftMs)), ("status", self.status.map { "\($0)" }),
             ("location", self.location), ("body", self.bodySize.map { "\($0) bytes" }),

@@ -32,7 +32,8 @@ struct ReleaseKey: AsyncParsableCommand {
             throw StartError("The operation has ended; if it is to run again, remove the record.")
         case .leaseRunning(let remaining):
             let time = RecordRow.text(remaining.wholeMilliseconds)
-            throw StartError("An attempt is running, with \(time) left of its lease; --force releases the key all the same.")
+            throw StartError(
+                "An attempt is running, with \(time) left of its lease; --force releases the key all the same.")
         }
     }
 }

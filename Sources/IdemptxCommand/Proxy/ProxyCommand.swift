@@ -41,7 +41,8 @@ struct ProxyCommand: AsyncParsableCommand {
     @Option(help: "A JSON file of settings, and of rules for some paths.")
     var config: String?
 
-    @Flag(help: "Prints the settings as they came out, without passwords, in the form of a configuration file, and ends.")
+    @Flag(
+        help: "Prints the settings as they came out, without passwords, in the form of a configuration file, and ends.")
     var printConfig = false
 
     func run() async throws {

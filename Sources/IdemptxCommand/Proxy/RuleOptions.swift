@@ -26,7 +26,8 @@ struct RuleOptions: ParsableArguments {
     @Option(help: "How long a request waits for another with its key. (default: 0s)")
     var waitTimeout: String?
 
-    @Option(help: "Which answers are kept: at-most-once, retry-server-errors or successes-only. (default: at-most-once)")
+    @Option(
+        help: "Which answers are kept: at-most-once, retry-server-errors or successes-only. (default: at-most-once)")
     var replayPolicy: String?
 
     @Option(help: "What happens to an abandoned operation: rerun or refuse. (default: rerun)")

@@ -5,7 +5,8 @@ import Logging
 enum StandardErrorLog {
     static func handler(label: String) -> any LogHandler {
         var handler = StreamLogHandler.standardError(label: label)
-        handler.logLevel = ProcessInfo.processInfo.environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .info
+        handler.logLevel =
+            ProcessInfo.processInfo.environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .info
         return handler
     }
 }

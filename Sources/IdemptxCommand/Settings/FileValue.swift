@@ -33,7 +33,8 @@ extension FileValue: Codable {
             self = .list(texts)
         } else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "It has to be a text, a whole number, true, false, or a list of texts.")
+                in: container, debugDescription: "It has to be a text, a whole number, true, false, or a list of texts."
+            )
         }
     }
 

@@ -10,7 +10,9 @@ struct MethodList: SettingValue {
         var methods: Set<HTTPRequest.Method> = []
         for name in text.split(separator: ",", omittingEmptySubsequences: false) {
             // Methods are case-sensitive (RFC 9110, section 9.1): `post` would guard nothing.
-            guard !name.contains(where: \.isLowercase), let method = HTTPRequest.Method(String(name)) else { return nil }
+            guard !name.contains(where: \.isLowercase), let method = HTTPRequest.Method(String(name)) else {
+                return nil
+            }
             methods.insert(method)
         }
         self.init(methods)

@@ -1,0 +1,217 @@
+import Foundation
+import NIOHTTP1
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@Suite("idemptx keys", .timeLimit(.minutes(3)))
+struct KeysTests {
+    enum StoreKind: CaseIterable {
+        case sqlite
+        case redis
+    }
+
+    struct Listing: Decodable {
+        let records: [Record]
+        let next: String?
+    }
+
+    struct Record: Decodable {
+        let record: String
+        let state: String
+        let attempt: Int
+        let ageMs: Int
+        let leaseLeftMs: Int?
+        let ttlLeftMs: Int
+        let status: Int?
+        let bodySize: Int?
+        let bodyBase64: Data?
+    }
+
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    /// Runs a test on a store that processes can share.
+    private func with(_ kind: StoreKind, _ body: (_ store: [String]) async throws -> Void) async throws {
+        switch kind {
+        case .sqlite: try await body(["--store", "sqlite:store.sqlite"])
+        case .redis: try await RedisServer.with { try await body(["--store", $0.url()]) }
+        }
+    }
+
+    private func keys(_ arguments: [String]) async throws -> CommandProcess {
+        let process = try CommandProcess(["keys"] + arguments, in: self.directory)
+        _ = try await process.exitStatus()
+        return process
+    }
+
+    /// The same on a terminal, at which somebody types.
+    private func keysOnTerminal(_ arguments: [String], typing line: String) async throws -> CommandProcess {
+        let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+        let keyboard = Pipe()
+        try keyboard.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
+        let process = try CommandProcess(
+            ["python3", "-c", script, CommandProcess.executable.path, "keys"] + arguments,
+            of: URL(filePath: "/usr/bin/env"), in: self.directory, input: keyboard.fileHandleForReading)
+        _ = try await process.exitStatus()
+        return process
+    }
+
+    private func json<Value: Decodable>(_ arguments: [String], as type: Value.Type = Value.self) async throws -> Value {
+        let process = try await self.keys(arguments + ["--json"])
+        #expect(process.errorText.isEmpty)
+        return try JSONDecoder().decode(Value.self, from: Data(process.outputText.utf8))
+    }
+
+    @Test("lists, shows, counts and removes records while a server uses them", arguments: StoreKind.allCases)
+    func inspects(kind: StoreKind) async throws {
+        try await self.with(kind) { store in
+            let demo = try await Demo.start(store, in: self.directory)
+            let answer = try await demo.charge(key: "k-1")
+            let slow = Task { try await demo.charge(key: "k-2", latency: "60s") }
+            defer { slow.cancel() }
+            try await eventually("The slow charge runs") { try await demo.ledger().count == 2 }
+
+            let listing: Listing = try await self.json(["list"] + store)
+            #expect(listing.records.map(\.state).sorted() == ["claimed", "completed"])
+            #expect(
+                listing.records.allSatisfy { $0.attempt == 1 && $0.record.count == 64 && $0.ttlLeftMs > 80_000_000 })
+            let claimed: Listing = try await self.json(["list", "--state", "claimed"] + store)
+            let lease = try #require(claimed.records.first?.leaseLeftMs)
+            #expect((1...30_000).contains(lease))
+            #expect(try await self.json(["list", "--older-than", "1h"] + store, as: Listing.self).records.isEmpty)
+
+            let shown: Record = try await self.json(["show", "--key", "k-1", "--body"] + store)
+            #expect(shown.status == 201)
+            #expect(shown.bodyBase64 == Data(answer.body.utf8))
+            let short = String(shown.record.prefix(16))
+            #expect(try await self.keys(["show", short, "--body"] + store).outputText == answer.body)
+            let table = try await self.keys(["show", shown.record] + store).outputText
+            #expect(table.contains(/status +201\n/))
+            #expect(try await self.keys(["list"] + store).outputText.contains(short))
+            let counts: [String: Int] = try await self.json(["stats"] + store)
+            #expect(
+                counts == ["claimed": 1, "abandoned": 0, "completed": 1, "tombstone": 0, "unreadable": 0, "total": 2])
+
+            #expect(try await self.keys(["remove", short, "--yes"] + store).outputText == "Removed.\n")
+            #expect(try await demo.charge(key: "k-1").header("X-Idempotency-Status") == "new")
+            #expect(try await demo.ledger().count == 3)
+        }
+    }
+
+    @Test("frees a stuck key, so that its retry runs", arguments: StoreKind.allCases)
+    func releases(kind: StoreKind) async throws {
+        try await self.with(kind) { store in
+            let arguments = store + ["--lease", "1h"]
+            let crashed = try await Demo.start(arguments, in: self.directory)
+            let caller = Task { try await crashed.charge(key: "k-1", latency: "60s") }
+            try await eventually("The charge runs") { try await crashed.ledger().count == 1 }
+            try await crashed.process.killHard()
+            await #expect(throws: (any Error).self) { try await caller.value }
+
+            let demo = try await Demo.start(arguments, in: self.directory)
+            #expect(try await demo.charge(key: "k-1", latency: "60s").status == 409)
+            let release = ["release", "--key", "k-1", "--yes"] + store
+            let refused = try await self.keys(release)
+            #expect(refused.errorText.contains("An attempt is running, with 59m left of its lease"))
+            #expect(try await demo.charge(key: "k-1", latency: "60s").status == 409)
+
+            #expect(try await self.keys(release + ["--force"]).outputText == "Released.\n")
+            let retry = Task { try await demo.charge(key: "k-1", latency: "60s") }
+            defer { retry.cancel() }
+            try await eventually("The retry runs") { try await demo.ledger().count == 2 }
+        }
+    }
+
+    @Test("goes through all records page by page", arguments: StoreKind.allCases)
+    func pages(kind: StoreKind) async throws {
+        try await self.with(kind) { store in
+            let demo = try await Demo.start(store, in: self.directory)
+            for number in 0..<7 { _ = try await demo.charge(key: "k-\(number)") }
+            var found: Set<String> = []
+            var after: [String] = []
+            repeat {
+                let page: Listing = try await self.json(["list", "--limit", "3"] + after + store)
+                found.formUnion(page.records.map(\.record))
+                after = page.next.map { ["--after", $0] } ?? []
+            } while !after.isEmpty
+            #expect(found.count == 7)
+        }
+    }
+
+    @Test("tells callers apart as the server does")
+    func scopes() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(
+            for: shop.server, ["--scope-header", "X-Tenant", "--scope-header", "X-User"], in: self.directory)
+        _ = try await proxy.post("/orders", key: "k-1", headers: ["X-User": "u", "X-Tenant": "t"])
+        let scope = ["--scope-header", "X-Tenant", "--scope-header", "X-User"]
+        func isThere(_ arguments: String...) async throws -> Bool {
+            try await self.keys(["show", "--key", "k-1"] + scope + arguments).exitStatus() == 0
+        }
+        #expect(try await isThere("--scope-value", "t", "--scope-value", "u"))
+        #expect(try await !isThere("--scope-value", "u", "--scope-value", "t"))
+        #expect(try await !isThere())
+    }
+
+    @Test("asks on a terminal before it changes anything")
+    func asks() async throws {
+        let store = ["--store", "sqlite:store.sqlite"]
+        let demo = try await Demo.start(store, in: self.directory)
+        let charge = try await demo.charge(key: "k-1")
+        for (typed, isRemoved) in [("n", false), ("", false), ("y", true)] {
+            let process = try await self.keysOnTerminal(["remove", "--key", "k-1"] + store, typing: typed)
+            #expect(process.outputText.contains("The next request with its key runs. [y/N] "))
+            #expect(try await process.exitStatus() == (isRemoved ? 0 : 1))
+            let again = try await demo.charge(key: "k-1")
+            #expect((again.repeatable == charge.repeatable) == !isRemoved)
+        }
+    }
+
+    @Test("changes nothing unasked")
+    func doesNotAsk() async throws {
+        let demo = try await Demo.start(in: self.directory)
+        _ = try await demo.charge(key: "k-1")
+        let process = try await self.keys(["remove", "--key", "k-1"])
+        #expect(process.errorText == "Error: There is no terminal to ask on: confirm with --yes.\n")
+        #expect(try await demo.charge(key: "k-1").header("Idempotent-Replayed") == "true")
+    }
+
+    static let refusals: [(arguments: [String], sentence: String)] = [
+        (
+            ["list", "--store", "memory"],
+            "--store: the records of a memory store can be seen only by their own process."
+        ),
+        (["list", "--store", "sqlite:none.sqlite"], "--store: there is no file 'none.sqlite'."),
+        (["list"], "--store: there is no file 'idemptx.sqlite'."),
+        (["list", "--older-than", "1"], "--older-than: '1' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."),
+        (
+            ["show", "abc", "--store", "sqlite:x"],
+            "'abc' is not a record: at least 16 of its 64 hexadecimal digits are needed."
+        ),
+        (["show", String(repeating: "a", count: 16), "--store", "sqlite:x"], "There is no record aaaaaaaaaaaaaaaa."),
+        (["show", String(repeating: "a", count: 64), "--store", "sqlite:x"], "There is no such record."),
+        (["remove", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
+        (["release", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
+        (["show", "--key", "ä", "--store", "sqlite:x"], "--key: this is no valid key: invalid character."),
+        (
+            ["show", "--key", "a", "--scope-value", "b", "--scope-value", "c", "--store", "sqlite:x"],
+            "--scope-value: there must be one for each scope header, in their order."
+        ),
+    ]
+
+    @Test("refuses what makes no sense in one sentence", arguments: refusals.indices)
+    func isRefused(index: Int) async throws {
+        // An empty store, for those that need one.
+        let demo = try await Demo.start(["--store", "sqlite:x"], in: self.directory)
+        try await demo.process.killHard()
+        let (arguments, sentence) = Self.refusals[index]
+        let process = try await self.keys(arguments)
+        #expect(try await process.exitStatus() == 1)
+        #expect(process.errorText == "Error: \(sentence)\n")
+        #expect(process.outputText.isEmpty)
+    }
+}

@@ -1,0 +1,205 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Settings of idemptx proxy")
+struct ProxySettingsTests {
+    private let directory: CommandProcess.Directory
+    private static let upstream = LocalServer(port: 9)
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    private func write(_ text: String) throws -> String {
+        let file = URL(filePath: self.directory.path).appending(path: "config.json")
+        try Data(text.utf8).write(to: file)
+        return file.path
+    }
+
+    /// What `--print-config` prints.
+    private func printed(_ arguments: [String], environment: [String: String] = [:]) async throws -> [String: Any] {
+        let process = try CommandProcess(
+            ["proxy", "--print-config"] + arguments, in: self.directory, environment: environment)
+        #expect(try await process.exitStatus() == 0)
+        #expect(process.errorText.isEmpty)
+        let object = try JSONSerialization.jsonObject(with: Data(process.outputText.utf8))
+        return try #require(object as? [String: Any])
+    }
+
+    private func refusal(_ arguments: [String]) async throws -> String {
+        let process = try CommandProcess(["proxy"] + arguments, in: self.directory)
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.outputText.isEmpty)
+        return process.errorText
+    }
+
+    @Test("A flag goes before the environment, that before the file, and that before the default")
+    func layers() async throws {
+        let path = try self.write(
+            #"{"upstream": "http://a:1", "keyTTL": "3h", "lease": "3s", "waitTimeout": "3m", "port": 3, "methods": ["PUT"]}"#
+        )
+        let printed = try await self.printed(
+            ["--config", path, "--key-ttl", "1h"],
+            environment: ["IDEMPTX_KEY_TTL": "2h", "IDEMPTX_LEASE": "2s", "IDEMPTX_REQUIRE_KEY": "true"])
+        #expect(printed["keyTTL"] as? String == "1h")
+        #expect(printed["lease"] as? String == "2s")
+        #expect(printed["waitTimeout"] as? String == "3m")
+        #expect(printed["port"] as? Int == 3)
+        #expect(printed["methods"] as? [String] == ["PUT"])
+        #expect(printed["requireKey"] as? Bool == true)
+        #expect(printed["maxRequestBody"] as? String == "1MiB")
+    }
+
+    @Test("A rule for some paths goes before all of them")
+    func routes() async throws {
+        let path = try self.write(
+            """
+            {"upstream": "http://a:1", "routes": [{"path": "/pay/*", "keyTTL": "7d", "requireKey": true,
+             "methods": ["POST"], "lease": "5s", "waitTimeout": "1s", "replayPolicy": "successes-only",
+             "keyFrom": "json:/id"}]}
+            """)
+        let printed = try await self.printed(["--config", path, "--key-ttl", "1h", "--mode", "observe"])
+        let routes = try #require(printed["routes"] as? [[String: Any]])
+        let route = try #require(routes.first)
+        #expect(routes.count == 1)
+        #expect(route["path"] as? String == "/pay/*")
+        #expect(route["keyTTL"] as? String == "7d")
+        #expect(route["keyFrom"] as? String == "json:/id")
+        #expect(route["replayPolicy"] as? String == "successes-only")
+        #expect(route["mode"] as? String == "observe")
+        #expect(printed["keyTTL"] as? String == "1h")
+    }
+
+    @Test("What is printed can be used as a file, and means the same")
+    func roundTrip() async throws {
+        let path = try self.write(
+            #"{"upstream": "https://a", "scopeHeader": ["X-A", "X-B"], "routes": [{"path": "/**", "mode": "off"}]}"#)
+        let first = try CommandProcess(["proxy", "--print-config", "--config", path], in: self.directory)
+        #expect(try await first.exitStatus() == 0)
+        let copy = try self.write(first.outputText)
+        let second = try CommandProcess(["proxy", "--print-config", "--config", copy], in: self.directory)
+        #expect(try await second.exitStatus() == 0)
+        #expect(second.outputText == first.outputText)
+        #expect(second.outputText.contains("X-B"))
+    }
+
+    @Test("Passwords are not printed")
+    func secrets() async throws {
+        for store in [
+            "redis://user:geheim@h:6379/1", "redis://:geheim@h", "redis+unix:///s.sock?password=geheim&db=2",
+            "redis+sentinel://u:geheim@h:1,i:2/m?sentinel_password=geheim",
+        ] {
+            let printed = try await self.printed(["--upstream", "http://a", "--store", store])
+            let text = try #require(printed["store"] as? String)
+            #expect(!text.contains("geheim"))
+            #expect(text == store.replacing("geheim", with: "***"))
+        }
+    }
+
+    static let refusals: [(arguments: [String], sentence: String)] = [
+        ([], "--upstream: the address of the API is needed, such as http://localhost:3000."),
+        (["--upstream", "ftp://a"], "--upstream: The upstream must start with http://, https:// or unix:/."),
+        (["--upstream", "http://a", "--port", "x"], "--port: 'x' is not a port, a number from 0 to 65535."),
+        (
+            ["--upstream", "http://a", "--methods", "post"],
+            "--methods: 'post' is not a list of HTTP methods in capital letters, such as POST,PATCH."
+        ),
+        (
+            ["--upstream", "http://a", "--max-request-body", "1MB"],
+            "--max-request-body: '1MB' is not a size, such as 512B, 64KiB, 1MiB or 2GiB."
+        ),
+        (
+            ["--upstream", "http://a", "--replay-policy", "never"],
+            "--replay-policy: 'never' is not one of at-most-once, retry-server-errors, successes-only."
+        ),
+        (
+            ["--upstream", "http://a", "--key-from", "X-Id"],
+            "--key-from: 'X-Id' is not a place of keys: header:NAME, or json:/POINTER into the body."
+        ),
+        (
+            ["--upstream", "http://a", "--scope-header", "a b"],
+            "--scope-header: 'a b' is not a list of names of header fields, such as X-Tenant,Authorization."
+        ),
+        (["--upstream", "http://a", "--tls-cert", "a.pem"], "--tls-key: the certificate needs its key."),
+        (
+            ["--upstream", "http://a", "--tls-cert", "a.pem", "--tls-key", "b.pem"],
+            "The certificate a.pem and the key b.pem cannot be used together."
+        ),
+        (["--upstream", "http://a", "--config", "missing.json"], "--config: the file 'missing.json' cannot be read."),
+        (["--upstream", "http://a", "--mode", "loud"], "--mode: 'loud' is not one of enforce, observe, off."),
+        (
+            ["--upstream", "http://a", "--host", "192.0.2.1"],
+            "Cannot listen on 192.0.2.1:8080: Cannot assign requested address."
+        ),
+    ]
+
+    @Test("A bad one is refused in one sentence", arguments: refusals.indices)
+    func isRefused(index: Int) async throws {
+        let (arguments, sentence) = Self.refusals[index]
+        #expect(try await self.refusal(arguments) == "Error: \(sentence)\n")
+    }
+
+    static let badFiles: [(text: String, sentence: String)] = [
+        (#"{"leese": "1s"}"#, "--config: there is no setting 'leese'."),
+        (#"{"config": "a"}"#, "--config: there is no setting 'config'."),
+        (#"{"lease": 1.5}"#, "--config: lease: It has to be a text, a whole number, true, false, or a list of texts."),
+        (#"{"routes": {}}"#, "--config: routes: It has to be a list of objects."),
+        (#"{"routes": [{"path": "/a", "mood": "x"}]}"#, "--config: there is no setting 'routes[0].mood'."),
+        (
+            #"{"routes": [{"path": "/a", "keyTTL": "x"}]}"#,
+            "routes[0].keyTTL: 'x' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."
+        ),
+        (#"{"routes": [{"path": "a"}]}"#, "routes[0].path: The path pattern a does not start with a slash."),
+    ]
+
+    @Test("A bad file is refused in one sentence", arguments: badFiles.indices)
+    func fileIsRefused(index: Int) async throws {
+        let (text, sentence) = Self.badFiles[index]
+        let path = try self.write(text)
+        #expect(try await self.refusal(["--upstream", "http://a", "--config", path]) == "Error: \(sentence)\n")
+    }
+
+    @Test("What is no JSON is refused in one sentence", arguments: ["", "[]", "{", #"{"lease": 1s}"#])
+    func noJSON(text: String) async throws {
+        let path = try self.write(text)
+        #expect(
+            try await self.refusal(["--upstream", "http://a", "--config", path])
+                == "Error: --config: the file '\(path)' holds no valid JSON object.\n")
+    }
+
+    @Test("A store that cannot be reached, or a port that is taken, is told in one sentence")
+    func unreachable() async throws {
+        let redis = try await self.refusal(["--upstream", "http://a", "--store", "redis://127.0.0.1:1"])
+        #expect(redis.hasPrefix("Error: --store: "))
+        #expect(redis.split(separator: "\n").count == 1)
+
+        let running = try await Proxy.start(for: Self.upstream, in: self.directory)
+        for flag in ["--port", "--admin-port"] {
+            let process = try CommandProcess(
+                ["proxy", "--upstream", "http://a", "--port", "0", flag, "\(running.server.port)"], in: self.directory)
+            #expect(try await process.exitStatus() != 0)
+            let sentence = "Error: Cannot listen on 127.0.0.1:\(running.server.port): Address already in use.\n"
+            #expect(process.errorText.hasSuffix(sentence))
+        }
+    }
+
+    @Test("SIGHUP reads the rules again, and a bad file changes nothing")
+    func reload() async throws {
+        let path = try self.write(#"{"requireKey": true}"#)
+        let proxy = try await Proxy.start(for: Self.upstream, ["--config", path], in: self.directory)
+        func status() async throws -> Int { try await proxy.post("/orders", key: nil).status }
+        #expect(try await status() == 400)
+
+        _ = try self.write(#"{"requireKey": false, "drainTimeout": "5s"}"#)
+        proxy.process.signal(SIGHUP)
+        // Nobody listens behind the proxy: what passes is answered 502.
+        try await eventually("The rules are read again") { try await status() == 502 }
+        #expect(proxy.process.errorText.contains("idemptx.needs_restart=[\"drainTimeout\"]"))
+
+        _ = try self.write(#"{"requireKey": true, "keyTTL": "never"}"#)
+        proxy.process.signal(SIGHUP)
+        try await eventually("The bad file is told of") { proxy.process.errorText.contains("--key-ttl: 'never'") }
+        #expect(try await status() == 502)
+    }
+}
