@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift
 
-.PHONY: demo test lint docs
+.PHONY: demo test lint docs release
 
 demo:
 	@Scripts/install-requirements build
@@ -26,3 +26,7 @@ lint:
 
 docs:
 	Scripts/build-docs
+
+release:
+	@Scripts/install-requirements build
+	Scripts/build-release

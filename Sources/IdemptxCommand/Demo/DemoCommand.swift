@@ -12,7 +12,7 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Runs a small payments API and prints curl lines to paste.",
         discussion: """
             Every option can be given in the environment as well, such as IDEMPTX_KEY_TTL for --key-ttl.
-            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH, redis://[user:password@]host[:port][/db], rediss://…,
+            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH, redis://[user:password@]host[:port][/db], rediss://HOST,
             redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port.
             """
     )

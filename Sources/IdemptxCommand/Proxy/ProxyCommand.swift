@@ -11,7 +11,7 @@ struct ProxyCommand: AsyncParsableCommand {
             configuration file, such as "keyTTL". A flag goes before the environment, and that before the file.
 
             Durations: 500ms, 30s, 15m, 24h, 7d. Sizes: 512B, 64KiB, 1MiB, 2GiB. Stores: memory, sqlite:PATH, \
-            redis://[user:password@]host[:port][/db], rediss://…, redis+sentinel://host:port,host:port/name, \
+            redis://[user:password@]host[:port][/db], rediss://HOST, redis+sentinel://host:port,host:port/name, \
             redis+cluster://host:port,host:port, redis+unix://PATH.
 
             SIGTERM ends the proxy once the requests under way are answered and stored. SIGHUP makes it read the \
