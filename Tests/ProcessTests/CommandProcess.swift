@@ -35,10 +35,7 @@ final class CommandProcess: Sendable {
     private let output: URL
     private let errors: URL
 
-    /// - Parameters:
-    ///   - arguments: What follows the name of the program.
-    ///   - program: Another program than `idemptx`.
-    ///   - input: Its standard input.
+    /// Starts `idemptx`, or another program.
     init(
         _ arguments: [String],
         of program: URL? = nil,

@@ -7,7 +7,7 @@ struct StoreOptions: ParsableArguments {
     @Option(help: "Where the records are. (default: sqlite:idemptx.sqlite)")
     var store: String?
 
-    /// Does something with the store. What goes wrong with it is told in a sentence.
+    /// Does something with the store, whose errors are told in a sentence.
     func use<Value>(_ body: (any KeyInspecting) async throws -> Value) async throws -> Value {
         let store = try await self.open()
         do {

@@ -13,9 +13,7 @@ struct ProxySettings {
     /// The names of those settings that can change while the proxy runs, besides the rules for some paths.
     let ruleNames: Set<String>
 
-    /// Reads the settings.
-    ///
-    /// - Parameter flags: The values given on the command line, by the names of their settings.
+    /// Reads the settings, of which `flags` were given on the command line, by their names.
     init(flags: [String: String?]) throws {
         let path = try Self.configPath(flags: flags)
         let file = try path.map(ConfigurationFile.init(path:)) ?? ConfigurationFile()

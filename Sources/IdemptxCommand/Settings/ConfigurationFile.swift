@@ -9,7 +9,7 @@ struct ConfigurationFile: Equatable {
 
     init() {}
 
-    /// Reads a file. A value of `null` stands for the default.
+    /// Reads a file, in which `null` stands for the default.
     init(path: String) throws(StartError) {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw StartError("--config: the file '\(path)' cannot be read.")

@@ -33,6 +33,7 @@ struct Settings {
     /// - Parameters:
     ///   - part: The part of the file.
     ///   - path: What that part is called.
+    /// - Returns: The settings.
     func overridden(by part: [String: FileValue], path: String) -> Settings {
         Settings(providers: [InMemoryProvider(part.mapValues(\.text))] + self.providers, place: { "\(path).\($0)" })
     }
