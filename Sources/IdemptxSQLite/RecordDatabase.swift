@@ -5,8 +5,9 @@ import Idemptx
 struct RecordDatabase: Sendable {
     let pool: DatabasePool
 
-    init(path: String, busyTimeout: Duration) throws(StoreError) {
+    init(path: String, mustHoldRecords: Bool = false, busyTimeout: Duration) throws(StoreError) {
         do {
+            if mustHoldRecords { try Self.checkRecords(path: path) }
             var configuration = Configuration()
             configuration.label = "idemptx"
             // GRDB would end the process if a failed transaction could not be rolled back.
@@ -21,6 +22,18 @@ struct RecordDatabase: Sendable {
             throw StoreError(
                 .misconfigured, "The SQLite file cannot be opened: \(StoreError.describe(error)).",
                 underlyingError: error)
+        }
+    }
+
+    /// Looks whether there are records, without a chance to change anything.
+    private static func checkRecords(path: String) throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        let holdsRecords = try DatabaseQueue(path: path, configuration: configuration).read { db in
+            try db.tableExists(RecordTable.name) && db.tableExists("grdb_migrations")
+        }
+        guard holdsRecords else {
+            throw StoreError(.misconfigured, "The SQLite file holds no records of idemptx.")
         }
     }
 

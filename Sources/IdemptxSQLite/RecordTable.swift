@@ -4,6 +4,8 @@ import Idemptx
 
 /// The one table of the file: a record per key, in the binary form of `RecordCodec`.
 enum RecordTable {
+    static let name = "record"
+
     static func create(in db: Database) throws {
         // Not WITHOUT ROWID: an answer can be far larger than what such a table is good for.
         try db.execute(

@@ -25,17 +25,21 @@ public final class SQLiteStore: IdempotencyStore {
     ///
     /// - Parameters:
     ///   - path: Where the file is. Its directory has to exist.
+    ///   - mustHoldRecords: Whether only a file will do that a store has been opened with before. Any other is left as it
+    ///     is then.
     ///   - busyTimeout: How long to wait for another process that is writing.
     ///   - sweepInterval: How long ``run()`` waits between two sweeps.
     ///   - time: The clock that leases and lifetimes are measured with. All processes have to agree on it.
     /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the file cannot be used.
     public init(
         path: String,
+        mustHoldRecords: Bool = false,
         busyTimeout: Duration = .seconds(5),
         sweepInterval: Duration = .seconds(60),
         time: TimeSource = .wallClock
     ) throws(StoreError) {
-        self.database = try RecordDatabase(path: path, busyTimeout: busyTimeout)
+        self.database = try RecordDatabase(
+            path: path, mustHoldRecords: mustHoldRecords, busyTimeout: busyTimeout)
         self.writer = GroupWriter(self.database.pool)
         self.time = time
         self.sweepInterval = sweepInterval
@@ -111,7 +115,12 @@ extension SQLiteStore: KeyInspecting {
     public func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
         let now = self.time.now
         let limit = max(1, limit)
-        let start = cursor.flatMap { StorageKey(hexadecimal: $0.rawValue) }
+        let start = try cursor.map { cursor throws(StoreError) in
+            guard let key = StorageKey(hexadecimal: cursor.rawValue) else {
+                throw StoreError(.misconfigured, "The cursor is none of this store.")
+            }
+            return key
+        }
         let records = try await self.database.read { db in
             try RecordTable.summaries(after: start, limit: limit, now: now, in: db)
         }

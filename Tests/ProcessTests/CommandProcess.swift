@@ -51,7 +51,11 @@ final class CommandProcess: Sendable {
         self.process.executableURL = program ?? Self.executable
         self.process.arguments = arguments
         self.process.currentDirectoryURL = base
-        self.process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // What is set for whoever runs the tests is not for what they run.
+        let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
+            !name.hasPrefix("IDEMPTX_") && name != "LOG_LEVEL"
+        }
+        self.process.environment = inherited.merging(environment) { $1 }
         self.process.standardInput = input
         self.process.standardOutput = try FileHandle(forWritingTo: self.output)
         self.process.standardError = try FileHandle(forWritingTo: self.errors)

@@ -69,14 +69,14 @@ struct DemoTests {
     @Test("ends what it has begun when it is told to stop, and stores it")
     func graceful() async throws {
         let first = try await Demo.start(in: self.directory)
-        async let running = first.charge(key: "k-1", latency: "500ms")
+        async let running = first.charge(key: "k-1", latency: "60s")
         try await eventually { try await first.ledger().count == 1 }
         first.process.signal(SIGTERM)
         #expect(try await running.status == 201)
         #expect(try await first.process.exitStatus() == 0)
 
         let second = try await Demo.start(in: self.directory)
-        let again = try await second.charge(key: "k-1", latency: "500ms")
+        let again = try await second.charge(key: "k-1", latency: "60s")
         #expect(again.header("Idempotent-Replayed") == "true")
         #expect(try await second.ledger().count == 1)
     }

@@ -150,11 +150,64 @@ struct KeysTests {
         _ = try await proxy.post("/orders", key: "k-1", headers: ["X-User": "u", "X-Tenant": "t"])
         let scope = ["--scope-header", "X-Tenant", "--scope-header", "X-User"]
         func isThere(_ arguments: String...) async throws -> Bool {
-            try await self.keys(["show", "--key", "k-1"] + scope + arguments).exitStatus() == 0
+            let process = try await self.keys(["show", "--key", "k-1"] + scope + arguments)
+            #expect(process.errorText.isEmpty || process.errorText == "Error: There is no such record.\n")
+            return try await process.exitStatus() == 0
         }
         #expect(try await isThere("--scope-value", "t", "--scope-value", "u"))
         #expect(try await !isThere("--scope-value", "u", "--scope-value", "t"))
         #expect(try await !isThere())
+    }
+
+    @Test("reads what the proxy read: its file, and its environment")
+    func sameSettings() async throws {
+        let file = URL(filePath: self.directory.path).appending(path: "idemptx.json")
+        try Data(#"{"store": "sqlite:s.sqlite", "scopeHeader": ["X-Tenant"], "namespace": "shop"}"#.utf8).write(
+            to: file)
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(for: shop.server, ["--config", file.path], in: self.directory)
+        _ = try await proxy.post("/orders", key: "k-1", headers: ["X-Tenant": "t"])
+        let show = ["keys", "show", "--key", "k-1", "--scope-value", "t"]
+        let byFile = try CommandProcess(show + ["--config", file.path], in: self.directory)
+        #expect(try await byFile.exitStatus() == 0)
+        let environment = [
+            "IDEMPTX_STORE": "sqlite:s.sqlite", "IDEMPTX_SCOPE_HEADER": "X-Tenant", "IDEMPTX_NAMESPACE": "shop",
+        ]
+        let byEnvironment = try CommandProcess(show, in: self.directory, environment: environment)
+        #expect(try await byEnvironment.exitStatus() == 0)
+        #expect(byEnvironment.outputText.contains("completed"))
+    }
+
+    @Test("leaves a database alone that is another's")
+    func foreignFile() async throws {
+        let path = self.directory.path + "/foreign.sqlite"
+        let ledger = try await Demo.start(["--store", "memory", "--ledger", path], in: self.directory)
+        _ = try await ledger.charge(key: "k-1")
+        try await ledger.process.killHard()
+        for command in [["list"], ["stats"], ["show", String(repeating: "a", count: 64)]] {
+            let process = try await self.keys(command + ["--store", "sqlite:\(path)"])
+            #expect(process.errorText == "Error: --store: The SQLite file holds no records of idemptx.\n")
+        }
+        let again = try await Demo.start(["--store", "memory", "--ledger", path], in: self.directory)
+        #expect(try await again.ledger().count == 1)
+    }
+
+    @Test("ends quietly when its reader has had enough, and says so when the disk is full")
+    func output() async throws {
+        let demo = try await Demo.start(in: self.directory)
+        _ = try await demo.charge(key: "k-1")
+        func shell(_ line: String) async throws -> CommandProcess {
+            let process = try CommandProcess(
+                ["-c", line, CommandProcess.executable.path], of: URL(filePath: "/bin/bash"), in: self.directory)
+            _ = try await process.exitStatus()
+            return process
+        }
+        // The reader is gone for sure before anything is written.
+        let closed = try await shell(#"set -o pipefail; { sleep 1; "$0" keys list; } | exec true"#)
+        #expect(closed.errorText.isEmpty)
+        let full = try await shell(#""$0" keys list >/dev/full"#)
+        #expect(full.errorText == "Error: Standard output cannot be written to.\n")
+        #expect(try await full.exitStatus() == 1)
     }
 
     @Test("asks on a terminal before it changes anything")
@@ -185,8 +238,11 @@ struct KeysTests {
             ["list", "--store", "memory"],
             "--store: the records of a memory store can be seen only by their own process."
         ),
-        (["list", "--store", "sqlite:none.sqlite"], "--store: there is no file 'none.sqlite'."),
-        (["list"], "--store: there is no file 'idemptx.sqlite'."),
+        (
+            ["list", "--store", "sqlite:none.sqlite"],
+            "--store: The SQLite file cannot be opened: unable to open database file."
+        ),
+        (["list"], "--store: The SQLite file cannot be opened: unable to open database file."),
         (["list", "--older-than", "1"], "--older-than: '1' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."),
         (
             ["show", "abc", "--store", "sqlite:x"],
@@ -196,6 +252,7 @@ struct KeysTests {
         (["show", String(repeating: "a", count: 64), "--store", "sqlite:x"], "There is no such record."),
         (["remove", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
         (["release", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
+        (["list", "--after", "abc", "--store", "sqlite:x"], "The cursor is none of this store."),
         (["show", "--key", "ä", "--store", "sqlite:x"], "--key: this is no valid key: invalid character."),
         (
             ["show", "--key", "a", "--scope-value", "b", "--scope-value", "c", "--store", "sqlite:x"],

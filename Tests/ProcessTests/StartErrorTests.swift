@@ -24,9 +24,9 @@ struct StartErrorTests {
             "--wait-timeout: '99999999999999999d' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."
         ),
         (["--port", "65536"], "--port: '65536' is not a port, a number from 0 to 65535."),
-        (["--store", "nowhere"], "--store: 'nowhere' is not \(Self.stores)."),
-        (["--store", "sqlite:"], "--store: 'sqlite:' is not \(Self.stores)."),
-        (["--store", "redis:127.0.0.1"], "--store: 'redis:127.0.0.1' is not \(Self.stores)."),
+        (["--store", "nowhere"], "--store: this is not \(Self.stores)."),
+        (["--store", "sqlite:"], "--store: this is not \(Self.stores)."),
+        (["--store", "redis:127.0.0.1"], "--store: this is not \(Self.stores)."),
         (["--store", "redis://a:x"], "--store: The Redis URL has a port that is not a number from 1 to 65535."),
         (["--on-abandoned", "perhaps"], "--on-abandoned: 'perhaps' is not one of rerun, refuse."),
         (
@@ -62,7 +62,7 @@ struct StartErrorTests {
         let demo = try await Demo.start(in: self.directory)
         let second = try CommandProcess(["demo", "--port", "\(demo.port)"], in: self.directory)
         #expect(try await second.exitStatus() != 0)
-        #expect(second.errorText.contains("Error: Cannot listen on 127.0.0.1:\(demo.port): Address already in use.\n"))
+        #expect(second.errorText == "Error: Cannot listen on 127.0.0.1:\(demo.port): Address already in use.\n")
     }
 
     static let variables = ["PORT", "STORE", "KEY_TTL", "LEASE", "WAIT_TIMEOUT", "ON_ABANDONED"]
@@ -71,8 +71,8 @@ struct StartErrorTests {
     func environment(variable: String) async throws {
         let process = try CommandProcess(["demo"], in: self.directory, environment: ["IDEMPTX_\(variable)": "?"])
         #expect(try await process.exitStatus() != 0)
-        let flag = variable.lowercased().replacing("_", with: "-")
-        #expect(process.errorText.hasPrefix("Error: --\(flag): '?' is not"))
+        #expect(process.errorText.hasPrefix("Error: IDEMPTX_\(variable): "))
+        #expect(process.errorText.contains("is not"))
     }
 
     @Test("goes by a flag before the environment")

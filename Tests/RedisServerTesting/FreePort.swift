@@ -3,7 +3,7 @@ import NIOPosix
 import Synchronization
 
 /// Ports of this host that nobody uses.
-enum FreePort {
+package enum FreePort {
     /// Below those that the system gives to outgoing connections: a client that tries to reach a server that is down
     /// could otherwise be given the server's port, and reach itself.
     private static let range = 18_000..<22_000
@@ -13,7 +13,7 @@ enum FreePort {
     static let busOffset = 10_000
 
     /// Reserves a port; in a cluster, one whose companion for the other servers is free too.
-    static func reserve(isCluster: Bool = false) async throws -> Int {
+    package static func reserve(isCluster: Bool = false) async throws -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: Self.range)
             guard Self.reserved.withLock({ $0.insert(port).inserted }) else { continue }
@@ -25,7 +25,7 @@ enum FreePort {
         throw ServerFailure("There is no free port in \(Self.range).")
     }
 
-    static func release(_ port: Int) {
+    package static func release(_ port: Int) {
         Self.reserved.withLock { _ = $0.remove(port) }
     }
 

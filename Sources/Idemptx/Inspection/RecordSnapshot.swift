@@ -20,4 +20,9 @@ public struct RecordSnapshot: Hashable, Sendable {
         self.record = record
         self.readAt = readAt
     }
+
+    /// The same without the outcome, as in a listing.
+    public var summary: RecordSummary {
+        RecordSummary(key: self.key, header: RecordHeader(self.record), readAt: self.readAt)
+    }
 }

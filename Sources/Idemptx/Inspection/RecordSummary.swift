@@ -21,6 +21,12 @@ public struct RecordSummary: Hashable, Sendable {
         self.readAt = readAt
     }
 
+    init(key: StorageKey, header: RecordHeader, readAt: Timestamp) {
+        self.key = key
+        self.header = header
+        self.readAt = readAt
+    }
+
     /// Whether an attempt owned the key and let its lease end.
     public var isAbandoned: Bool { self.header?.isAbandoned(at: self.readAt) ?? false }
 

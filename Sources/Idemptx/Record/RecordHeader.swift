@@ -37,3 +37,22 @@ public struct RecordHeader: Hashable, Sendable {
         return leaseEnd <= now
     }
 }
+
+extension RecordHeader {
+    /// What `record` says apart from its outcome.
+    init(_ record: IdempotencyRecord) {
+        self.init(
+            fingerprint: record.fingerprint, owner: record.owner, attempt: record.attempt, created: record.created,
+            expires: record.expires, phase: Phase(record.state))
+    }
+}
+
+extension RecordHeader.Phase {
+    fileprivate init(_ state: IdempotencyRecord.State) {
+        switch state {
+        case .claimed(let leaseEnd): self = .claimed(leaseEnd: leaseEnd)
+        case .completed(.response): self = .response
+        case .completed(.tombstone): self = .tombstone
+        }
+    }
+}

@@ -4,7 +4,7 @@ import GRDB
 struct ChargeLedger: Sendable {
     private let database: DatabasePool
 
-    init(path: String) throws(StartError) {
+    init(path: String) throws(CommandError) {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
@@ -27,7 +27,7 @@ struct ChargeLedger: Sendable {
             }
         } catch {
             let reason = (error as? DatabaseError)?.message ?? "\(error)"
-            throw StartError("--ledger: '\(path)' cannot be opened: \(reason).")
+            throw CommandError("--ledger: '\(path)' cannot be opened: \(reason).")
         }
     }
 

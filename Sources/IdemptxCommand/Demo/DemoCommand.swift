@@ -12,8 +12,8 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Runs a small payments API and prints curl lines to paste.",
         discussion: """
             Every option can be given in the environment as well, such as IDEMPTX_KEY_TTL for --key-ttl.
-            Durations: 500ms, 30s, 15m, 24h, 7d. Stores: memory, sqlite:PATH, redis://[user:password@]host[:port][/db], rediss://HOST,
-            redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port.
+
+            \(SettingForms.durations) \(SettingForms.stores)
             """
     )
 
@@ -38,7 +38,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "How long a request waits for another with its key. (default: 0s)")
     var waitTimeout: String?
 
-    @Option(help: "What happens to an abandoned charge: rerun or refuse. (default: rerun)")
+    @Option(
+        help: "What happens to an abandoned charge: rerun or refuse. (default: rerun)",
+        completion: AbandonedRule.completion)
     var onAbandoned: String?
 
     func run() async throws {
@@ -55,6 +57,7 @@ struct DemoCommand: AsyncParsableCommand {
 
         let router = PaymentsAPI(ledger: ledger).router(
             guardedBy: Idempotency(store: store, policy: policy))
-        try await DemoServer(host: host, port: port, router: router, store: store, policy: policy).run()
+        try await DemoServer(address: HostPort(host: host, port: port), router: router, store: store, policy: policy)
+            .run()
     }
 }

@@ -2,20 +2,20 @@ import Idemptx
 
 /// What the demo prints when it is ready: where its page is, and lines to paste.
 struct DemoGuide {
-    let host: String
-    let port: Int
+    let address: HostPort
     let policy: IdempotencyPolicy
     let processID: Int32
+    /// A key that has no answer yet; the same after a crash as before it.
+    let crashKey: String
     /// Tells the keys of this start from those of earlier ones, whose answers the store still has.
     let suffix = String(UInt16.random(in: 0x1000 ... .max), radix: 16)
 
     var text: String {
-        let host = self.host.contains(":") ? "[\(self.host)]" : self.host
-        let page = "http://\(host):\(self.port)/"
+        let page = "http://\(self.address)/"
         let url = "\(page)charges"
         let (first, second) = ("'Idempotency-Key: order-1-\(self.suffix)'", "'Idempotency-Key: order-2-\(self.suffix)'")
         let json = "-H 'Content-Type: application/json'"
-        let slow = "'\(url)?latency=20s' -H 'Idempotency-Key: crash-1' \(json) -d '{\"amount\": 700}'"
+        let slow = "'\(url)?latency=20s' -H 'Idempotency-Key: \(self.crashKey)' \(json) -d '{\"amount\": 700}'"
         return """
             Open \(page) and press its buttons, or paste these lines.
 

@@ -9,26 +9,41 @@ struct DemoServer {
     /// How long requests that are running may take to end once the server has been told to stop.
     private static let shutdownTime = Duration.seconds(30)
 
-    let host: String
-    let port: Int
+    let address: HostPort
     let router: Router<BasicRequestContext>
-    let store: any IdempotencyStore & Service
+    let store: any IdempotencyStore & KeyInspecting & Service
     let policy: IdempotencyPolicy
 
     func run() async throws {
         let logger = Logger(label: "idemptx")
-        let (host, policy) = (self.host, self.policy)
+        let (host, policy) = (self.address.host, self.policy)
+        let crashKey = await self.unansweredKey()
         let app = Application(
             router: self.router,
-            configuration: ApplicationConfiguration(address: .hostname(self.host, port: self.port)),
+            configuration: ApplicationConfiguration(address: .hostname(self.address.host, port: self.address.port)),
             onServerRunning: { channel in
                 let guide = DemoGuide(
-                    host: host, port: channel.localAddress?.port ?? 0, policy: policy, processID: getpid())
-                Output.write(guide.text)
+                    address: HostPort(host: host, port: channel.localAddress?.port ?? 0), policy: policy,
+                    processID: getpid(), crashKey: crashKey)
+                Output.announce(guide.text)
             },
             logger: logger
         )
-        let server = ListeningService(server: app, host: self.host, port: self.port)
+        let server = ListeningService(server: app, address: self.address)
         try await ServiceGroup.run([self.store, server], shutdownTime: Self.shutdownTime, logger: logger)
+    }
+
+    /// The first of `crash-1`, `crash-2`, … to which the store has no answer.
+    private func unansweredKey() async -> String {
+        var number = 1
+        while await self.isAnswered("crash-\(number)") { number += 1 }
+        return "crash-\(number)"
+    }
+
+    private func isAnswered(_ text: String) async -> Bool {
+        guard let key = try? IdempotencyKey(text) else { return false }
+        let name = StorageKey(namespace: self.policy.namespace, scope: .authorization(in: [:]), key: key)
+        guard case .completed = try? await self.store.record(for: name)?.record.state else { return false }
+        return true
     }
 }

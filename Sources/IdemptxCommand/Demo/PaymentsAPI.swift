@@ -3,6 +3,7 @@ import Hummingbird
 import Idemptx
 import IdemptxHummingbird
 import Logging
+import ServiceLifecycle
 
 /// The routes of the demo.
 struct PaymentsAPI: Sendable {
@@ -44,7 +45,8 @@ struct PaymentsAPI: Sendable {
         context.logger.info(
             "Charged", metadata: ["charge": "\(charge.id)", "attempt": "\(charge.attempt)"])
         // The worst place to be interrupted in: the money has moved, and nobody has been told.
-        try await Task.sleep(for: latency)
+        // Nobody who ends the demo has to wait for it.
+        await cancelWhenGracefulShutdown { try? await Task.sleep(for: latency) }
         return EditedResponse(
             status: .created, headers: [.location: "/charges/\(charge.id)"], response: charge)
     }

@@ -22,8 +22,8 @@ struct ClientKeyOptions: ParsableArguments {
     @Flag(help: "The key belongs to no scope.")
     var unscoped = false
 
-    @Option(help: "The namespace of the key.")
-    var namespace = ""
+    @Option(help: "The namespace of the key. (default: none)")
+    var namespace: String?
 
     func validate() throws {
         let ways = [self.principal != nil, self.unscoped, !self.scopeValue.isEmpty || !self.scopeHeader.isEmpty]
@@ -33,23 +33,25 @@ struct ClientKeyOptions: ParsableArguments {
     }
 
     /// The name of its record in a store.
-    func storageKey() throws -> StorageKey {
+    func storageKey(_ store: StoreOptions) throws -> StorageKey {
+        var settings = try store.settings(
+            flags: ["scopeHeader": self.scopeHeader.commaSeparated, "namespace": self.namespace])
+        let namespace = try settings.value("namespace", as: String.self) ?? ""
         let key: IdempotencyKey
         do {
             key = try IdempotencyKey(self.key ?? "")
         } catch {
-            throw StartError("--key: this is no valid key: \(error.rawValue.replacing("_", with: " ")).")
+            throw CommandError("--key: this is no valid key: \(error.rawValue.replacing("_", with: " ")).")
         }
-        return StorageKey(namespace: self.namespace, scope: try self.scope(), key: key)
+        return StorageKey(namespace: namespace, scope: try self.scope(&settings), key: key)
     }
 
-    private func scope() throws -> Scope {
+    private func scope(_ settings: inout Settings) throws -> Scope {
         if self.unscoped { return .unscoped }
         if let principal { return .principal(principal) }
-        var settings = Settings(flags: ["scopeHeader": self.scopeHeader.commaSeparated])
         let names = try settings.value("scopeHeader", default: HeaderNameList([.authorization])).names
         guard self.scopeValue.isEmpty || self.scopeValue.count == names.count else {
-            throw StartError("--scope-value: there must be one for each scope header, in their order.")
+            throw CommandError("--scope-value: there must be one for each scope header, in their order.")
         }
         let fields = zip(names, self.scopeValue).map { HTTPField(name: $0, value: $1) }
         return .headers(names, in: HTTPFields(fields))

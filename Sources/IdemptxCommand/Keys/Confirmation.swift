@@ -9,9 +9,9 @@ struct Confirmation: ParsableArguments {
     func require(_ question: String) throws {
         if self.yes { return }
         guard isatty(STDIN_FILENO) == 1 else {
-            throw StartError("There is no terminal to ask on: confirm with --yes.")
+            throw CommandError("There is no terminal to ask on: confirm with --yes.")
         }
-        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
-        guard ["y", "yes"].contains(readLine()?.lowercased()) else { throw StartError("Nothing was changed.") }
+        Output.tell("\(question) [y/N] ")
+        guard ["y", "yes"].contains(readLine()?.lowercased()) else { throw CommandError("Nothing was changed.") }
     }
 }

@@ -18,7 +18,7 @@ struct KeyStatistics: AsyncParsableCommand {
         if self.json {
             try Output.write(json: Dictionary(uniqueKeysWithValues: counts))
         } else {
-            Output.write(table: [["STATE", "RECORDS"]] + counts.map { [$0, "\($1)"] })
+            try Output.write(table: [["STATE", "RECORDS"]] + counts.map { [$0, "\($1)"] })
         }
     }
 }

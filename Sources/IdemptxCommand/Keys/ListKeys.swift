@@ -34,17 +34,24 @@ struct ListKeys: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var settings = Settings(flags: ["olderThan": self.olderThan])
-        let minimumAge = try settings.value("olderThan", as: Duration.self)?.wholeMilliseconds
+        let minimumAge = try self.minimumAge()
         let listing = try await self.store.use { store in
             try await self.listing(of: store, minimumAge: minimumAge)
         }
         if self.json {
             try Output.write(json: listing)
         } else {
-            Output.write(table: [RecordRow.columns] + listing.records.map(\.cells))
-            if let next = listing.next { Output.write("There is more: --after \(next)\n") }
+            try Output.write(table: [RecordRow.columns] + listing.records.map(\.cells))
+            if let next = listing.next { Output.tell("There is more: --after \(next)\n") }
         }
+    }
+
+    private func minimumAge() throws(CommandError) -> Int64? {
+        guard let olderThan else { return nil }
+        guard let age = Duration(setting: olderThan) else {
+            throw CommandError("--older-than: \(Duration.flaw(of: olderThan))")
+        }
+        return age.wholeMilliseconds
     }
 
     /// Reads on until enough records have passed the filters.

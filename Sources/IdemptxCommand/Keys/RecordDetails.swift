@@ -18,8 +18,7 @@ struct RecordDetails: Encodable {
     private var body: Data?
 
     init(_ snapshot: RecordSnapshot, withAnswer: Bool) {
-        self.row = RecordRow(
-            RecordSummary(key: snapshot.key, header: RecordCodec.encode(snapshot.record), readAt: snapshot.readAt))
+        self.row = RecordRow(snapshot.summary)
         switch snapshot.record.state {
         case .claimed: break
         case .completed(.tombstone(let tombstone)):

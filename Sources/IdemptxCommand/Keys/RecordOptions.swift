@@ -19,12 +19,12 @@ struct RecordOptions: ParsableArguments {
     }
 
     /// The name of the record in the store.
-    func storageKey(in store: any KeyInspecting) async throws -> StorageKey {
-        guard let record else { return try self.clientKey.storageKey() }
+    func storageKey(in store: any KeyInspecting, of options: StoreOptions) async throws -> StorageKey {
+        guard let record else { return try self.clientKey.storageKey(options) }
         let digits = record.lowercased()
         if let key = StorageKey(hexadecimal: digits) { return key }
         guard (Self.shortLength..<64).contains(digits.count), digits.allSatisfy(\.isHexDigit) else {
-            throw StartError("'\(record)' is not a record: at least 16 of its 64 hexadecimal digits are needed.")
+            throw CommandError("'\(record)' is not a record: at least 16 of its 64 hexadecimal digits are needed.")
         }
         return try await self.search(for: digits, in: store)
     }
@@ -38,8 +38,8 @@ struct RecordOptions: ParsableArguments {
             found.formUnion(page.records.map(\.key).filter { $0.description.hasPrefix(digits) })
             cursor = page.next
         } while cursor != nil
-        guard let key = found.first else { throw StartError("There is no record \(digits).") }
-        guard found.count == 1 else { throw StartError("Several records begin with \(digits): give more digits.") }
+        guard let key = found.first else { throw CommandError("There is no record \(digits).") }
+        guard found.count == 1 else { throw CommandError("Several records begin with \(digits): give more digits.") }
         return key
     }
 }

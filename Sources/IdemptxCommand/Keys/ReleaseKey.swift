@@ -18,21 +18,21 @@ struct ReleaseKey: AsyncParsableCommand {
 
     func run() async throws {
         try await self.store.use { store in
-            let key = try await self.record.storageKey(in: store)
+            let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Release \(key)? Its next retry runs.")
             try Self.report(await store.release(key, force: self.force))
         }
     }
 
-    private static func report(_ release: OperatorRelease) throws(StartError) {
+    private static func report(_ release: OperatorRelease) throws {
         switch release {
-        case .released: Output.write("Released.\n")
-        case .absent: throw StartError("There is no such record.")
+        case .released: try Output.write("Released.\n")
+        case .absent: throw CommandError("There is no such record.")
         case .completed:
-            throw StartError("The operation has ended; if it is to run again, remove the record.")
+            throw CommandError("The operation has ended; if it is to run again, remove the record.")
         case .leaseRunning(let remaining):
             let time = RecordRow.text(remaining.wholeMilliseconds)
-            throw StartError(
+            throw CommandError(
                 "An attempt is running, with \(time) left of its lease; --force releases the key all the same.")
         }
     }

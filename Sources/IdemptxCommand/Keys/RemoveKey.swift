@@ -15,10 +15,10 @@ struct RemoveKey: AsyncParsableCommand {
 
     func run() async throws {
         try await self.store.use { store in
-            let key = try await self.record.storageKey(in: store)
+            let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Remove \(key)? The next request with its key runs.")
-            guard try await store.remove(key) else { throw StartError("There is no such record.") }
-            Output.write("Removed.\n")
+            guard try await store.remove(key) else { throw CommandError("There is no such record.") }
+            try Output.write("Removed.\n")
         }
     }
 }

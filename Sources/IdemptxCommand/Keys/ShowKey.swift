@@ -19,21 +19,21 @@ struct ShowKey: AsyncParsableCommand {
 
     func run() async throws {
         let snapshot = try await self.store.use { store in
-            try await store.record(for: self.record.storageKey(in: store))
+            try await store.record(for: self.record.storageKey(in: store, of: self.store))
         }
-        guard let snapshot else { throw StartError("There is no such record.") }
+        guard let snapshot else { throw CommandError("There is no such record.") }
         if self.json {
             try Output.write(json: RecordDetails(snapshot, withAnswer: self.body))
         } else if self.body {
             try Output.write(self.storedBody(of: snapshot))
         } else {
-            Output.write(table: RecordDetails(snapshot, withAnswer: false).rows)
+            try Output.write(table: RecordDetails(snapshot, withAnswer: false).rows)
         }
     }
 
-    private func storedBody(of snapshot: RecordSnapshot) throws(StartError) -> [UInt8] {
+    private func storedBody(of snapshot: RecordSnapshot) throws(CommandError) -> [UInt8] {
         guard case .completed(.response(let response)) = snapshot.record.state else {
-            throw StartError("The record keeps no answer.")
+            throw CommandError("The record keeps no answer.")
         }
         return response.body
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Idemptx
 
 /// Which store to look into.
@@ -7,26 +6,32 @@ struct StoreOptions: ParsableArguments {
     @Option(help: "Where the records are. (default: sqlite:idemptx.sqlite)")
     var store: String?
 
+    @Option(
+        help: "The configuration file of the proxy, for its store, scope headers and namespace.", completion: .file())
+    var config: String?
+
+    /// The settings of a server that count here, as far as `flags` do not say otherwise.
+    func settings(flags: [String: String?] = [:]) throws -> Settings {
+        let flags = ["store": self.store, "config": self.config].merging(flags) { $1 }
+        return Settings(flags: flags, file: try ConfigurationFile(namedIn: flags).values)
+    }
+
     /// Does something with the store, whose errors are told in a sentence.
     func use<Value>(_ body: (any KeyInspecting) async throws -> Value) async throws -> Value {
         let store = try await self.open()
         do {
             return try await body(store)
         } catch let error as StoreError {
-            throw StartError(error.message)
+            throw CommandError(error.message)
         }
     }
 
     private func open() async throws -> any KeyInspecting {
-        var settings = Settings(flags: ["store": self.store])
+        var settings = try self.settings()
         let location = try settings.value("store", default: StoreLocation.standard)
-        switch location {
-        case .memory:
-            throw StartError("--store: the records of a memory store can be seen only by their own process.")
-        case .sqlite(let path) where !FileManager.default.fileExists(atPath: path):
-            throw StartError("--store: there is no file '\(path)'.")
-        case .sqlite, .redis:
-            return try await location.open()
+        guard location != .memory else {
+            throw CommandError("--store: the records of a memory store can be seen only by their own process.")
         }
+        return try await location.open(.existing)
     }
 }

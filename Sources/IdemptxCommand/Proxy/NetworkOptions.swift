@@ -11,22 +11,30 @@ struct NetworkOptions: ParsableArguments {
     @Option(help: "The port to listen on; 0 for any that is free. (default: 8080)")
     var port: String?
 
-    @Option(help: "The proxy's certificate, in PEM format, followed by those that signed it: makes it speak HTTPS.")
+    @Option(
+        help: "The proxy's certificate, in PEM format, followed by those that signed it: makes it speak HTTPS.",
+        completion: .file())
     var tlsCert: String?
 
-    @Option(help: "The key of that certificate, in PEM format.")
+    @Option(help: "The key of that certificate, in PEM format.", completion: .file())
     var tlsKey: String?
 
-    @Option(help: "The certificate of the authority that signed the API's, in PEM format. (default: the system's)")
+    @Option(
+        help: "The certificate of the authority that signed the API's, in PEM format. (default: the system's)",
+        completion: .file())
     var upstreamCA: String?
 
     @Flag(inversion: .prefixedNo, help: "Believes any certificate of the API.")
     var upstreamInsecure: Bool?
 
-    @Option(help: "Whose Host header the API gets: client or upstream. (default: client)")
+    @Option(
+        help: "Whose Host header the API gets: client or upstream. (default: client)",
+        completion: HostHeaderRule.completion)
     var hostHeader: String?
 
-    @Option(help: "Whether Forwarded and X-Forwarded headers of clients are replaced or extended. (default: replace)")
+    @Option(
+        help: "Whether Forwarded and X-Forwarded headers of clients are replaced or extended. (default: replace)",
+        completion: ForwardedHeadersRule.completion)
     var forwardedHeaders: String?
 
     var flags: [String: String?] {

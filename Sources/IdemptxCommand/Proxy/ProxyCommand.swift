@@ -10,9 +10,7 @@ struct ProxyCommand: AsyncParsableCommand {
             Every option can be given in the environment as well, such as IDEMPTX_KEY_TTL for --key-ttl, and in a \
             configuration file, such as "keyTTL". A flag goes before the environment, and that before the file.
 
-            Durations: 500ms, 30s, 15m, 24h, 7d. Sizes: 512B, 64KiB, 1MiB, 2GiB. Stores: memory, sqlite:PATH, \
-            redis://[user:password@]host[:port][/db], rediss://HOST, redis+sentinel://host:port,host:port/name, \
-            redis+cluster://host:port,host:port, redis+unix://PATH.
+            \(SettingForms.durations) \(SettingForms.sizes) \(SettingForms.stores)
 
             SIGTERM ends the proxy once the requests under way are answered and stored. SIGHUP makes it read the \
             configuration file again: the rules change at once, addresses, limits and the store with the next start.
@@ -38,7 +36,7 @@ struct ProxyCommand: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Logs method, path, status and duration of each request.")
     var logRequests: Bool?
 
-    @Option(help: "A JSON file of settings, and of rules for some paths.")
+    @Option(help: "A JSON file of settings, and of rules for some paths.", completion: .file())
     var config: String?
 
     @Flag(

@@ -3,6 +3,7 @@ import IdemptxProxy
 import Logging
 import Metrics
 import ServiceLifecycle
+import UnixSignals
 
 /// The running proxy, with its store and its server for the operator.
 struct ProxyServer {
@@ -11,45 +12,64 @@ struct ProxyServer {
     let logger: Logger
 
     func run() async throws {
-        let configuration = self.settings.configuration
+        // Before anything else: the signal would end the process until then.
+        let signals = await UnixSignalsSequence(trapping: .sighup)
         // Before anything makes an instrument.
         let metrics = self.settings.adminPort.map { _ in PrometheusRegistry() }
         if let metrics { MetricsSystem.bootstrap(metrics) }
         let store = try await self.settings.store.open()
         let proxy = try self.proxy(store: store)
         var services: [any Service] = [store]
+        // Not a request is taken before everything is in its place.
+        let adminListens = Beacon()
         if let metrics, let port = self.settings.adminPort {
-            services.append(self.admin(port: port, store: store, metrics: metrics))
+            services.append(self.admin(port: port, store: store, metrics: metrics, telling: adminListens))
+        } else {
+            adminListens.light()
         }
-        services.append(ListeningService(server: proxy, host: configuration.host, port: configuration.port))
-        services.append(RulesReloader(proxy: proxy, settings: self.settings, flags: self.flags, logger: self.logger))
+        services += [
+            ListeningService(server: proxy, address: self.address, start: adminListens),
+            RulesReloader(
+                proxy: proxy, settings: self.settings, flags: self.flags, signals: signals, logger: self.logger),
+        ]
         // The proxy keeps to its own limit; what is beyond is for storing the last outcomes.
-        try await ServiceGroup.run(
-            services, shutdownTime: configuration.limits.drainTimeout + .seconds(15), logger: self.logger)
+        let shutdownTime = self.settings.configuration.limits.drainTimeout + .seconds(15)
+        try await ServiceGroup.run(services, shutdownTime: shutdownTime, logger: self.logger)
+    }
+
+    private var address: HostPort {
+        HostPort(host: self.settings.configuration.host, port: self.settings.configuration.port)
     }
 
     private func proxy(store: any IdempotencyStore) throws -> ReverseProxy {
         let configuration = self.settings.configuration
         let scheme = configuration.certificate == nil ? "http" : "https"
         do {
-            return try ReverseProxy(configuration: configuration, store: store, logger: self.logger) { port in
-                let url = Self.url(scheme, configuration.host, port)
-                Output.write("Proxy: \(url) for \(configuration.upstream)\n")
+            return try ReverseProxy(
+                configuration: configuration, store: store, logger: self.logger
+            ) { port in
+                let address = HostPort(host: configuration.host, port: port ?? 0)
+                Output.announce("Proxy: \(scheme)://\(address) for \(configuration.upstream)\n")
             }
         } catch {
-            throw StartError(error.description)
+            throw CommandError(error.description)
         }
     }
 
-    private func admin(port: Int, store: any IdempotencyStore, metrics: PrometheusRegistry) -> ListeningService {
+    private func admin(
+        port: Int,
+        store: any IdempotencyStore,
+        metrics: PrometheusRegistry,
+        telling beacon: Beacon
+    ) -> ListeningService {
         let host = self.settings.adminHost
-        let server = AdminServer(host: host, port: port, store: store, metrics: metrics, logger: self.logger) { port in
-            Output.write("Admin: \(Self.url("http", host, port))\n")
+        // What there is to tell of it is announced.
+        var logger = self.logger
+        logger.logLevel = max(logger.logLevel, .notice)
+        let server = AdminServer(host: host, port: port, store: store, metrics: metrics, logger: logger) { port in
+            beacon.light()
+            Output.announce("Admin: http://\(HostPort(host: host, port: port ?? 0))\n")
         }
-        return ListeningService(server: server, host: host, port: port)
-    }
-
-    private static func url(_ scheme: String, _ host: String, _ port: Int?) -> String {
-        "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port ?? 0)"
+        return ListeningService(server: server, address: HostPort(host: host, port: port))
     }
 }

@@ -12,11 +12,12 @@ struct ProxySettings {
     let shown: ConfigurationFile
     /// The names of those settings that can change while the proxy runs, besides the rules for some paths.
     let ruleNames: Set<String>
+    /// Where the settings of the file are made that something else goes before.
+    let overriding: [String]
 
     /// Reads the settings, of which `flags` were given on the command line, by their names.
     init(flags: [String: String?]) throws {
-        let path = try Self.configPath(flags: flags)
-        let file = try path.map(ConfigurationFile.init(path:)) ?? ConfigurationFile()
+        let file = try ConfigurationFile(namedIn: flags)
         var settings = Settings(flags: flags, file: file.values)
 
         let standard = try settings.policy(requiringKeys: false)
@@ -37,11 +38,9 @@ struct ProxySettings {
         shown.values = settings.resolved
         shown.routes = routes.map(\.shown)
         self.shown = shown
-    }
-
-    private static func configPath(flags: [String: String?]) throws(SettingError) -> String? {
-        var settings = Settings(flags: flags)
-        return try settings.value("config", as: String.self)
+        self.overriding = file.values.keys.sorted().compactMap { name in
+            settings.place(of: name).flatMap { $0 == name ? nil : $0 }
+        }
     }
 
     private static func configuration(
@@ -94,8 +93,9 @@ struct ProxySettings {
     private static func limits(_ settings: inout Settings) throws(SettingError) -> ProxyLimits {
         var limits = ProxyLimits()
         limits.maxConnections = try settings.value("maxConnections", default: PositiveInt(limits.maxConnections)).number
-        limits.maxHeaderSize = try settings.value("maxHeaderSize", default: ByteSize(limits.maxHeaderSize)).bytes
-        limits.maxBodySize = try settings.value("maxBodySize", as: ByteSize.self)?.bytes
+        limits.maxHeaderSize = try settings.value("maxHeaderSize", default: PositiveByteSize(limits.maxHeaderSize))
+            .bytes
+        limits.maxBodySize = try settings.value("maxBodySize", as: PositiveByteSize.self)?.bytes
         limits.idleTimeout = try settings.value("idleTimeout", default: PositiveDuration(limits.idleTimeout)).duration
         limits.connectTimeout =
             try settings.value("connectTimeout", default: PositiveDuration(limits.connectTimeout)).duration
@@ -111,9 +111,10 @@ struct ProxySettings {
         in settings: Settings
     ) throws -> (RouteRule, shown: [String: FileValue]) {
         var settings = settings.overridden(by: part, path: path)
+        guard let text = part["path"]?.text else { throw settings.error("path", "it is missing.") }
         let pattern: PathPattern
         do {
-            pattern = try PathPattern(part["path"]?.text ?? "")
+            pattern = try PathPattern(text)
         } catch {
             throw settings.error("path", error.description)
         }
@@ -129,8 +130,8 @@ struct ProxySettings {
         _ values: [String: FileValue],
         besides known: [String: FileValue],
         in path: String
-    ) throws(StartError) {
+    ) throws(CommandError) {
         guard let name = values.keys.sorted().first(where: { known[$0] == nil }) else { return }
-        throw StartError("--config: there is no setting '\(path)\(name)'.")
+        throw CommandError("--config: there is no setting '\(path)\(name)'.")
     }
 }

@@ -1,8 +1,11 @@
 import ArgumentParser
+import Idemptx
 
 /// By which rules requests are made idempotent.
 struct RuleOptions: ParsableArguments {
-    @Option(help: "enforce; observe (everything runs, and is counted); or off. (default: enforce)")
+    @Option(
+        help: "enforce; observe (everything runs, and is counted); or off. (default: enforce)",
+        completion: IdempotencyPolicy.Mode.completion)
     var mode: String?
 
     @Option(help: "The methods that are guarded. (default: POST,PATCH)")
@@ -30,10 +33,14 @@ struct RuleOptions: ParsableArguments {
         help: "Which answers are kept: at-most-once, retry-server-errors or successes-only. (default: at-most-once)")
     var replayPolicy: String?
 
-    @Option(help: "What happens to an abandoned operation: rerun or refuse. (default: rerun)")
+    @Option(
+        help: "What happens to an abandoned operation: rerun or refuse. (default: rerun)",
+        completion: AbandonedRule.completion)
     var onAbandoned: String?
 
-    @Option(help: "What happens without a store: refuse or bypass. (default: refuse)")
+    @Option(
+        help: "What happens without a store: refuse or bypass. (default: refuse)",
+        completion: IdempotencyPolicy.StoreFailureRule.completion)
     var onStoreFailure: String?
 
     @Option(help: "The largest body of a guarded request. (default: 1MiB)")

@@ -5,10 +5,12 @@ import ServiceLifecycle
 /// A server whose failure to listen is told in a sentence.
 struct ListeningService: Service {
     let server: any Service
-    let host: String
-    let port: Int
+    let address: HostPort
+    /// What it waits for before it listens.
+    var start: Beacon?
 
     func run() async throws {
+        try await self.start?.wait()
         do {
             try await self.server.run()
         } catch let error as IOError {
@@ -19,7 +21,7 @@ struct ListeningService: Service {
         }
     }
 
-    private func listenError(_ reason: String) -> StartError {
-        StartError("Cannot listen on \(self.host):\(self.port): \(reason).")
+    private func listenError(_ reason: String) -> CommandError {
+        CommandError("Cannot listen on \(self.address): \(reason).")
     }
 }

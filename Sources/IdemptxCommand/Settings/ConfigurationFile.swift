@@ -9,19 +9,28 @@ struct ConfigurationFile: Equatable {
 
     init() {}
 
+    /// Reads the file that `--config` or `IDEMPTX_CONFIG` names; if neither does, there are no settings in it.
+    init(namedIn flags: [String: String?]) throws {
+        var settings = Settings(flags: flags)
+        self = try settings.value("config", as: String.self).map(Self.init(path:)) ?? Self()
+    }
+
     /// Reads a file, in which `null` stands for the default.
-    init(path: String) throws(StartError) {
+    init(path: String) throws(CommandError) {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw StartError("--config: the file '\(path)' cannot be read.")
+            throw CommandError("--config: the file '\(path)' cannot be read.")
         }
         do {
             self = try JSONDecoder().decode(ConfigurationFile.self, from: data)
         } catch DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty {
-            throw StartError("--config: \(Self.name(of: context.codingPath)): \(context.debugDescription)")
+            throw CommandError("--config: \(Self.name(of: context.codingPath)): \(context.debugDescription)")
         } catch DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty {
-            throw StartError("--config: \(Self.name(of: context.codingPath)): It has to be a list of objects.")
+            let shape = context.codingPath.count == 1 ? "a list of objects" : "an object"
+            throw CommandError("--config: \(Self.name(of: context.codingPath)): It has to be \(shape).")
+        } catch DecodingError.valueNotFound(_, let context) {
+            throw CommandError("--config: \(Self.name(of: context.codingPath)): It has to be an object.")
         } catch {
-            throw StartError("--config: the file '\(path)' holds no valid JSON object.")
+            throw CommandError("--config: the file '\(path)' holds no valid JSON object.")
         }
     }
 
@@ -50,7 +59,8 @@ extension ConfigurationFile: Codable {
         let container = try decoder.container(keyedBy: Key.self)
         for key in container.allKeys {
             if key.stringValue == Self.routesName {
-                self.routes = try container.decode([[String: FileValue]].self, forKey: key).map(\.withoutNone)
+                self.routes = (try container.decodeIfPresent([[String: FileValue]].self, forKey: key) ?? []).map(
+                    \.withoutNone)
             } else {
                 self.values[key.stringValue] = try container.decode(FileValue.self, forKey: key)
             }

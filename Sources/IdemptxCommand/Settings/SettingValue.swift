@@ -1,10 +1,19 @@
-/// A value that is written as a text in a flag or an environment variable.
+/// A value that is written as a text in a flag, in the environment or in a file.
 protocol SettingValue {
     /// What a valid text looks like, to follow "is not".
     static var expectation: String { get }
+
+    /// What is wrong with a text that is not valid.
+    static func flaw(of text: String) -> String
 
     init?(setting text: String)
 
     /// How it is shown: as it would be written in a configuration file, without secrets.
     var shown: FileValue { get }
+}
+
+extension SettingValue {
+    static func flaw(of text: String) -> String {
+        text.isEmpty ? "it must not be empty." : "'\(text)' is not \(Self.expectation)."
+    }
 }

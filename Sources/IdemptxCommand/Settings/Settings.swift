@@ -1,12 +1,9 @@
-import Configuration
-
-/// The settings of a command: what its flags say, else the environment (`IDEMPTX_KEY_TTL`), else a configuration file
-/// (`keyTTL`), else the default.
+/// The settings of a command: what its flags say (`--key-ttl`), else the environment (`IDEMPTX_KEY_TTL`), else a
+/// configuration file (`keyTTL`), else the default.
 struct Settings {
     /// All that was asked for so far, and what it is.
     private(set) var resolved: [String: FileValue] = [:]
-    private let providers: [any ConfigProvider]
-    private let place: @Sendable (String) -> String
+    private let layers: [SettingLayer]
 
     /// Creates the settings of a command.
     ///
@@ -14,18 +11,11 @@ struct Settings {
     ///   - flags: The values given on the command line, by the names of their settings in camel case.
     ///   - file: The values of a configuration file.
     init(flags: [String: String?], file: [String: FileValue] = [:]) {
-        self.init(
-            providers: [
-                InMemoryProvider(flags.compactMapValues(\.self)),
-                EnvironmentVariablesProvider().prefixKeys(with: "idemptx"),
-                InMemoryProvider(file.mapValues(\.text)),
-            ],
-            place: { "--" + Self.kebabCase($0) })
+        self.init(layers: [.flags(flags), .environment, .file(file)])
     }
 
-    private init(providers: [any ConfigProvider], place: @escaping @Sendable (String) -> String) {
-        self.providers = providers
-        self.place = place
+    private init(layers: [SettingLayer]) {
+        self.layers = layers
     }
 
     /// The settings for a part of what a command does: what a part of its configuration file says, else these.
@@ -35,7 +25,7 @@ struct Settings {
     ///   - path: What that part is called.
     /// - Returns: The settings.
     func overridden(by part: [String: FileValue], path: String) -> Settings {
-        Settings(providers: [InMemoryProvider(part.mapValues(\.text))] + self.providers, place: { "\(path).\($0)" })
+        Settings(layers: [.file(part, path: path)] + self.layers)
     }
 
     /// The value of a setting, or its default.
@@ -48,31 +38,29 @@ struct Settings {
     /// The value of a setting that may be missing.
     mutating func value<Value: SettingValue>(_ name: String, as type: Value.Type) throws(SettingError) -> Value? {
         self.resolved[name] = FileValue.none
-        guard let text = ConfigReader(providers: self.providers).string(forKey: ConfigKey([name])) else { return nil }
+        guard let (layer, text) = self.find(name) else { return nil }
         guard let value = Value(setting: text) else {
-            throw self.error(name, "'\(text)' is not \(Value.expectation).")
+            throw SettingError(place: layer.place(name), flaw: Value.flaw(of: text))
         }
         self.resolved[name] = value.shown
         return value
     }
 
-    /// An error in a setting.
+    /// An error in a setting, in the place where it was made, or would have to be.
     func error(_ name: String, _ flaw: String) -> SettingError {
-        SettingError(place: self.place(name), flaw: flaw)
+        let layer = self.find(name)?.layer ?? self.layers[0]
+        return SettingError(place: layer.place(name), flaw: flaw)
     }
 
-    private static func kebabCase(_ name: String) -> String {
-        name.reduce(into: "") { flag, character in
-            if character.isUppercase, flag.last?.isUppercase == false { flag.append("-") }
-            flag.append(character)
-        }.lowercased()
+    /// Where a setting was made; `nil` if it was not.
+    func place(of name: String) -> String? {
+        self.find(name)?.layer.place(name)
     }
-}
 
-extension InMemoryProvider {
-    fileprivate init(_ texts: [String: String]) {
-        var values: [AbsoluteConfigKey: ConfigValue] = [:]
-        for (name, text) in texts { values[AbsoluteConfigKey([name])] = ConfigValue(.string(text), isSecret: false) }
-        self.init(values: values)
+    private func find(_ name: String) -> (layer: SettingLayer, text: String)? {
+        for layer in self.layers {
+            if let text = layer.text(name) { return (layer, text) }
+        }
+        return nil
     }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Idemptx
 
 /// One of a few words.
@@ -13,6 +14,9 @@ extension Choice {
     }
 
     var shown: FileValue { .text(self.rawValue) }
+
+    /// The words, for shells.
+    static var completion: CompletionKind { .list(Self.allCases.map(\.rawValue)) }
 }
 
 extension AbandonedRule: Choice {}

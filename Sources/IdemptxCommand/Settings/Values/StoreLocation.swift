@@ -16,8 +16,11 @@ enum StoreLocation: SettingValue, Equatable {
 
     static let standard = StoreLocation.sqlite(path: "idemptx.sqlite")
 
+    /// The text is not quoted: it may hold a password.
+    static func flaw(of text: String) -> String { "this is not \(Self.expectation)." }
+
     init?(setting text: String) {
-        let scheme = text.prefix { $0 != ":" }
+        let scheme = text.prefix { $0 != ":" }.lowercased()
         let rest = String(text.dropFirst(scheme.count + 1))
         switch scheme {
         case "memory" where text == "memory": self = .memory
@@ -36,25 +39,36 @@ enum StoreLocation: SettingValue, Equatable {
     }
 
     private static func withoutPasswords(_ url: String) -> String {
-        url.replacing(/:\/\/([^:@\/]*):[^\/]*@/) { "://\($0.1):***@" }
-            .replacing(/(password=)[^&]*/) { "\($0.1)***" }
+        // Whatever stands where credentials do: one that is malformed is a secret, too.
+        url.replacing(/:\/\/[^?]*@/) { _ in "://***@" }.replacing(/(password=)[^&]*/) { "\($0.1)***" }
     }
 
-    /// Opens the store, which has to be there.
-    func open() async throws(StartError) -> any IdempotencyStore & KeyInspecting & Service {
+    /// Which stores may be opened.
+    enum Condition {
+        /// Any; one that is not there is created, if it can be.
+        case any
+        /// Only one that a server has made.
+        case existing
+    }
+
+    /// Opens the store.
+    func open(
+        _ condition: Condition = .any
+    ) async throws(CommandError) -> any IdempotencyStore & KeyInspecting & Service {
         do {
             switch self {
             case .memory: return MemoryStore()
-            case .sqlite(let path): return try SQLiteStore(path: path)
+            case .sqlite(let path):
+                return try SQLiteStore(path: path, mustHoldRecords: condition == .existing)
             case .redis(let url):
                 let store = try RedisStore(url: url)
                 try await store.verify()
                 return store
             }
         } catch let error as StoreError {
-            throw StartError("--store: \(error.message)")
+            throw CommandError("--store: \(error.message)")
         } catch {
-            throw StartError("--store: \(error)")
+            throw CommandError("--store: \(error)")
         }
     }
 }

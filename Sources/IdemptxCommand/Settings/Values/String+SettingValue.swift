@@ -1,5 +1,5 @@
 extension String: SettingValue {
-    static var expectation: String { "a text that is not empty" }
+    static var expectation: String { "a text" }
 
     init?(setting text: String) {
         guard !text.isEmpty else { return nil }

@@ -1,7 +1,7 @@
-/// A command cannot start.
+/// A command cannot do what it was asked.
 ///
 /// The message is all that a person gets to see.
-struct StartError: Error, CustomStringConvertible {
+struct CommandError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) {

@@ -1,0 +1,52 @@
+import Configuration
+
+/// One of the places where settings are made; an earlier one goes before a later one.
+struct SettingLayer {
+    /// The text of a setting, by its name in camel case.
+    let text: (_ name: String) -> String?
+    /// What a setting is called there.
+    let place: (_ name: String) -> String
+
+    /// Flags of the command line.
+    static func flags(_ values: [String: String?]) -> SettingLayer {
+        let reader = ConfigReader(provider: InMemoryProvider(values.compactMapValues(\.self)))
+        return SettingLayer(
+            text: { reader.string(forKey: ConfigKey([$0])) },
+            place: { "--" + Self.words($0).joined(separator: "-").lowercased() })
+    }
+
+    /// The environment, in which a variable without a value counts as one that is not set.
+    static var environment: SettingLayer {
+        let reader = ConfigReader(provider: EnvironmentVariablesProvider().prefixKeys(with: "idemptx"))
+        return SettingLayer(
+            text: { name in reader.string(forKey: ConfigKey([name])).flatMap { $0.isEmpty ? nil : $0 } },
+            place: { "IDEMPTX_" + Self.words($0).joined(separator: "_").uppercased() })
+    }
+
+    /// An object in a configuration file.
+    ///
+    /// - Parameters:
+    ///   - values: What it holds.
+    ///   - path: Where it is in the file, if it is not the whole of it.
+    static func file(_ values: [String: FileValue], path: String? = nil) -> SettingLayer {
+        let reader = ConfigReader(provider: InMemoryProvider(values.mapValues(\.text)))
+        return SettingLayer(
+            text: { reader.string(forKey: ConfigKey([$0])) },
+            place: { name in path.map { "\($0).\(name)" } ?? name })
+    }
+
+    private static func words(_ name: String) -> [String] {
+        name.reduce(into: [""]) { words, character in
+            if character.isUppercase, words.last?.last?.isUppercase == false { words.append("") }
+            words[words.count - 1].append(character)
+        }
+    }
+}
+
+extension InMemoryProvider {
+    fileprivate init(_ texts: [String: String]) {
+        var values: [AbsoluteConfigKey: ConfigValue] = [:]
+        for (name, text) in texts { values[AbsoluteConfigKey([name])] = ConfigValue(.string(text), isSecret: false) }
+        self.init(values: values)
+    }
+}
