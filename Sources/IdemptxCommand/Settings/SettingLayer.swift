@@ -23,11 +23,7 @@ struct SettingLayer {
             place: { "IDEMPTX_" + Self.words($0).joined(separator: "_").uppercased() })
     }
 
-    /// An object in a configuration file.
-    ///
-    /// - Parameters:
-    ///   - values: What it holds.
-    ///   - path: Where it is in the file, if it is not the whole of it.
+    /// An object in a configuration file, at `path` if it is not the whole of it.
     static func file(_ values: [String: FileValue], path: String? = nil) -> SettingLayer {
         let reader = ConfigReader(provider: InMemoryProvider(values.mapValues(\.text)))
         return SettingLayer(
