@@ -12,7 +12,10 @@ extension HTTPRequest {
     ///   11.2), or if it cannot be carried unchanged.
     init(_ head: HTTPRequestHead, isSecure: Bool) throws(Unacceptable) {
         try head.checkFraming()
-        guard let method = Method(head.method.rawValue) else { throw Unacceptable() }
+        // SwiftNIO misspells this one.
+        guard let method = Method(head.method == .MSEARCH ? "M-SEARCH" : head.method.rawValue) else {
+            throw Unacceptable()
+        }
         let target = try RequestTarget(head.uri, method: method)
         self.init(
             method: method, scheme: isSecure ? "https" : "http", authority: try head.host(target), path: target.path)
@@ -43,14 +46,19 @@ extension HTTPRequestHead {
     fileprivate func host(_ target: RequestTarget) throws(HTTPRequest.Unacceptable) -> String? {
         let hosts = self.headers["host"]
         guard hosts.count == 1 || (hosts.isEmpty && self.isHTTP10) else { throw HTTPRequest.Unacceptable() }
-        let host = target.authority ?? hosts.first
-        guard host?.utf8.allSatisfy(Self.isHostCharacter) ?? true else { throw HTTPRequest.Unacceptable() }
-        return host
+        return target.authority ?? hosts.first
+    }
+}
+
+extension HTTPRequest {
+    /// Whether the host that is asked for consists of what can stand in a host and a port (RFC 3986, section 3.2).
+    var hasProperHost: Bool {
+        let hosts = self.headerFields[values: .hostField] + (self.authority.map { [$0] } ?? [])
+        return hosts.allSatisfy { $0.utf8.allSatisfy(Self.isHostCharacter) }
     }
 
-    /// What can stand in a host and a port (RFC 3986, section 3.2).
     private static func isHostCharacter(_ byte: UInt8) -> Bool {
-        byte.isTokenCharacter || "[]():;=,".utf8.contains(byte)
+        byte.isTokenCharacter ? !"#^`|".utf8.contains(byte) : "[]():;=,".utf8.contains(byte)
     }
 }
 

@@ -31,6 +31,7 @@ public final class ReverseProxy: Service {
     private let idempotency: Idempotency
     private let currentRules: Mutex<ProxyRules>
     private let tls: NIOSSLContext?
+    private let upstreamTLS: TLSConfiguration
     private let telemetry = ProxyTelemetry()
 
     /// Creates a proxy, which starts with ``run()``.
@@ -53,6 +54,7 @@ public final class ReverseProxy: Service {
         self.onServerRunning = onServerRunning
         self.idempotency = Idempotency(store: store, policy: configuration.rules.standard)
         self.currentRules = Mutex(configuration.rules)
+        self.upstreamTLS = try configuration.upstream.tlsConfiguration()
         self.tls = try configuration.certificate.map { certificate throws(InvalidProxyConfiguration) in
             try certificate.serverContext()
         }
@@ -77,7 +79,8 @@ public final class ReverseProxy: Service {
     /// - Throws: An error if the address cannot be listened on.
     public func run() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
-        let client = try UpstreamClient(self.configuration.upstream, limits: self.configuration.limits, on: group)
+        let client = UpstreamClient(
+            self.configuration.upstream, tls: self.upstreamTLS, limits: self.configuration.limits, on: group)
         do {
             try await self.serve(self.server(client: client, on: group), cutting: client)
         } catch {
@@ -112,11 +115,17 @@ public final class ReverseProxy: Service {
                 try await responder.respond(to: request, by: writer, on: channel, isHTTP2: isHTTP2)
             }
         }
+        let refusal = { @Sendable (kind: ProxyProblem.Kind) -> HTTPAnswer in
+            self.telemetry.answered(kind.status)
+            var answer = ProxyProblem(kind).answer(under: self.rules.standard)
+            answer.head.headerFields.setDate()
+            return answer
+        }
         let channel: any ServerChildChannel =
             if let tls {
-                SecureServerChannel(tls: tls, limits: limits, responder: respond)
+                SecureServerChannel(tls: tls, limits: limits, responder: respond, refusal: refusal)
             } else {
-                HTTP1ServerChannel(responder: respond(false), limits: limits, isSecure: false)
+                HTTP1ServerChannel(responder: respond(false), limits: limits, isSecure: false, refusal: refusal)
             }
         return channel.server(
             configuration: ServerConfiguration(
