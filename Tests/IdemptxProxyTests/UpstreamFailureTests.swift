@@ -108,7 +108,6 @@ struct UpstreamFailureTests {
                 return try await connection.readToEnd()
             }
             // Of an answer that has begun there is no end, and not another one either.
-            #expect(unguarded.hasPrefix(start.isEmpty ? "HTTP/1.1 504 " : "HTTP/1.1 200 "))
             #expect(unguarded.components(of: "HTTP/1.1 ") == 1)
         }
     }

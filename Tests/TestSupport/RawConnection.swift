@@ -157,3 +157,12 @@ package struct RawConnection {
         return Array(self.reader.received[self.reader.taken...])
     }
 }
+
+extension RawConnection {
+    /// Connects a channel that takes nothing of what comes.
+    package static func connect(port: Int) async throws -> any Channel {
+        try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.autoRead, value: false)
+            .connect(host: "127.0.0.1", port: port).get()
+    }
+}

@@ -142,7 +142,7 @@ extension HTTPResponseHead {
     /// chunks.
     fileprivate var isProperlyFramed: Bool {
         let codings = self.headers["transfer-encoding"]
-        return codings.isEmpty || (codings.count == 1 && codings[0].lowercased() == "chunked")
+        return codings.isEmpty || (codings.count == 1 && codings[0].withoutOptionalWhitespace.lowercased() == "chunked")
     }
 }
 
