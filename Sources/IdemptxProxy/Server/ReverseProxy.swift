@@ -25,6 +25,9 @@ import Synchronization
 /// If the upstream cannot be reached, nothing ran, and the key is free again. If the connection is lost once the request
 /// was sent, it is not known whether it ran: the answer, 502 or 504, is kept like any other.
 public final class ReverseProxy: Service {
+    /// How long clients may take for the last answers.
+    private static let farewellTime = Duration.seconds(1)
+
     private let configuration: ProxyConfiguration
     private let logger: Logger
     private let onServerRunning: @Sendable (Int?) async -> Void
@@ -74,7 +77,8 @@ public final class ReverseProxy: Service {
 
     /// Serves until a graceful shutdown, then finishes what is under way.
     ///
-    /// A shutdown takes no longer than `ProxyLimits.drainTimeout`, and what storing the last outcomes takes.
+    /// A shutdown takes no longer than `ProxyLimits.drainTimeout`, a second for the last answers, and what storing their
+    /// outcomes takes.
     ///
     /// - Throws: An error if the address cannot be listened on.
     public func run() async throws {
@@ -100,6 +104,8 @@ public final class ReverseProxy: Service {
                 } catch {}
                 // What still waits for the upstream fails, so that its outcome is stored as unknown.
                 await client.shutDown()
+                // Whoever waits is told, unless he does not listen.
+                try? await Task.sleep(for: Self.farewellTime)
             }
             // Either the server is done, or its time is over. Cancelled, it still waits for outcomes to be stored.
             try await group.next()

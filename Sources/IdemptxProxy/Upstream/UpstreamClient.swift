@@ -64,6 +64,7 @@ final class UpstreamClient: Sendable {
     }
 
     private func sendOnce(_ exchange: UpstreamExchange, body: ForwardedBody) async throws -> HTTPClientResponse {
+        guard !exchange.isAbandoned else { throw CancellationError() }
         let number = self.exchanges.add(exchange)
         defer { self.exchanges.remove(number) }
         var standIn = HTTPClientRequest(url: self.url)

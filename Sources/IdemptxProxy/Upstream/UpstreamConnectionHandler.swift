@@ -17,6 +17,7 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     private let exchanges: ExchangeTable
     private var exchange: UpstreamExchange?
     private var number: UInt64?
+    private var isClosing = false
     private var patience: UpstreamPatience
     private var timer: DeadlineTimer?
 
@@ -38,6 +39,11 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     // MARK: To the upstream
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        // A body without its head would be taken for a request.
+        guard !self.isClosing else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
         switch self.unwrapOutboundIn(data) {
         case .head(let standIn):
             self.writeHead(of: standIn, context: context, promise: promise)
@@ -59,8 +65,10 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
             exchange.beginSending(abandon: self.abandonment(of: number, context))
         else {
             // It was given up in the moment in which a connection was found for it.
+            self.isClosing = true
             promise?.fail(ChannelError.ioOnClosedChannel)
-            context.close(promise: nil)
+            // Not now, in the midst of what AsyncHTTPClient is doing with the connection.
+            context.eventLoop.assumeIsolated().execute { context.close(promise: nil) }
             return
         }
         self.exchange = exchange
