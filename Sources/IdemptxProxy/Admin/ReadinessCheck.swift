@@ -20,7 +20,8 @@ final class ReadinessCheck: Sendable {
     ///   - store: The store.
     ///   - timeout: How long an answer may take.
     ///   - clock: What that is measured by.
-    init(store: any IdempotencyStore, timeout: Duration = .seconds(1), clock: some Clock<Duration> = ContinuousClock()) {
+    init(store: any IdempotencyStore, timeout: Duration = .seconds(1), clock: some Clock<Duration> = ContinuousClock())
+    {
         self.store = store
         self.timeout = timeout
         self.time = TimeSource(clock)

@@ -42,7 +42,9 @@ public struct PathPattern: Hashable, Sendable {
         let path = target.prefix { $0 != "?" }
         guard path.hasPrefix("/") else { return false }
         let parts = Self.split(path)
-        guard self.isOpen ? parts.count >= self.segments.count : parts.count == self.segments.count else { return false }
+        guard self.isOpen ? parts.count >= self.segments.count : parts.count == self.segments.count else {
+            return false
+        }
         return zip(self.segments, parts).allSatisfy { segment, part in
             switch segment {
             case .any: !part.isEmpty

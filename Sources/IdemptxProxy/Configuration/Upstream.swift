@@ -57,7 +57,8 @@ public struct Upstream: Hashable, Sendable {
     /// A host name or address, and perhaps a port; nothing else that can stand in a URL.
     private static func checked(authority: Substring) throws(InvalidProxyConfiguration) -> String {
         let isBracketed = authority.hasPrefix("[")
-        let end = isBracketed ? authority.firstIndex(of: "]").map(authority.index(after:)) : authority.firstIndex(of: ":")
+        let end =
+            isBracketed ? authority.firstIndex(of: "]").map(authority.index(after:)) : authority.firstIndex(of: ":")
         let host = authority[..<(end ?? authority.endIndex)]
         let rest = authority[host.endIndex...]
         let permitted = isBracketed ? "abcdefABCDEF0123456789.:[]" : Self.hostCharacters

@@ -26,6 +26,8 @@ struct Forwarder: Sendable {
         let head = self.rewriter.head(
             for: request.head, from: context.exchange.connection, body: body, attempt: context.idempotency?.attempt)
         let exchange = UpstreamExchange(head: head) { context.exchange.send(interim: $0) }
+        // What is guarded runs to its end, and is stored; nobody needs the rest of anything else.
+        if context.idempotency == nil { context.exchange.signals.onDeparture { exchange.abandon() } }
         let answer = try await self.send(exchange, body: body, context: context)
         return self.response(to: request.method, answer, exchange: exchange, context: context)
     }
@@ -39,9 +41,15 @@ struct Forwarder: Sendable {
             return bytes.readableBytes == 0 ? .none : .bytes(bytes)
         }
         let length = request.headers[.contentLength].flatMap { Int($0) }
-        let isFramed = length != nil || request.headers.contains(.transferEncoding)
-        guard length != 0, isFramed || context.exchange.connection.isHTTP2 else { return .none }
+        guard length != 0, Self.mayHaveBody(request.head, isHTTP2: context.exchange.connection.isHTTP2) else {
+            return .none
+        }
         return try await self.upload(request.body, length: length, context: context)
+    }
+
+    /// Whether a body may follow a head, as far as the head tells.
+    static func mayHaveBody(_ head: HTTPRequest, isHTTP2: Bool) -> Bool {
+        isHTTP2 || head.headerFields.contains(.contentLength) || head.headerFields.contains(.transferEncoding)
     }
 
     /// Begins to read a body.
@@ -68,13 +76,19 @@ struct Forwarder: Sendable {
         context: ProxyContext
     ) async throws -> HTTPClientResponse {
         do {
-            return try await self.telemetry.upstreamAnswers { try await self.client.send(exchange, body: body) }
+            let answer = try await self.telemetry.upstreamAnswers {
+                try await self.client.send(exchange, body: body)
+            }
+            // Until its end has been seen, the connection is not free for the next request.
+            if !self.hasContent(answer.status, to: exchange.head.method) { for try await _ in answer.body {} }
+            return answer
         } catch {
             if case .upload(let upload, _) = body, let failure = upload.failure { throw failure }
-            if error is CancellationError { throw error }
+            if error is CancellationError || exchange.isAbandoned { throw CancellationError() }
             // Not sent, nothing ran: the next try may run. Sent, and it is not known: the answer is kept like any other.
             if !exchange.isSent { context.idempotency?.release() }
-            throw self.problem(exchange.isSent ? ProxyProblem(answering: error) : ProxyProblem(.upstreamUnreachable), error, context)
+            throw self.problem(
+                exchange.isSent ? ProxyProblem(answering: error) : ProxyProblem(.upstreamUnreachable), error, context)
         }
     }
 
@@ -102,14 +116,14 @@ struct Forwarder: Sendable {
         let status = HTTPResponse.Status(code: Int(answer.status.code), reasonPhrase: answer.status.reasonPhrase)
         return Response(
             status: status, headers: fields,
-            body: self.hasContent(status, to: method)
+            body: self.hasContent(answer.status, to: HTTPMethod(rawValue: method.rawValue))
                 ? self.body(of: answer, length: length, exchange: exchange, context: context)
                 : Self.noBody(status))
     }
 
     /// RFC 9112, section 6.3.
-    private func hasContent(_ status: HTTPResponse.Status, to method: HTTPRequest.Method) -> Bool {
-        method != .head && status != .noContent && status != .notModified
+    private func hasContent(_ status: HTTPResponseStatus, to method: HTTPMethod) -> Bool {
+        method != .HEAD && status != .noContent && status != .notModified
     }
 
     /// No body; where there could have been one, without a length of its own, since `Content-Length` speaks of another.
@@ -125,7 +139,7 @@ struct Forwarder: Sendable {
     ) -> ResponseBody {
         ResponseBody(contentLength: length) { writer in
             var chunks = answer.body.makeAsyncIterator()
-            while let chunk = try await self.next(&chunks, context) {
+            while let chunk = try await self.next(&chunks, of: exchange, context) {
                 try await writer.write(chunk)
             }
             // A cancelled task sees the end of the answer where there is none.
@@ -137,11 +151,13 @@ struct Forwarder: Sendable {
     @concurrent
     private func next(
         _ chunks: inout HTTPClientResponse.Body.AsyncIterator,
+        of exchange: UpstreamExchange,
         _ context: ProxyContext
     ) async throws -> ByteBuffer? {
         do {
             return try await chunks.next()
         } catch {
+            if exchange.isAbandoned { throw CancellationError() }
             throw self.problem(ProxyProblem(answering: error), error, context)
         }
     }

@@ -11,7 +11,7 @@ enum HopByHop {
     /// `Connection` names.
     static func removed(from fields: HTTPFields) -> [HTTPField] {
         let named = fields[values: .connection].flatMap { $0.split(separator: ",") }
-            .map { String(Substring($0.utf8.trimmingOptionalWhitespace())).lowercased() }
+            .map { String($0).withoutOptionalWhitespace.lowercased() }
         let dropped = self.names.union(named)
         return fields.filter { !dropped.contains($0.name.canonicalName) }
     }

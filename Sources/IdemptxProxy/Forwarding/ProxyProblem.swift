@@ -14,6 +14,8 @@ struct ProxyProblem: HTTPResponseError {
         case upstreamFailed = "upstream-failed"
         /// The body is larger than the proxy permits.
         case requestTooLarge = "request-too-large"
+        /// The head of the request is larger than the proxy permits.
+        case headerTooLarge = "request-header-too-large"
         /// The request cannot be passed on without changing what it means.
         case badRequest = "bad-request"
         /// The proxy is no tunnel.
@@ -21,6 +23,8 @@ struct ProxyProblem: HTTPResponseError {
     }
 
     let kind: Kind
+
+    var status: HTTPResponse.Status { self.kind.status }
 
     init(_ kind: Kind) {
         self.kind = kind
@@ -31,32 +35,39 @@ struct ProxyProblem: HTTPResponseError {
         self.init(error is UpstreamTimedOut ? .upstreamTimeout : .upstreamFailed)
     }
 
-    var status: HTTPResponse.Status {
-        switch self.kind {
-        case .upstreamUnreachable, .upstreamFailed: .badGateway
-        case .upstreamTimeout: .gatewayTimeout
-        case .requestTooLarge: .contentTooLarge
-        case .badRequest: .badRequest
-        case .notSupported: .notImplemented
-        }
-    }
-
     private var title: String {
         switch self.kind {
         case .upstreamUnreachable: "The upstream cannot be reached; the request was not processed"
         case .upstreamTimeout: "The upstream did not answer in time; the request may have been processed"
         case .upstreamFailed: "The upstream gave no proper answer; the request may have been processed"
         case .requestTooLarge: "The request body is too large"
+        case .headerTooLarge: "The request header is too large"
         case .badRequest: "The request cannot be forwarded"
         case .notSupported: "The method is not supported by this proxy"
         }
     }
 
+    func answer(under policy: IdempotencyPolicy) -> HTTPAnswer {
+        ProblemDetails(type: policy.problemTypeBase + self.kind.rawValue, title: self.title, status: self.status).answer
+    }
+
     func response(from request: Request, context: some RequestContext) -> Response {
-        let base = (context as? ProxyContext)?.policy.problemTypeBase ?? IdempotencyProblem.defaultTypeBase
-        let answer = ProblemDetails(type: base + self.kind.rawValue, title: self.title, status: self.status).answer
+        let answer = self.answer(under: (context as? ProxyContext)?.policy ?? IdempotencyPolicy())
         return Response(
             status: answer.head.status, headers: answer.head.headerFields,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+    }
+}
+
+extension ProxyProblem.Kind {
+    var status: HTTPResponse.Status {
+        switch self {
+        case .upstreamUnreachable, .upstreamFailed: .badGateway
+        case .upstreamTimeout: .gatewayTimeout
+        case .requestTooLarge: .contentTooLarge
+        case .headerTooLarge: .requestHeaderFieldsTooLarge
+        case .badRequest: .badRequest
+        case .notSupported: .notImplemented
+        }
     }
 }

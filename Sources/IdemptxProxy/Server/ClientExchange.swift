@@ -10,15 +10,23 @@ final class ClientExchange: Sendable {
     }
 
     let connection: ClientConnection
+    let signals: ClientSignals
     private let interim: AsyncStream<HTTPResponse>.Continuation
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - connection: Where the request comes from.
+    ///   - signals: What the connection tells about its client.
     ///   - expectsContinue: Whether the client waits for leave to send the body.
     ///   - interim: Takes interim answers for the client.
-    init(connection: ClientConnection, expectsContinue: Bool, interim: AsyncStream<HTTPResponse>.Continuation) {
+    init(
+        connection: ClientConnection,
+        signals: ClientSignals,
+        expectsContinue: Bool,
+        interim: AsyncStream<HTTPResponse>.Continuation
+    ) {
         self.connection = connection
+        self.signals = signals
         self.interim = interim
         self.state = Mutex(State(owesContinue: expectsContinue))
     }

@@ -1,4 +1,5 @@
 import HTTPTypes
+import Idemptx
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
@@ -27,11 +28,13 @@ final class HTTP1Codec: ChannelDuplexHandler, RemovableChannelHandler {
     private var exchanges = CircularBuffer<Exchange>(initialCapacity: 1)
     /// What follows is not read: the connection ends with the last of `exchanges`.
     private var isReadingEnded = false
-    /// The answer to a request that is refused.
-    private var refusal = HTTPResponse.Status.badRequest
+    /// Why a request is refused.
+    private var problem: ProxyProblem.Kind?
+    private let refusal: (ProxyProblem.Kind) -> HTTPAnswer
 
-    init(isSecure: Bool) {
+    init(isSecure: Bool, refusal: @escaping (ProxyProblem.Kind) -> HTTPAnswer) {
         self.isSecure = isSecure
+        self.refusal = refusal
     }
 
     // MARK: Requests
@@ -69,7 +72,12 @@ final class HTTP1Codec: ChannelDuplexHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let error = error as? HTTPParserError, !self.isReadingEnded {
             self.isReadingEnded = true
-            if error == .headerOverflow { self.refusal = .requestHeaderFieldsTooLarge }
+            self.problem =
+                switch error {
+                case .headerOverflow: .headerTooLarge
+                case .invalidMethod: .notSupported
+                default: .badRequest
+                }
             if self.exchanges.last?.isRead ?? true {
                 self.exchanges.append(Exchange(method: .get, isHTTP10: false, closes: true))
             }
@@ -99,13 +107,15 @@ final class HTTP1Codec: ChannelDuplexHandler, RemovableChannelHandler {
         }
         // The client may go on to send what nobody needs any more.
         exchange.closes = exchange.closes || !exchange.isRead
-        var head = HTTPResponseHead(head)
-        if self.isReadingEnded && self.exchanges.count <= 1 && head.status == .badRequest {
-            head.status = HTTPResponseStatus(statusCode: self.refusal.code)
-        }
+        // Only the server's own answer to what cannot be read has this field.
+        let refusal = head.headerFields.contains(.connection) ? self.problem.map(self.refusal) : nil
+        var head = HTTPResponseHead(refusal?.head ?? head)
+        if let refusal { head.headers.replaceOrAdd(name: "Content-Length", value: "\(refusal.body.count)") }
         exchange.hasBody = head.frame(for: exchange.method, isHTTP10: exchange.isHTTP10, closes: exchange.closes)
         if !self.exchanges.isEmpty { self.exchanges[self.exchanges.startIndex] = exchange }
         context.write(self.wrapOutboundOut(.head(head)), promise: promise)
+        guard exchange.hasBody, let refusal else { return }
+        context.write(self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: refusal.body)))), promise: nil)
     }
 
     private func writeEnd(_ trailers: HTTPFields?, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {

@@ -12,7 +12,10 @@ extension HTTPRequest {
     ///   11.2), or if it cannot be carried unchanged.
     init(_ head: HTTPRequestHead, isSecure: Bool) throws(Unacceptable) {
         try head.checkFraming()
-        guard let method = Method(head.method.rawValue) else { throw Unacceptable() }
+        // SwiftNIO misspells this one.
+        guard let method = Method(head.method == .MSEARCH ? "M-SEARCH" : head.method.rawValue) else {
+            throw Unacceptable()
+        }
         let target = try RequestTarget(head.uri, method: method)
         self.init(
             method: method, scheme: isSecure ? "https" : "http", authority: try head.host(target), path: target.path)
@@ -20,7 +23,7 @@ extension HTTPRequest {
         for (name, value) in head.headers {
             guard let name = HTTPField.Name(name) else { throw Unacceptable() }
             // The host in the target counts, if there is one (RFC 9112, section 3.2.2).
-            let value = name == .hostField ? target.authority ?? value : value
+            let value = name == .hostField ? target.authority ?? value : value.withoutOptionalWhitespace
             let field = HTTPField(name: name, value: value)
             // Bytes that are no UTF-8 have been replaced by now.
             guard field.value == value, !value.unicodeScalars.contains("\u{FFFD}") else { throw Unacceptable() }
@@ -33,7 +36,8 @@ extension HTTPRequestHead {
     /// The parser has seen to it that there is one length, and no chunked body besides.
     fileprivate func checkFraming() throws(HTTPRequest.Unacceptable) {
         let codings = self.headers["transfer-encoding"]
-        guard codings.isEmpty || (codings.count == 1 && codings[0].lowercased() == "chunked" && !self.isHTTP10) else {
+        let isChunked = codings.count == 1 && codings[0].withoutOptionalWhitespace.lowercased() == "chunked"
+        guard codings.isEmpty || (isChunked && !self.isHTTP10) else {
             throw HTTPRequest.Unacceptable()
         }
     }
@@ -43,15 +47,25 @@ extension HTTPRequestHead {
     fileprivate func host(_ target: RequestTarget) throws(HTTPRequest.Unacceptable) -> String? {
         let hosts = self.headers["host"]
         guard hosts.count == 1 || (hosts.isEmpty && self.isHTTP10) else { throw HTTPRequest.Unacceptable() }
-        let host = target.authority ?? hosts.first
-        guard host?.utf8.allSatisfy(Self.isHostCharacter) ?? true else { throw HTTPRequest.Unacceptable() }
-        return host
+        return target.authority ?? hosts.first?.withoutOptionalWhitespace
+    }
+}
+
+extension HTTPRequest {
+    /// Whether the host that is asked for consists of what can stand in a host and a port (RFC 3986, section 3.2).
+    var hasProperHost: Bool {
+        let hosts = self.headerFields[values: .hostField] + (self.authority.map { [$0] } ?? [])
+        return hosts.allSatisfy { $0.utf8.allSatisfy(Self.isHostCharacter) }
     }
 
-    /// What can stand in a host and a port (RFC 3986, section 3.2).
     private static func isHostCharacter(_ byte: UInt8) -> Bool {
-        byte.isTokenCharacter || "[]():;=,".utf8.contains(byte)
+        byte.isTokenCharacter ? !"#^`|".utf8.contains(byte) : "[]():;=,".utf8.contains(byte)
     }
+}
+
+extension String {
+    /// The value of a field without the space around it, which is no part of it (RFC 9112, section 5.1).
+    var withoutOptionalWhitespace: String { String(Substring(self.utf8.trimmingOptionalWhitespace())) }
 }
 
 extension HTTPVersion {

@@ -1,4 +1,5 @@
 import HummingbirdCore
+import Idemptx
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -13,6 +14,8 @@ struct HTTP1ServerChannel: HTTPChannelHandler {
     let responder: Responder
     let limits: ProxyLimits
     let isSecure: Bool
+    /// Makes the answer to a request that cannot be read.
+    let refusal: @Sendable (ProxyProblem.Kind) -> HTTPAnswer
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
@@ -22,8 +25,9 @@ struct HTTP1ServerChannel: HTTPChannelHandler {
             try pipeline.configureHTTPServerPipeline(
                 withPipeliningAssistance: false, withErrorHandling: false, withOutboundHeaderValidation: false,
                 withEncoderConfiguration: encoding, withDecoderLimitConfiguration: self.limits.ofDecoder)
-            try pipeline.addHandler(HTTP1Codec(isSecure: self.isSecure))
+            try pipeline.addHandler(HTTP1Codec(isSecure: self.isSecure, refusal: self.refusal))
             try pipeline.addHandler(ClientPatienceHandler(limits: self.limits))
+            try pipeline.addHandler(ClientSignalsHandler(isHTTP2: false))
             // Closes the connection in time for a shutdown.
             try pipeline.addHandler(HTTPConnectionStateHandler(logger: logger))
             return try NIOAsyncChannel(

@@ -1,3 +1,11 @@
+import HTTPTypes
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// A moment as header fields have it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
 struct HTTPDate {
     private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
@@ -33,4 +41,12 @@ struct HTTPDate {
     }
 
     private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+}
+
+extension HTTPFields {
+    /// Adds the present moment, unless a server behind has added its own.
+    mutating func setDate() {
+        guard self[.date] == nil else { return }
+        self[.date] = HTTPDate(secondsSince1970: Int(Date.now.timeIntervalSince1970)).text
+    }
 }

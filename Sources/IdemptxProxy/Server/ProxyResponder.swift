@@ -7,12 +7,6 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// Answers the requests of clients.
 struct ProxyResponder: Sendable {
     let middleware: IdempotencyMiddleware<ProxyContext>
@@ -32,9 +26,13 @@ struct ProxyResponder: Sendable {
         on channel: any Channel,
         isHTTP2: Bool
     ) async throws {
-        let (interim, continuation) = AsyncStream.makeStream(of: HTTPResponse.self, bufferingPolicy: .bufferingOldest(16))
+        let signals = try await ClientSignalsHandler.signals(of: channel)
+        signals.beginRequest()
+        defer { signals.endRequest() }
+        let (interim, continuation) = AsyncStream.makeStream(
+            of: HTTPResponse.self, bufferingPolicy: .bufferingOldest(16))
         let exchange = ClientExchange(
-            connection: ClientConnection(address: channel.remoteAddress, isHTTP2: isHTTP2),
+            connection: ClientConnection(address: channel.remoteAddress, isHTTP2: isHTTP2), signals: signals,
             expectsContinue: request.head.expectsContinue, interim: continuation)
         async let answer = self.answer(to: request, exchange)
         for await head in interim { try? await writer.writeInformationalHead(head) }
@@ -104,6 +102,7 @@ struct ProxyResponder: Sendable {
         // Over HTTP/2, nothing else has looked at it. With a space in it, it would be two things in HTTP/1.1.
         let isVisible = head.path?.utf8.allSatisfy { (0x21...0x7E).contains($0) } ?? false
         guard isVisible, head.path?.first == "/" || head.path == "*" else { throw ProxyProblem(.badRequest) }
+        guard head.hasProperHost else { throw ProxyProblem(.badRequest) }
         let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
         guard length <= self.forwarder.maxBodySize else { throw ProxyProblem(.requestTooLarge) }
     }
@@ -127,12 +126,18 @@ extension Request {
         var head = self.head
         if exchange.connection.isHTTP2 {
             // HTTP/2 has no transfer codings, and may take a cookie header apart (RFC 9113, sections 8.2.2 and 8.2.3).
-            head.headerFields[.transferEncoding] = nil
+            // A body without a length has an end of its own all the same.
+            let isDelimited = head.headerFields[.contentLength] == nil
+            head.headerFields[.transferEncoding] = isDelimited ? "chunked" : nil
+            // Nobody is to choose between two hosts (section 8.3.1).
+            if head.authority != nil { head.headerFields[.hostField] = nil }
             let cookies = head.headerFields[values: .cookie]
             if cookies.count > 1 { head.headerFields[.cookie] = cookies.joined(separator: "; ") }
         }
-        guard exchange.owesContinue else { return Request(head: head, body: self.body) }
-        return Request(head: head, body: RequestBody(asyncSequence: ExpectedBody(body: self.body, exchange: exchange)))
+        guard Forwarder.mayHaveBody(head, isHTTP2: exchange.connection.isHTTP2) else {
+            return Request(head: head, body: self.body)
+        }
+        return Request(head: head, body: RequestBody(asyncSequence: ClientBody(body: self.body, exchange: exchange)))
     }
 }
 
@@ -140,9 +145,7 @@ extension Response {
     /// Adds what every answer needs and leaves out what none may have.
     fileprivate mutating func complete() {
         // RFC 9110, sections 6.6.1 and 8.6.
-        if self.headers[.date] == nil {
-            self.headers[.date] = HTTPDate(secondsSince1970: Int(Date.now.timeIntervalSince1970)).text
-        }
+        self.headers.setDate()
         if self.status == .noContent { self.headers[.contentLength] = nil }
     }
 }

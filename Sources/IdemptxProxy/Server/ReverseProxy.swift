@@ -25,12 +25,16 @@ import Synchronization
 /// If the upstream cannot be reached, nothing ran, and the key is free again. If the connection is lost once the request
 /// was sent, it is not known whether it ran: the answer, 502 or 504, is kept like any other.
 public final class ReverseProxy: Service {
+    /// How long clients may take for the last answers.
+    private static let farewellTime = Duration.seconds(1)
+
     private let configuration: ProxyConfiguration
     private let logger: Logger
     private let onServerRunning: @Sendable (Int?) async -> Void
     private let idempotency: Idempotency
     private let currentRules: Mutex<ProxyRules>
     private let tls: NIOSSLContext?
+    private let upstreamTLS: TLSConfiguration
     private let telemetry = ProxyTelemetry()
 
     /// Creates a proxy, which starts with ``run()``.
@@ -53,6 +57,7 @@ public final class ReverseProxy: Service {
         self.onServerRunning = onServerRunning
         self.idempotency = Idempotency(store: store, policy: configuration.rules.standard)
         self.currentRules = Mutex(configuration.rules)
+        self.upstreamTLS = try configuration.upstream.tlsConfiguration()
         self.tls = try configuration.certificate.map { certificate throws(InvalidProxyConfiguration) in
             try certificate.serverContext()
         }
@@ -72,12 +77,14 @@ public final class ReverseProxy: Service {
 
     /// Serves until a graceful shutdown, then finishes what is under way.
     ///
-    /// A shutdown takes no longer than `ProxyLimits.drainTimeout`, and what storing the last outcomes takes.
+    /// A shutdown takes no longer than `ProxyLimits.drainTimeout`, a second for the last answers, and what storing their
+    /// outcomes takes.
     ///
     /// - Throws: An error if the address cannot be listened on.
     public func run() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
-        let client = try UpstreamClient(self.configuration.upstream, limits: self.configuration.limits, on: group)
+        let client = UpstreamClient(
+            self.configuration.upstream, tls: self.upstreamTLS, limits: self.configuration.limits, on: group)
         do {
             try await self.serve(self.server(client: client, on: group), cutting: client)
         } catch {
@@ -97,6 +104,8 @@ public final class ReverseProxy: Service {
                 } catch {}
                 // What still waits for the upstream fails, so that its outcome is stored as unknown.
                 await client.shutDown()
+                // Whoever waits is told, unless he does not listen.
+                try? await Task.sleep(for: Self.farewellTime)
             }
             // Either the server is done, or its time is over. Cancelled, it still waits for outcomes to be stored.
             try await group.next()
@@ -112,11 +121,17 @@ public final class ReverseProxy: Service {
                 try await responder.respond(to: request, by: writer, on: channel, isHTTP2: isHTTP2)
             }
         }
+        let refusal = { @Sendable (kind: ProxyProblem.Kind) -> HTTPAnswer in
+            self.telemetry.answered(kind.status)
+            var answer = ProxyProblem(kind).answer(under: self.rules.standard)
+            answer.head.headerFields.setDate()
+            return answer
+        }
         let channel: any ServerChildChannel =
             if let tls {
-                SecureServerChannel(tls: tls, limits: limits, responder: respond)
+                SecureServerChannel(tls: tls, limits: limits, responder: respond, refusal: refusal)
             } else {
-                HTTP1ServerChannel(responder: respond(false), limits: limits, isSecure: false)
+                HTTP1ServerChannel(responder: respond(false), limits: limits, isSecure: false, refusal: refusal)
             }
         return channel.server(
             configuration: ServerConfiguration(

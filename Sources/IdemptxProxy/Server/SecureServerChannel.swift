@@ -1,5 +1,6 @@
 import HummingbirdCore
 import HummingbirdHTTP2
+import Idemptx
 import Logging
 import NIOCore
 import NIOHTTP2
@@ -24,19 +25,23 @@ struct SecureServerChannel: ServerChildChannel {
     ///   - tls: The certificate, and all that belongs to it.
     ///   - limits: How much, and how long.
     ///   - responder: Makes the answers; is told whether a request came over HTTP/2.
+    ///   - refusal: Makes the answer to a request that cannot be read.
     init(
         tls: NIOSSLContext,
         limits: ProxyLimits,
-        responder: @escaping @Sendable (_ isHTTP2: Bool) -> HTTPChannelHandler.Responder
+        responder: @escaping @Sendable (_ isHTTP2: Bool) -> HTTPChannelHandler.Responder,
+        refusal: @escaping @Sendable (ProxyProblem.Kind) -> HTTPAnswer
     ) {
         self.tls = tls
         self.limits = limits
-        self.http1 = HTTP1ServerChannel(responder: responder(false), limits: limits, isSecure: true)
+        self.http1 = HTTP1ServerChannel(responder: responder(false), limits: limits, isSecure: true, refusal: refusal)
         self.http2 = HTTP2Channel(
             responder: responder(true),
             configuration: HTTP2ChannelConfiguration(
                 idleTimeout: limits.idleTimeout, gracefulCloseTimeout: limits.drainTimeout,
-                streamConfiguration: .init(additionalChannelHandlers: [ClientPatienceHandler(limits: limits)])))
+                streamConfiguration: .init(additionalChannelHandlers: [
+                    ClientPatienceHandler(limits: limits), ClientSignalsHandler(isHTTP2: true),
+                ])))
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {

@@ -9,11 +9,10 @@ final class UpstreamClient: Sendable {
     private let exchanges: ExchangeTable
     private let url: String
 
-    /// - Throws: ``InvalidProxyConfiguration`` if a certificate cannot be read.
-    init(_ upstream: Upstream, limits: ProxyLimits, on group: any EventLoopGroup) throws(InvalidProxyConfiguration) {
+    init(_ upstream: Upstream, tls: TLSConfiguration, limits: ProxyLimits, on group: any EventLoopGroup) {
         let exchanges = ExchangeTable()
         var configuration = HTTPClient.Configuration()
-        configuration.tlsConfiguration = try upstream.tlsConfiguration()
+        configuration.tlsConfiguration = tls
         // Nothing is to happen that the client of the proxy did not ask for.
         configuration.redirectConfiguration = .disallow
         configuration.decompression = .disabled
@@ -52,7 +51,8 @@ final class UpstreamClient: Sendable {
             do {
                 return try await self.sendOnce(exchange, body: body)
             } catch {
-                guard !exchange.isSent, body.isUntouched, !Self.isTimeout(error) else { throw error }
+                let isInVain = exchange.isSent || exchange.isAbandoned || !body.isUntouched || Self.isTimeout(error)
+                guard !isInVain else { throw error }
                 try await Task.sleep(for: pause)
             }
         }
@@ -64,6 +64,7 @@ final class UpstreamClient: Sendable {
     }
 
     private func sendOnce(_ exchange: UpstreamExchange, body: ForwardedBody) async throws -> HTTPClientResponse {
+        guard !exchange.isAbandoned else { throw CancellationError() }
         let number = self.exchanges.add(exchange)
         defer { self.exchanges.remove(number) }
         var standIn = HTTPClientRequest(url: self.url)
@@ -80,7 +81,8 @@ final class UpstreamClient: Sendable {
 }
 
 extension Upstream {
-    fileprivate func tlsConfiguration() throws(InvalidProxyConfiguration) -> TLSConfiguration {
+    /// - Throws: ``InvalidProxyConfiguration`` if a certificate cannot be read.
+    func tlsConfiguration() throws(InvalidProxyConfiguration) -> TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
         switch self.trust {
         case .system: break

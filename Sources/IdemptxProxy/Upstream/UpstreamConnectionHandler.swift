@@ -16,6 +16,8 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
 
     private let exchanges: ExchangeTable
     private var exchange: UpstreamExchange?
+    private var number: UInt64?
+    private var isClosing = false
     private var patience: UpstreamPatience
     private var timer: DeadlineTimer?
 
@@ -31,11 +33,17 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     func handlerRemoved(context: ChannelHandlerContext) {
         self.timer?.cancel()
         self.timer = nil
+        self.exchange = nil
     }
 
     // MARK: To the upstream
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        // A body without its head would be taken for a request.
+        guard !self.isClosing else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
         switch self.unwrapOutboundIn(data) {
         case .head(let standIn):
             self.writeHead(of: standIn, context: context, promise: promise)
@@ -48,22 +56,40 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
         self.setTimer(context)
     }
 
-    private func writeHead(of standIn: HTTPRequestHead, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+    private func writeHead(
+        of standIn: HTTPRequestHead, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?
+    ) {
         guard
             let number = standIn.headers.first(name: Self.numberField).flatMap({ UInt64($0) }),
-            let exchange = self.exchanges.remove(number)
+            let exchange = self.exchanges.remove(number),
+            exchange.beginSending(abandon: self.abandonment(of: number, context))
         else {
             // It was given up in the moment in which a connection was found for it.
+            self.isClosing = true
             promise?.fail(ChannelError.ioOnClosedChannel)
-            context.close(promise: nil)
+            // Not now, in the midst of what AsyncHTTPClient is doing with the connection.
+            context.eventLoop.assumeIsolated().execute { context.close(promise: nil) }
             return
         }
         self.exchange = exchange
+        self.number = number
         self.patience.requestBegan(now: context.eventLoop.now, isWritable: context.channel.isWritable)
-        exchange.beginSending()
         let promise = promise ?? context.eventLoop.makePromise()
         promise.futureResult.whenFailure { _ in exchange.sendingFailed() }
         context.write(self.wrapOutboundOut(.head(exchange.head)), promise: promise)
+    }
+
+    /// What breaks an exchange off, and none that follows it on the same connection.
+    private func abandonment(of number: UInt64, _ context: ChannelHandlerContext) -> @Sendable () -> Void {
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: eventLoop)
+        return {
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                guard handler.number == number, handler.exchange != nil else { return }
+                context.fireErrorCaught(ClientLeft())
+            }
+        }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -88,6 +114,8 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
         case .head(let head) where !(200...999).contains(head.status.code):
             // Nobody asked for another protocol.
             context.fireErrorCaught(HTTPParserError.invalidStatus)
+        case .head(let head) where !head.isProperlyFramed:
+            context.fireErrorCaught(HTTPParserError.unexpectedContentLength)
         case .head, .body:
             context.fireChannelRead(data)
         case .end(let trailers):
@@ -117,5 +145,17 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     }
 }
 
+extension HTTPResponseHead {
+    /// Whether the end of the answer is found as both sides know. There is no one here who can undo other codings than
+    /// chunks.
+    fileprivate var isProperlyFramed: Bool {
+        let codings = self.headers["transfer-encoding"]
+        return codings.isEmpty || (codings.count == 1 && codings[0].withoutOptionalWhitespace.lowercased() == "chunked")
+    }
+}
+
 /// The upstream kept the proxy waiting for too long.
 struct UpstreamTimedOut: Error {}
+
+/// Nobody waits for the answer any more.
+private struct ClientLeft: Error {}

@@ -1,0 +1,335 @@
+import Foundation
+import Idemptx
+import IdemptxProxy
+import NIOCore
+import NIOHPACK
+import NIOHTTP2
+import NIOSSL
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@Suite("HTTPS")
+struct SecureTests {
+    private static func with(
+        script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
+        configure: (inout ProxyConfiguration) throws -> Void = { _ in },
+        _ body: (TestProxy, TestCertificates) async throws -> Void
+    ) async throws {
+        try await TestCertificates.with { certificates in
+            let configure = { (configuration: inout ProxyConfiguration) in
+                configuration.certificate = ServerCertificate(
+                    chainPath: certificates.server.certificate, keyPath: certificates.server.key)
+                try configure(&configuration)
+            }
+            try await TestProxy.with(script: script, configure: configure) { try await body($0, certificates) }
+        }
+    }
+
+    private static func client(_ authority: String) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.trustRoots = .file(authority)
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    // MARK: The client's side
+
+    @Test("is spoken in HTTP/1.1 by those who know no other")
+    func http1() async throws {
+        try await Self.with { proxy, certificates in
+            let tls = try Self.client(certificates.authority)
+            try await RawConnection.open(port: proxy.port) { channel in
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+            } _: { connection async throws in
+                #expect(try await connection.send("GET /a").text == "GET /a HTTP/1.1")
+                #expect(try await connection.send("GET /b").text == "GET /b HTTP/1.1")
+                let refused = try await connection.send("GET /c", ["X A: 1"])
+                #expect(refused.status == 400)
+            }
+            #expect(proxy.upstream.requests.first?["X-Forwarded-Proto"] == ["https"])
+            #expect(proxy.upstream.requests.first?["Via"] == ["1.1 idemptx"])
+        }
+    }
+
+    @Test("is spoken in HTTP/2: the authority becomes the host, cookies become one field")
+    func http2() async throws {
+        try await Self.with { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                let fields = [
+                    ("x-b", "2"), ("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("x-b", "3"), ("te", "trailers"),
+                ]
+                let answer = try await client.send(.head("GET", "/a//b/../%41?", fields))
+                #expect(answer.status == "200")
+                #expect(answer.text == "GET /a//b/../%41? HTTP/1.1")
+                #expect(answer.head?.first(name: "connection") == nil)
+            }
+            let request = try #require(proxy.upstream.request)
+            #expect(request["Host"] == ["api.test"])
+            #expect(request["Cookie"] == ["a=1; b=2"])
+            #expect(request.fields.filter { $0.hasPrefix("x-") } == ["x-b: 2", "x-a: 1", "x-b: 3"])
+            #expect(request["TE"] == [])
+            #expect(request["Transfer-Encoding"] == [])
+            #expect(request["Via"] == ["2.0 idemptx"])
+            #expect(request["X-Forwarded-Proto"] == ["https"])
+            #expect(request["X-Forwarded-Host"] == ["api.test"])
+        }
+    }
+
+    @Test("over HTTP/2 has one host, whatever the fields say")
+    func http2Host() async throws {
+        try await Self.with { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                #expect(try await client.send(.head("GET", "/", [("host", "evil.test")])).status == "200")
+                #expect(proxy.upstream.requests.first?["Host"] == ["api.test"])
+                let odd: [(String, String)] = [
+                    (":method", "GET"), (":scheme", "https"), (":authority", "a/b"), (":path", "/"),
+                ]
+                #expect(try await client.send(odd).status != "200")
+                #expect(try await client.send(.head("GET", "/a b")).status != "200")
+                #expect(try await client.send(.head("GET", "a")).status != "200")
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("over HTTP/2 guards as over HTTP/1.1, with a length or without one", arguments: [true, false])
+    func guarded(hasLength: Bool) async throws {
+        try await Self.with { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                let fields = [("idempotency-key", "k-1")] + (hasLength ? [("content-length", "3")] : [])
+                let first = try await client.send(.head("POST", "/", fields), body: "abc")
+                #expect(first.status == "200")
+                #expect(first.head?.first(name: "x-idempotency-status") == "new")
+                let retry = try await client.send(.head("POST", "/", fields), body: "abc")
+                #expect(retry.head?.first(name: "idempotent-replayed") == "true")
+                #expect(retry.body == first.body)
+                #expect(try await client.send(.head("POST", "/", fields), body: "abd").status == "422")
+            }
+            #expect(proxy.upstream.request?.text == "abc")
+            #expect(proxy.upstream.request?["Content-Length"] == ["3"])
+        }
+    }
+
+    @Test("over HTTP/2 streams both ways")
+    func http2Streams() async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readHead()
+            while let chunk = try await connection.readChunk() {
+                if chunk == Array("<1>".utf8) {
+                    try await connection.write(.message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]))
+                }
+                try await connection.write(.chunks(chunk, of: 1_000))
+            }
+            gate.open()
+            try await connection.write(.message(["0", "X-Sum: 7"]))
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                try await client.open(.head("PUT", "/"), endStream: false) { _, outbound, inbound in
+                    var frames = inbound.makeAsyncIterator()
+                    var received = ""
+                    for number in 1...5 {
+                        try await outbound.write(.data("<\(number)>", endStream: false))
+                        while !received.contains("<\(number)>") {
+                            let frame = try #require(try await frames.next())
+                            guard case .data(let data) = frame, case .byteBuffer(let bytes) = data.data else {
+                                continue
+                            }
+                            received += String(buffer: bytes)
+                        }
+                    }
+                    try await outbound.write(.data("", endStream: true))
+                    await gate.pass()
+                    var trailers: String?
+                    while let frame = try await frames.next() {
+                        if case .headers(let headers) = frame { trailers = headers.headers.first(name: "x-sum") }
+                    }
+                    #expect(trailers == "7")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "over HTTP/2 never passes half of a body on as the whole", arguments: ["stream", "connection"], [true, false])
+    func http2HalfBody(_ what: String, isGuarded: Bool) async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            _ = try await connection.readHead()
+            upstream.record(WireMessage(body: (try? await connection.takeRest()) ?? []))
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                let fields = isGuarded ? [("idempotency-key", "k-1")] : []
+                _ = try? await client.open(.head("POST", "/", fields), endStream: false) { stream, outbound, _ in
+                    try await outbound.write(.data("hello", endStream: false))
+                    if !isGuarded { try await eventually { proxy.upstream.connections == 1 } }
+                    if what == "stream" {
+                        try await outbound.write(.rstStream(.cancel))
+                    } else {
+                        try await client.channel.close()
+                    }
+                    try? await stream.closeFuture.get()
+                }
+            }
+            await proxy.shutDown()
+            try await eventually { proxy.hasEnded() }
+            #expect(proxy.upstream.connections == (isGuarded ? 0 : 1))
+            try await eventually { proxy.upstream.closedConnections == proxy.upstream.connections }
+            #expect(proxy.upstream.requests.allSatisfy { !$0.text.contains("0\r\n\r\n") })
+        }
+    }
+
+    @Test(
+        "over HTTP/2 cancels at the upstream what a client cancels and is not guarded",
+        arguments: ["stream", "connection"])
+    func http2Departure(_ what: String) async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, upstream in
+            _ = try await connection.readMessage()
+            gate.open()
+            try await connection.readToEnd()
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                try await client.open(.head("GET", "/"), endStream: true) { _, outbound, _ in
+                    await gate.pass()
+                    if what == "stream" {
+                        try await outbound.write(.rstStream(.cancel))
+                    } else {
+                        try await client.channel.close()
+                    }
+                    try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
+                }
+            }
+        }
+    }
+
+    @Test("over HTTP/2 ends a stream without its end if the upstream's answer breaks off")
+    func http2BrokenOff() async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readMessage()
+            try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            await gate.pass()
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                async let answer = client.send(.head("GET", "/"))
+                try await eventually { gate.arrivals == 1 }
+                gate.open()
+                #expect(try await answer.error != nil)
+            }
+        }
+    }
+
+    @Test("over HTTP/2 finishes what is under way before a shutdown")
+    func http2Shutdown() async throws {
+        let gate = Gate()
+        let script = TestUpstream.answering { _ in
+            await gate.pass()
+            return .answer(body: "done")
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                async let answer = client.send(.head("GET", "/"))
+                try await eventually { gate.arrivals == 1 }
+                await proxy.shutDown()
+                gate.open()
+                #expect(try await answer.text == "done")
+                try await eventually { proxy.hasEnded() }
+            }
+        }
+    }
+
+    @Test("needs a certificate and a key that belong together")
+    func unusableCertificate() async throws {
+        try await TestCertificates.with { certificates in
+            for (chain, key) in [
+                (certificates.server.certificate, certificates.client.key), ("/nowhere", certificates.server.key),
+                (certificates.server.certificate, "/nowhere"), (certificates.server.key, certificates.server.key),
+            ] {
+                let configuration = ProxyConfiguration(upstream: try Upstream("http://localhost")) {
+                    $0.certificate = ServerCertificate(chainPath: chain, keyPath: key)
+                }
+                #expect(throws: InvalidProxyConfiguration.self) {
+                    try ReverseProxy(configuration: configuration, store: MemoryStore(), logger: .silent)
+                }
+            }
+        }
+    }
+
+    // MARK: The upstream's side
+
+    private enum Trust: CaseIterable {
+        case authority
+        case otherAuthority
+        case system
+        case insecure
+    }
+
+    @Test("is spoken to an upstream whose certificate is believed; to another, nothing is said", arguments: 0..<4)
+    private func upstream(number: Int) async throws {
+        let trust = Trust.allCases[number]
+        try await TestCertificates.with { certificates in
+            let chain = try NIOSSLCertificate.fromPEMFile(certificates.server.certificate).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
+            let tls = try NIOSSLContext(
+                configuration: .makeServerConfiguration(
+                    certificateChain: chain,
+                    privateKey: .privateKey(try NIOSSLPrivateKey(file: certificates.server.key, format: .pem))))
+            let script = TestUpstream.answering { _ in .answer(body: "done") }
+            try await TestUpstream.with(tls: tls, script: script) { upstream in
+                let believed: Upstream.Trust =
+                    switch trust {
+                    case .authority: .authority(path: certificates.authority)
+                    case .otherAuthority: .authority(path: certificates.client.certificate)
+                    case .system: .system
+                    case .insecure: .insecure
+                    }
+                let port = try #require(upstream.port)
+                let configuration = ProxyConfiguration(
+                    upstream: try Upstream("https://localhost:\(port)", trust: believed))
+                try await TestProxy.run(configuration, in: upstream) { proxy in
+                    let answer = try await proxy.pay()
+                    if trust == .authority || trust == .insecure {
+                        #expect(answer.text == "done")
+                    } else {
+                        #expect(answer.status == 502)
+                        #expect(try answer.problem == "upstream-unreachable")
+                        #expect(upstream.requests.isEmpty)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("needs an authority that can be read")
+    func unreadableAuthority() throws {
+        let upstream = try Upstream("https://localhost", trust: .authority(path: "/nowhere"))
+        #expect(throws: InvalidProxyConfiguration.self) {
+            try ReverseProxy(
+                configuration: ProxyConfiguration(upstream: upstream), store: MemoryStore(), logger: .silent)
+        }
+    }
+}
+
+@Suite("An upstream on a Unix socket")
+struct UnixSocketTests {
+    @Test("is reached by its path, whatever characters that has")
+    func reached() async throws {
+        let path = FileManager.default.temporaryDirectory.path + "/s \(UInt32.random(in: 0...(.max)))%2F?.sock"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try await TestUpstream.with(socket: path, script: TestUpstream.answering { .answer(body: $0.start) }) {
+            upstream in
+            try await TestProxy.run(ProxyConfiguration(upstream: try Upstream("unix:\(path)")), in: upstream) {
+                proxy async throws in
+                #expect(try await proxy.send("GET /a?b").text == "GET /a?b HTTP/1.1")
+                #expect(try await proxy.pay()["X-Idempotency-Status"] == ["new"])
+            }
+            #expect(upstream.requests.first?["Host"] == ["api.test"])
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import Idemptx
+import IdemptxProxy
+import IdemptxTesting
+import NIOCore
+import TestSupport
+import Testing
+
+@Suite("A shutdown")
+struct ShutdownTests {
+    @Test("waits for what is under way, guarded or not, and stores it")
+    func graceful() async throws {
+        let (gate, store) = (Gate(), MemoryStore())
+        let script = TestUpstream.answering { request in
+            await gate.pass()
+            return .answer(body: request.start)
+        }
+        try await TestProxy.with(store: store, script: script) { proxy in
+            async let guarded = proxy.pay()
+            async let unguarded = proxy.send("GET /")
+            try await eventually { gate.arrivals == 2 }
+            await proxy.shutDown()
+            try await eventually("Nobody is let in any more") {
+                (try? await RawConnection.open(port: proxy.port) { _ in true }) == nil
+            }
+            #expect(!proxy.hasEnded())
+            gate.open()
+            #expect(try await guarded.text == "POST /charges HTTP/1.1")
+            #expect(try await unguarded.text == "GET / HTTP/1.1")
+            try await eventually { proxy.hasEnded() }
+        }
+        // Another proxy over the same store has the answer.
+        try await TestProxy.with(store: store) { proxy async throws in
+            #expect(try await proxy.pay().text == "POST /charges HTTP/1.1")
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test("does not wait for clients that are connected and silent")
+    func idleClients() async throws {
+        try await TestProxy.with { proxy in
+            try await RawConnection.open(port: proxy.port) { used in
+                _ = try await used.send("GET /")
+                try await RawConnection.open(port: proxy.port) { unused in
+                    await proxy.shutDown()
+                    try await used.readToEnd()
+                    try await unused.readToEnd()
+                    try await eventually { proxy.hasEnded() }
+                }
+            }
+        }
+    }
+
+    @Test("is bounded: what the upstream still holds is answered 502, and that is stored")
+    func bounded() async throws {
+        let (gate, store) = (Gate(), MemoryStore())
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            gate.open()
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(
+            store: store, script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }
+        ) {
+            proxy in
+            async let running = proxy.pay()
+            await gate.pass()
+            await proxy.shutDown()
+            let answer = try await running
+            #expect(answer.status == 502)
+            #expect(try answer.problem == "upstream-failed")
+            try await eventually { proxy.hasEnded() }
+        }
+        try await TestProxy.with(store: store) { proxy async throws in
+            #expect(try await proxy.pay()["Idempotent-Replayed"] == ["true"])
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test(
+        "is bounded also for clients that stall, in the middle of a body or of an answer",
+        arguments: ["body", "answer"])
+    func stalledClients(_ where: String) async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readHead()
+            gate.open()
+            if `where` == "answer" {
+                try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
+            }
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }) { proxy in
+            try await proxy.openWithoutReading { channel in
+                let request =
+                    `where` == "body"
+                    ? "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+                try await channel.writeAndFlush(ByteBuffer(string: request))
+                await gate.pass()
+                await proxy.shutDown()
+                try await eventually { proxy.hasEnded() }
+            }
+        }
+    }
+
+    @Test("never passes half of a body on as the whole", arguments: ["", "Idempotency-Key: k-1\r\n"])
+    func halfBody(key: String) async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            _ = try await connection.readHead()
+            upstream.record(WireMessage(body: (try? await connection.takeRest()) ?? []))
+        }
+        let store = FaultyStore(MemoryStore())
+        try await TestProxy.with(
+            store: store, script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }
+        ) {
+            proxy in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    "POST / HTTP/1.1\r\nHost: a\r\n\(key)Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+                if key.isEmpty { try await eventually { proxy.upstream.connections == 1 } }
+                await proxy.shutDown()
+                try await eventually { proxy.hasEnded() }
+                _ = try? await connection.readToEnd()
+            }
+            try await eventually { proxy.upstream.closedConnections == proxy.upstream.connections }
+            #expect(proxy.upstream.requests.allSatisfy { !$0.text.contains("0\r\n\r\n") })
+            #expect(store.count(of: .claim) == 0)
+        }
+    }
+}

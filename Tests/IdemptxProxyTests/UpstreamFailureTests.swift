@@ -1,0 +1,289 @@
+import Idemptx
+import IdemptxProxy
+import IdemptxTesting
+import TestSupport
+import Testing
+
+@Suite("When the upstream fails")
+struct UpstreamFailureTests {
+    /// An address to which nobody answers.
+    private static func refusingPort() async throws -> Int {
+        try await TestUpstream.with(script: { _, _ in }) { try #require($0.port) }
+    }
+
+    @Test(
+        "before it was reached, nothing ran: 502, and the key is free",
+        arguments: ["refused", "http://no-such-host.invalid:81", "https", "unix:/nowhere/app.sock"])
+    func unreachable(_ kind: String) async throws {
+        // The first address leads nowhere; another proxy over the same store shows what became of the key.
+        let store = MemoryStore()
+        try await TestProxy.with(store: store) { working in
+            let port = try #require(working.upstream.port)
+            let address =
+                switch kind {
+                case "refused": "http://127.0.0.1:\(try await Self.refusingPort())"
+                case "https": "https://127.0.0.1:\(port)"
+                default: kind
+                }
+            let configuration = ProxyConfiguration(upstream: try Upstream(address))
+            try await TestProxy.run(configuration, store: store, in: working.upstream) { broken in
+                for _ in 1...2 {
+                    let answer = try await broken.pay()
+                    #expect(answer.status == 502)
+                    #expect(try answer.problem == "upstream-unreachable")
+                    #expect(!answer.text.contains("127.0.0.1"))
+                }
+                let unguarded = try await broken.send("GET /")
+                #expect(unguarded.status == 502)
+                #expect(try unguarded.problem == "upstream-unreachable")
+            }
+            #expect(!working.upstream.requests.contains { $0.start.hasPrefix("POST") })
+            let retry = try await working.pay()
+            #expect(retry.status == 200)
+            #expect(retry["X-Idempotency-Status"] == ["new"])
+            #expect(working.upstream.requests.last?["X-Idempotency-Attempt"] == ["1"])
+        }
+    }
+
+    @Test(
+        "after it got the request, it may have run: 502 is kept",
+        arguments: ["closed", "reset", "nonsense", "half a head"])
+    func lost(_ kind: String) async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            switch kind {
+            case "reset": try await connection.reset()
+            case "nonsense": try await connection.write("what?\r\n\r\n")
+            case "half a head": try await connection.write("HTTP/1.1 200 OK\r\nContent-Le")
+            default: break
+            }
+        }
+        try await TestProxy.with(script: script) { proxy in
+            for isRetry in [false, true] {
+                let answer = try await proxy.pay()
+                #expect(answer.status == 502)
+                #expect(try answer.problem == "upstream-failed")
+                #expect(answer["Idempotent-Replayed"] == (isRetry ? ["true"] : []))
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("the rules can say that a failure is to be tried again")
+    func lostButRetried() async throws {
+        let ledger = Ledger()
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            if ledger.add() > 1 { try await connection.write(.answer(body: "done")) }
+        }
+        try await TestProxy.with(script: script, configure: { $0.rules.standard.replay = .retryServerErrors }) {
+            proxy async throws in
+            #expect(try await proxy.pay().status == 502)
+            #expect(try await proxy.pay().text == "done")
+            #expect(proxy.upstream.requests.count == 2)
+        }
+    }
+
+    @Test(
+        "by keeping silent, it may have run: 504 is kept",
+        arguments: ["", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
+    func silent(start: String) async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write(start)
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script, configure: { $0.limits.upstreamTimeout = .milliseconds(50) }) {
+            proxy in
+            for isRetry in [false, true] {
+                let answer = try await proxy.pay()
+                #expect(answer.status == 504)
+                #expect(try answer.problem == "upstream-timeout")
+                #expect(answer["Idempotent-Replayed"] == (isRetry ? ["true"] : []))
+            }
+            #expect(proxy.upstream.requests.count == 1)
+            try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
+            let unguarded = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                return try await connection.readToEnd()
+            }
+            // Of an answer that has begun there is no end, and not another one either.
+            #expect(unguarded.components(of: "HTTP/1.1 ") == 1)
+        }
+    }
+
+    @Test("in the middle of an answer of known length, a guarded client gets 502, and it is kept")
+    func brokenOff() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        }
+        try await TestProxy.with(script: script) { proxy in
+            for _ in 1...2 {
+                let answer = try await proxy.pay()
+                #expect(answer.status == 502)
+                #expect(try answer.problem == "upstream-failed")
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("in the middle of a chunked answer, the client's ends without its end, and the retry is told that it ran")
+    func brokenOffStream() async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            await gate.pass()
+        }
+        try await TestProxy.with(script: script) { proxy in
+            let received = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.post("/", key: "k-1", body: "x")
+                #expect(try await connection.read(until: "abc").hasPrefix("HTTP/1.1 200 OK"))
+                gate.open()
+                return try await connection.readToEnd()
+            }
+            #expect(received.hasSuffix("3\r\nabc\r\n"))
+            let retry = try await proxy.send("POST /", ["Idempotency-Key: k-1"], body: "x")
+            #expect(retry.status == 409)
+            #expect(try retry.problem == "response-not-replayable")
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("in the middle of an answer that is not guarded, the client's connection is cut", arguments: [true, false])
+    func brokenOffUnguarded(isChunked: Bool) async throws {
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readMessage()
+            let framing = isChunked ? "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" : "Content-Length: 9\r\n\r\nabc"
+            try await connection.write("HTTP/1.1 200 OK\r\n\(framing)")
+        }
+        try await TestProxy.with(script: script) { proxy in
+            let received = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                return try await connection.readToEnd()
+            }
+            // The answer may have been lost before it began; what has begun must not look like the whole.
+            #expect(!received.contains("0\r\n\r\n"))
+            #expect(!received.contains("Content-Length: 3"))
+        }
+    }
+
+    @Test("by closing a connection that was free, the next request gets another one")
+    func closedWhileIdle() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write(.answer(body: "done"))
+        }
+        try await TestProxy.with(script: script) { proxy in
+            for number in 1...5 {
+                #expect(try await proxy.pay("k-\(number)").text == "done")
+                try await eventually { proxy.upstream.closedConnections == number }
+            }
+        }
+    }
+
+    @Test("to keep to one answer for a request, the second is nobody's")
+    func secondAnswer() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            while let request = try await connection.readMessage() {
+                upstream.record(request)
+                try await connection.write(
+                    .answer(body: request.start) + .answer("200 OK", ["X-Evil: 1"], body: "evil"))
+            }
+        }
+        try await TestProxy.with(script: script) { proxy in
+            for number in 1...5 {
+                let answer = try await proxy.send("GET /\(number)")
+                #expect(answer["X-Evil"] == [])
+                #expect(answer.status == 502 || answer.text == "GET /\(number) HTTP/1.1")
+            }
+        }
+    }
+
+    @Test(
+        "to say where its answer ends, the answer is refused",
+        arguments: [
+            "Content-Length: 3\r\nContent-Length: 4", "Content-Length: 3, 4", "Content-Length: -3",
+            "Content-Length: 3x",
+            "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, identity",
+            "Content-Length : 3", "X-A: 1\r\n folded",
+        ])
+    func ambiguousAnswer(_ framing: String) async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write("HTTP/1.1 200 OK\r\n\(framing)\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        }
+        try await TestProxy.with(script: script) { proxy in
+            let answer = try await proxy.send("GET /")
+            #expect(answer.status == 502)
+            #expect(try answer.problem == "upstream-failed")
+        }
+    }
+
+    @Test("to ask for another protocol, the answer is refused")
+    func switching() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script) { proxy in
+            let answer = try await proxy.send("GET /", ["Connection: upgrade", "Upgrade: x"])
+            #expect(answer.status == 502)
+            #expect(proxy.upstream.request?["Upgrade"] == [])
+        }
+    }
+
+    @Test("the store's failure is another matter: 503, and nothing runs")
+    func storeFails() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .claim)
+        try await TestProxy.with(store: store, configure: { $0.rules.standard.claimRetryTime = .milliseconds(1) }) {
+            proxy in
+            let answer = try await proxy.pay()
+            #expect(answer.status == 503)
+            #expect(try answer.problem == "store-unavailable")
+            #expect(answer["Retry-After"].count == 1)
+            #expect(proxy.upstream.connections == 0)
+            store.heal()
+            #expect(try await proxy.pay().status == 200)
+        }
+    }
+
+    @Test("the store's failure can be passed over")
+    func storeIsBypassed() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .claim)
+        let configure = { (configuration: inout ProxyConfiguration) in
+            configuration.rules.standard.claimRetryTime = .milliseconds(1)
+            configuration.rules.standard.onStoreFailure = .bypass
+        }
+        try await TestProxy.with(store: store, configure: configure) { proxy async throws in
+            for _ in 1...2 { #expect(try await proxy.pay()["X-Idempotency-Status"] == ["unstored"]) }
+            #expect(proxy.upstream.requests.count == 2)
+            #expect(proxy.upstream.requests.allSatisfy { $0["X-Idempotency-Attempt"].count <= 1 })
+        }
+    }
+
+    @Test("the answer is sent all the same if the store cannot keep it, and says so")
+    func storeFailsLate() async throws {
+        let store = FaultyStore(MemoryStore())
+        store.breakDown(at: .complete)
+        let configure = { (configuration: inout ProxyConfiguration) in
+            configuration.rules.standard.completionRetryTime = .milliseconds(1)
+        }
+        try await TestProxy.with(store: store, configure: configure) { proxy async throws in
+            #expect(try await proxy.pay()["X-Idempotency-Status"] == ["unstored"])
+            #expect(try await proxy.pay().status == 409)
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+}
+
+extension String {
+    /// How often `text` occurs.
+    fileprivate func components(of text: String) -> Int {
+        self.ranges(of: text).count
+    }
+}
