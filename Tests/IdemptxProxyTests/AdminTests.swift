@@ -40,7 +40,7 @@ struct AdminTests {
 
     @Test("says that the process serves and the store answers")
     func healthy() async throws {
-        try await Self.with { _, port in
+        try await Self.with { _, port async throws in
             #expect(try await Self.get("/healthz", port: port).status == 200)
             #expect(try await Self.get("/readyz", port: port).status == 200)
             #expect(try await Self.get("/elsewhere", port: port).status == 404)
@@ -50,7 +50,7 @@ struct AdminTests {
     @Test("says that the store does not answer, and that it does again")
     func notReady() async throws {
         let store = FaultyStore(MemoryStore())
-        try await Self.with(store: store) { _, port in
+        try await Self.with(store: store) { _, port async throws in
             store.breakDown(at: .release)
             #expect(try await Self.get("/readyz", port: port).status == 503)
             #expect(try await Self.get("/healthz", port: port).status == 200)
@@ -62,7 +62,7 @@ struct AdminTests {
     @Test("says in time that the store keeps silent")
     func silentStore() async throws {
         let (store, gate) = (FaultyStore(MemoryStore()), Gate())
-        try await Self.with(store: store) { _, port in
+        try await Self.with(store: store) { _, port async throws in
             store.inject(.waits { await gate.pass() }, at: .release)
             #expect(try await Self.get("/readyz", port: port).status == 503)
             // It is not asked again before it has answered.

@@ -62,7 +62,7 @@ struct UpstreamAddressTests {
             "", "localhost", "localhost:80", "ftp://a", "http://", "http:///a", "http://a/b", "http://a?b",
             "http://a#b",
             "http://user@a", "http://user:password@a", "http://a:0", "http://a:65536", "http://a:", "http://a:+1",
-            "http://a:b",
+            "http://a:b", "http://a]",
             "http://a b", "http://[::1", "http://[a]b", "http://é", "unix:", "unix:app.sock", "http://a//",
         ])
     func refused(_ address: String) {

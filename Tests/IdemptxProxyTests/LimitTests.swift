@@ -95,7 +95,7 @@ struct LimitTests {
         ])
     func silentClient(start: String) async throws {
         let isAnswered = start.hasPrefix("GET") && start.hasSuffix("\r\n\r\n")
-        try await TestProxy.with(configure: { $0.limits.idleTimeout = .milliseconds(100) }) { proxy in
+        try await TestProxy.with(configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(start)
                 // This side says nothing more: that the connection ends is the proxy's doing.

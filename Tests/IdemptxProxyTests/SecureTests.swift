@@ -55,7 +55,7 @@ struct SecureTests {
     @Test("is spoken in HTTP/2: the authority becomes the host, cookies become one field")
     func http2() async throws {
         try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 let fields = [
                     ("x-b", "2"), ("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("x-b", "3"), ("te", "trailers"),
                 ]
@@ -79,7 +79,7 @@ struct SecureTests {
     @Test("over HTTP/2 has one host, whatever the fields say")
     func http2Host() async throws {
         try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 #expect(try await client.send(.head("GET", "/", [("host", "evil.test")])).status == "200")
                 #expect(proxy.upstream.requests.first?["Host"] == ["api.test"])
                 let odd: [(String, String)] = [
@@ -96,7 +96,7 @@ struct SecureTests {
     @Test("over HTTP/2 guards as over HTTP/1.1, with a length or without one", arguments: [true, false])
     func guarded(hasLength: Bool) async throws {
         try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 let fields = [("idempotency-key", "k-1")] + (hasLength ? [("content-length", "3")] : [])
                 let first = try await client.send(.head("POST", "/", fields), body: "abc")
                 #expect(first.status == "200")
@@ -126,7 +126,7 @@ struct SecureTests {
             try await connection.write(.message(["0", "X-Sum: 7"]))
         }
         try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 try await client.open(.head("PUT", "/"), endStream: false) { _, outbound, inbound in
                     var frames = inbound.makeAsyncIterator()
                     var received = ""
@@ -160,7 +160,7 @@ struct SecureTests {
             upstream.record(WireMessage(body: (try? await connection.takeRest()) ?? []))
         }
         try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 let fields = isGuarded ? [("idempotency-key", "k-1")] : []
                 _ = try? await client.open(.head("POST", "/", fields), endStream: false) { stream, outbound, _ in
                     try await outbound.write(.data("hello", endStream: false))
@@ -192,7 +192,7 @@ struct SecureTests {
             try await connection.readToEnd()
         }
         try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 try await client.open(.head("GET", "/"), endStream: true) { _, outbound, _ in
                     await gate.pass()
                     if what == "stream" {
@@ -215,7 +215,7 @@ struct SecureTests {
             await gate.pass()
         }
         try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 async let answer = client.send(.head("GET", "/"))
                 try await eventually { gate.arrivals == 1 }
                 gate.open()
@@ -232,7 +232,7 @@ struct SecureTests {
             return .answer(body: "done")
         }
         try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 async let answer = client.send(.head("GET", "/"))
                 try await eventually { gate.arrivals == 1 }
                 await proxy.shutDown()

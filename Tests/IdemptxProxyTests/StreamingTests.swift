@@ -114,7 +114,7 @@ struct StreamingTests {
                 let amount = try await Self.settled { written.count * size }
                 // What fits into the sockets' buffers, and little more.
                 #expect(amount > 0)
-                #expect(amount < 32 << 20)
+                #expect(amount < 96 << 20)
             }
             try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
         }
@@ -142,7 +142,7 @@ struct StreamingTests {
                 try await eventually { gate.arrivals == 1 }
                 let amount = try await Self.settled { written.count * size }
                 #expect(amount > 0)
-                #expect(amount < 32 << 20)
+                #expect(amount < 96 << 20)
                 upload.cancel()
                 gate.open()
                 try? await channel.close()

@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -62,12 +63,36 @@ package struct RawConnection {
     }
 
     /// Uses a channel as a connection, and closes it when `body` returns.
-    package static func with<Value: Sendable>(
+    private static func with<Value: Sendable>(
         _ channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>,
         _ body: (RawConnection) async throws -> Value
     ) async throws -> Value {
         try await channel.executeThenClose { inbound, outbound in
             try await body(RawConnection(channel: channel.channel, inbound: inbound, outbound: outbound))
+        }
+    }
+
+    /// The other end of a connection that somebody else has opened.
+    ///
+    /// Closes it if nobody uses it.
+    package final class Accepted: Sendable {
+        private let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
+        private let isUsed = Mutex(false)
+
+        package init(_ channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>) {
+            self.channel = channel
+        }
+
+        deinit {
+            guard self.isUsed.withLock({ !$0 }) else { return }
+            let channel = self.channel
+            Task { try await channel.executeThenClose { _, _ in } }
+        }
+
+        /// Uses the connection, and closes it when `body` returns.
+        package func use(_ body: (RawConnection) async throws -> Void) async throws {
+            self.isUsed.withLock { $0 = true }
+            try await RawConnection.with(self.channel, body)
         }
     }
 

@@ -62,8 +62,10 @@ public struct Upstream: Hashable, Sendable {
         let host = authority[..<(end ?? authority.endIndex)]
         let rest = authority[host.endIndex...]
         let permitted = isBracketed ? "abcdefABCDEF0123456789.:[]" : Self.hostCharacters
-        let isPort = rest.isEmpty || (rest.first == ":" && (1...65535).contains(Int(rest.dropFirst()) ?? 0))
-        guard !host.isEmpty, host.allSatisfy(permitted.contains), isPort else {
+        let digits = rest.dropFirst()
+        let isPort = rest.first == ":" && digits.allSatisfy("0123456789".contains) && Int(digits) ?? 0 > 0
+        let isProper = !host.isEmpty && host.allSatisfy(permitted.contains) && isBracketed == host.hasSuffix("]")
+        guard isProper, rest.isEmpty || (isPort && Int(digits) ?? 0 <= 65_535) else {
             throw InvalidProxyConfiguration("The upstream must be a host and perhaps a port, without path or password.")
         }
         return String(authority)

@@ -9,7 +9,7 @@ import NIOHTTPTypes
 ///
 /// Like Hummingbird's own, but with a codec that keeps heads as they are.
 struct HTTP1ServerChannel: HTTPChannelHandler {
-    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+    typealias Value = AcceptedConnection
 
     let responder: Responder
     let limits: ProxyLimits
@@ -30,13 +30,14 @@ struct HTTP1ServerChannel: HTTPChannelHandler {
             try pipeline.addHandler(ClientSignalsHandler(isHTTP2: false))
             // Closes the connection in time for a shutdown.
             try pipeline.addHandler(HTTPConnectionStateHandler(logger: logger))
-            return try NIOAsyncChannel(
-                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+            return AcceptedConnection(
+                try NIOAsyncChannel(
+                    wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
         }
     }
 
     func handle(value: Value, logger: Logger) async {
-        await self.handleHTTP(asyncChannel: value, logger: logger)
+        await self.handleHTTP(asyncChannel: value.take(), logger: logger)
     }
 }
 

@@ -131,13 +131,32 @@ extension Request {
             head.headerFields[.transferEncoding] = isDelimited ? "chunked" : nil
             // Nobody is to choose between two hosts (section 8.3.1).
             if head.authority != nil { head.headerFields[.hostField] = nil }
-            let cookies = head.headerFields[values: .cookie]
-            if cookies.count > 1 { head.headerFields[.cookie] = cookies.joined(separator: "; ") }
+            head.headerFields.joinCookies()
         }
         guard Forwarder.mayHaveBody(head, isHTTP2: exchange.connection.isHTTP2) else {
             return Request(head: head, body: self.body)
         }
         return Request(head: head, body: RequestBody(asyncSequence: ClientBody(body: self.body, exchange: exchange)))
+    }
+}
+
+extension HTTPFields {
+    /// Puts the pieces of a cookie header together again, where the first one stood.
+    fileprivate mutating func joinCookies() {
+        let cookies = self[values: .cookie]
+        guard cookies.count > 1 else { return }
+        var fields = HTTPFields()
+        var isJoined = false
+        for field in self {
+            guard field.name == .cookie else {
+                fields.append(field)
+                continue
+            }
+            // The subscript would take them apart once more.
+            if !isJoined { fields.append(HTTPField(name: field.name, value: cookies.joined(separator: "; "))) }
+            isJoined = true
+        }
+        self = fields
     }
 }
 

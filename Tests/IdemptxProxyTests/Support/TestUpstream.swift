@@ -62,7 +62,7 @@ final class TestUpstream: Sendable {
             RawConnection.wrap(channel) { channel in
                 guard let tls else { return }
                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
-            }
+            }.map { RawConnection.Accepted($0) }
         }
         let server =
             if let socket {
@@ -81,7 +81,7 @@ final class TestUpstream: Sendable {
     }
 
     private func serve(
-        _ connections: NIOAsyncChannelInboundStream<NIOAsyncChannel<ByteBuffer, ByteBuffer>>,
+        _ connections: NIOAsyncChannelInboundStream<RawConnection.Accepted>,
         by script: @escaping Script
     ) async throws {
         try await withThrowingDiscardingTaskGroup { group in
@@ -89,7 +89,7 @@ final class TestUpstream: Sendable {
                 self.state.withLock { $0.connections += 1 }
                 group.addTask {
                     // Whatever goes wrong on a connection is seen by the proxy.
-                    try? await RawConnection.with(connection) { try await script($0, self) }
+                    try? await connection.use { try await script($0, self) }
                     self.state.withLock { $0.closed += 1 }
                 }
             }
