@@ -116,14 +116,18 @@ struct ProxyTests {
 
     @Test("finishes and stores what is under way when it is told to end")
     func drains() async throws {
-        let (shop, proxy) = try await self.start()
-        let caller = Task { try await proxy.post("/slow-orders?seconds=2", key: "k-1") }
+        let (shop, proxy) = try await self.start("--admin-port", "0")
+        let admin = try await proxy.admin()
+        #expect(try await admin.send(.GET, "/readyz").status == 200)
+        let caller = Task { try await proxy.post("/slow-orders?seconds=5", key: "k-1") }
         try await eventually("The order is taken") { try await shop.orders().count == 1 }
         proxy.process.signal(SIGTERM)
+        try await eventually("Balancers are told") { try await admin.send(.GET, "/readyz").status == 503 }
+        #expect(try await admin.send(.GET, "/healthz").status == 200)
         #expect(try await caller.value.status == 201)
         #expect(try await proxy.process.exitStatus() == 0)
         let next = try await Proxy.start(for: shop.server, in: self.directory)
-        #expect(try await next.post("/slow-orders?seconds=2", key: "k-1").header("Idempotent-Replayed") == "true")
+        #expect(try await next.post("/slow-orders?seconds=5", key: "k-1").header("Idempotent-Replayed") == "true")
     }
 
     @Test("tells an operator of its health, and what it did")

@@ -23,7 +23,7 @@ struct ProxyServer {
         // Not a request is taken before everything is in its place.
         let adminListens = Beacon()
         if let metrics, let port = self.settings.adminPort {
-            services.append(self.admin(port: port, store: store, metrics: metrics, telling: adminListens))
+            services.append(self.admin(for: proxy, port: port, store: store, metrics: metrics, telling: adminListens))
         } else {
             adminListens.light()
         }
@@ -57,6 +57,7 @@ struct ProxyServer {
     }
 
     private func admin(
+        for proxy: ReverseProxy,
         port: Int,
         store: any IdempotencyStore,
         metrics: PrometheusRegistry,
@@ -66,7 +67,9 @@ struct ProxyServer {
         // What there is to tell of it is announced.
         var logger = self.logger
         logger.logLevel = max(logger.logLevel, .notice)
-        let server = AdminServer(host: host, port: port, store: store, metrics: metrics, logger: logger) { port in
+        let server = AdminServer(
+            host: host, port: port, store: store, isServing: { proxy.isServing }, metrics: metrics, logger: logger
+        ) { port in
             beacon.light()
             Output.announce("Admin: http://\(HostPort(host: host, port: port ?? 0))\n")
         }

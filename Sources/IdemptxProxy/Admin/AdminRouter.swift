@@ -4,11 +4,16 @@ import Hummingbird
 /// What the operator asks.
 enum AdminRouter {
     /// `/healthz`, `/readyz` and `/metrics`.
-    static func make(readiness: ReadinessCheck, metrics: PrometheusRegistry) -> Router<BasicRequestContext> {
+    static func make(
+        isServing: @escaping @Sendable () -> Bool,
+        readiness: ReadinessCheck,
+        metrics: PrometheusRegistry
+    ) -> Router<BasicRequestContext> {
         let router = Router()
         router.get("healthz") { _, _ in self.text("ok\n") }
         router.get("readyz") { _, _ in
-            await readiness.isReady()
+            guard isServing() else { return self.text("the proxy takes no requests\n", status: .serviceUnavailable) }
+            return await readiness.isReady()
                 ? self.text("ready\n") : self.text("the store does not answer\n", status: .serviceUnavailable)
         }
         router.get("metrics") { _, _ in self.text(metrics.text, type: PrometheusRegistry.contentType) }

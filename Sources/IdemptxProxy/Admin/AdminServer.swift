@@ -8,7 +8,7 @@ public import ServiceLifecycle
 /// | path | answer |
 /// |---|---|
 /// | `/healthz` | 200 while the process serves |
-/// | `/readyz` | 200 if the store answers, within a second; else 503 |
+/// | `/readyz` | 200 if requests are taken, and the store answers within a second; else 503 |
 /// | `/metrics` | all metrics in the text format of Prometheus |
 ///
 /// Nothing of it needs a password: listen where only the operator can reach it.
@@ -21,6 +21,7 @@ public struct AdminServer: Service {
     ///   - host: The address to listen on.
     ///   - port: The port to listen on; 0 for any that is free.
     ///   - store: The store that has to answer.
+    ///   - isServing: Whether requests are taken, such as ``ReverseProxy/isServing``.
     ///   - metrics: The metrics to show.
     ///   - logger: What it tells.
     ///   - onServerRunning: Called with the port once it accepts connections.
@@ -28,12 +29,14 @@ public struct AdminServer: Service {
         host: String = "127.0.0.1",
         port: Int,
         store: any IdempotencyStore,
+        isServing: @escaping @Sendable () -> Bool = { true },
         metrics: PrometheusRegistry,
         logger: Logger,
         onServerRunning: @escaping @Sendable (_ port: Int?) async -> Void = { _ in }
     ) {
         self.application = Application(
-            router: AdminRouter.make(readiness: ReadinessCheck(store: store), metrics: metrics),
+            router: AdminRouter.make(
+                isServing: isServing, readiness: ReadinessCheck(store: store), metrics: metrics),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "idemptx"),
             onServerRunning: { await onServerRunning($0.localAddress?.port) },
             logger: logger)

@@ -36,6 +36,7 @@ public final class ReverseProxy: Service {
     private let tls: NIOSSLContext?
     private let upstreamTLS: TLSConfiguration
     private let telemetry = ProxyTelemetry()
+    private let serving = Atomic(false)
 
     /// Creates a proxy, which starts with ``run()``.
     ///
@@ -62,6 +63,9 @@ public final class ReverseProxy: Service {
             try certificate.serverContext()
         }
     }
+
+    /// Whether requests are taken: from when the proxy listens until its shutdown begins.
+    public var isServing: Bool { self.serving.load(ordering: .relaxed) }
 
     /// By which rules requests are made idempotent.
     public var rules: ProxyRules { self.currentRules.withLock { $0 } }
@@ -100,6 +104,7 @@ public final class ReverseProxy: Service {
             group.addTask {
                 do {
                     try await gracefulShutdown()
+                    self.serving.store(false, ordering: .relaxed)
                     try await Task.sleep(for: self.configuration.limits.drainTimeout)
                 } catch {}
                 // What still waits for the upstream fails, so that its outcome is stored as unknown.
@@ -137,7 +142,10 @@ public final class ReverseProxy: Service {
             configuration: ServerConfiguration(
                 address: .hostname(self.configuration.host, port: self.configuration.port),
                 availableConnectionsDelegate: .maximum(limits.maxConnections, logger: self.logger)),
-            onServerRunning: { await self.onServerRunning($0.localAddress?.port) },
+            onServerRunning: { channel in
+                self.serving.store(true, ordering: .relaxed)
+                await self.onServerRunning(channel.localAddress?.port)
+            },
             eventLoopGroup: group,
             logger: self.logger)
     }
