@@ -27,8 +27,7 @@ final class SentinelSource: AddressSource {
 
     func address() async throws(RedisError) -> NodeAddress {
         let first = self.first.load(ordering: .relaxed)
-        var isKnown = true
-        var failure = RedisError.notSent("There is no sentinel.")
+        var failures: [RedisError] = []
         for offset in self.sentinels.indices {
             let index = (first + offset) % self.sentinels.count
             do throws(RedisError) {
@@ -36,14 +35,17 @@ final class SentinelSource: AddressSource {
                     self.first.store(index, ordering: .relaxed)
                     return address
                 }
-                isKnown = false
+                failures.append(.refused("No sentinel watches a primary named \(self.primary)."))
             } catch {
-                failure = error
+                failures.append(error)
             }
         }
-        if !isKnown { throw .refused("No sentinel watches a primary named \(self.primary).") }
-        if case .refused = failure { throw failure }
-        throw .notSent("No sentinel answers. \(failure)")
+        guard let failure = failures.first(where: \.isRefusal) ?? failures.last else {
+            throw .notSent("There is no sentinel.")
+        }
+        // One that does not answer now may know better.
+        if failures.allSatisfy(\.isRefusal) { throw failure }
+        throw .notSent("No sentinel that answers knows the primary. \(failure)")
     }
 
     func close() async {
@@ -57,6 +59,12 @@ final class SentinelSource: AddressSource {
         guard let parts = reply.elements, parts.count == 2, let host = parts[0].string, let port = parts[1].integer
         else { return nil }
         return .tcp(host: host, port: port)
+    }
+}
+
+extension RedisError {
+    fileprivate var isRefusal: Bool {
+        if case .refused = self { true } else { false }
     }
 }
 

@@ -110,9 +110,14 @@ private final class FakeServerHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = context.channel
-        try? self.processor.process(buffer: Self.unwrapInboundIn(data)) { command in
-            let words = command.elements?.map { $0.string ?? "" } ?? []
-            self.server.assumeIsolated { $0.received(words, on: channel) }
+        do {
+            try self.processor.process(buffer: Self.unwrapInboundIn(data)) { command in
+                let words = command.elements?.map { $0.string ?? "" } ?? []
+                self.server.assumeIsolated { $0.received(words, on: channel) }
+            }
+        } catch {
+            // Whatever it is, TLS for example, it is not for this server.
+            context.close(promise: nil)
         }
     }
 }

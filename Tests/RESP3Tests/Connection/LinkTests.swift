@@ -210,6 +210,17 @@ struct LinkTests {
         }
     }
 
+    @Test("takes a server that hangs up in the TLS handshake for one that is away, and not for a refusal")
+    func hangUpInHandshake() async throws {
+        try await FakeServer.with { server in
+            let url = "rediss://127.0.0.1:\(await server.port)"
+            try await withClient(url, { $0.patience = 1 }) { client in
+                let error = await #expect(throws: RedisError.self) { try await client.send(["A"]) }
+                #expect(error == .notSent("The server closed the connection during the TLS handshake."))
+            }
+        }
+    }
+
     @Test("closes when the commands it has taken are answered, and takes no more")
     func closing() async throws {
         try await FakeServer.with { server in

@@ -80,15 +80,33 @@ struct SentinelTests {
     @Test("is found with the sentinels' own password, and with some of them down")
     func password() async throws {
         try await SentinelGroup.with(replicas: 0, sentinelPassword: "hunter2") { group in
+            try await withClient(group.url + "?sentinel_password=hunter3") { client in
+                await #expect(throws: RedisError.refused("The server refused the user name or the password.")) {
+                    try await client.send(["PING"])
+                }
+            }
             try await group.sentinels[0].kill()
             try await withClient(group.url + "?sentinel_password=hunter2") { client in
                 try await self.expect(client, at: group.primary.port)
                 #expect(try await client.primaries().count == 1)
             }
-            try await withClient(group.url + "?sentinel_password=hunter3") { client in
-                await #expect { try await client.send(["PING"]) } throws: { error in
-                    guard case RedisError.refused = error else { return false }
-                    return true
+        }
+    }
+
+    @Test("that one sentinel does not know may still be known to one that is away")
+    func unknownToSome() async throws {
+        let ignorant: FakeServer.Answers = { $0[0] == "SENTINEL" ? "*-1\r\n" : FakeServer.greeting($0) }
+        try await FakeServer.with(ignorant) { sentinel in
+            for places in [
+                "127.0.0.1:\(await sentinel.port),127.0.0.1:1", "127.0.0.1:1,127.0.0.1:\(await sentinel.port)",
+            ] {
+                try await withClient("redis+sentinel://\(places)/main", { $0.patience = 1 }) { client in
+                    let error = await #expect(throws: RedisError.self) { try await client.send(["PING"]) }
+                    guard case .notSent(let sentence) = error else {
+                        Issue.record("It is \(String(describing: error)).")
+                        return
+                    }
+                    #expect(sentence.contains("No sentinel watches a primary named main."))
                 }
             }
         }
