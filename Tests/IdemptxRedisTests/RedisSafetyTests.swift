@@ -12,13 +12,13 @@ import Testing
 @Suite("What the Redis store demands of its servers", .timeLimit(.minutes(3)))
 struct RedisSafetyTests {
     private func verify(
-        _ server: RedisServer, _ configuration: RedisStoreConfiguration
+        _ server: RedisServer, _ configuration: RedisStoreConfiguration, as user: String = ""
     ) async throws -> (
         log: InMemoryLogHandler, evictingServers: Double?
     ) {
         let (metrics, log) = (TestMetrics(), InMemoryLogHandler())
         let store = try withMetricsFactory(metrics) {
-            try RedisStore(url: server.url(), configuration: configuration)
+            try RedisStore(url: server.url(user), configuration: configuration)
         }
         try await withLogger(Logger(label: "test") { _ in log }) { _ in try await store.verify() }
         return (log, try metrics.expectGauge("idempotency.redis.evicting_servers").lastValue)
@@ -54,6 +54,22 @@ struct RedisSafetyTests {
         try await RedisServer.with(options) { server in
             let (_, count) = try await self.verify(server, RedisStoreConfiguration())
             #expect(count == 0)
+        }
+    }
+
+    @Test("A server that refuses INFO too may evict records, for all that is known")
+    func withoutInfo() async throws {
+        var options = RedisServerOptions()
+        options.users = ["modest on >p ~* &* +@all -info"]
+        try await RedisServer.with(options) { server in
+            let (log, count) = try await self.verify(server, RedisStoreConfiguration(), as: "modest:p@")
+            #expect(log.entries.count { $0.level == .warning } == 1)
+            #expect(count == 1)
+            let strict = RedisStoreConfiguration(requireNoEviction: true)
+            let error = await #expect(throws: StoreError.self) {
+                try await self.verify(server, strict, as: "modest:p@")
+            }
+            #expect(error?.code == .misconfigured)
         }
     }
 
