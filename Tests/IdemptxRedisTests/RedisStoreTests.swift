@@ -172,22 +172,61 @@ struct RedisStoreTests {
         }
     }
 
-    @Test("works with the names and passwords of its URL, whoever else may not")
-    func access() async throws {
-        var options = RedisServerOptions()
+    // As RunningRedis.md has it.
+    private static let payments =
+        "payments on >p%word ~idemptx:* resetchannels &{idemptx:* +@all -@dangerous +info +role +cluster|slots"
+
+    @Test("works with the names and passwords of its URL, whoever else may not", arguments: RedisBinary.all)
+    func access(binary: RedisBinary) async throws {
+        var options = RedisServerOptions(binary)
         options.password = "secret"
-        options.users = [
-            "payments on >p%word ~idemptx:* &{idemptx:* +@all -@dangerous +info", "reader on >reader ~* +get +hello",
-        ]
+        options.users = [Self.payments, "reader on >reader ~* +get +hello"]
         try await RedisServer.with(options) { server in
+            try await self.useAll(server.url("payments:p%25word@"))
             let request = ClaimRequest(key: try .named("k-1"))
-            let payments = try RedisStore(url: server.url("payments:p%25word@"))
-            #expect(await payments.claimed(request) == "attempt 1")
-            try await payments.verify()
             for user in ["", "payments:wrong@", "reader:reader@"] {
                 #expect(try await RedisStore(url: server.url(user)).claimed(request) == "misconfigured")
             }
         }
+    }
+
+    @Test("works with the same permissions in a cluster", arguments: RedisBinary.all)
+    func accessToCluster(binary: RedisBinary) async throws {
+        var options = RedisServerOptions(binary)
+        options.users = [Self.payments]
+        try await ClusterGroup.with(options) { group in
+            try await self.useAll(group.url.replacing("://", with: "://payments:p%25word@"))
+        }
+    }
+
+    @Test("works with the same permissions behind sentinels")
+    func accessBehindSentinels() async throws {
+        var options = RedisServerOptions()
+        options.users = [Self.payments]
+        try await SentinelGroup.with(options, replicas: 0) { group in
+            try await self.useAll(group.url.replacing("://", with: "://payments:p%25word@"))
+        }
+    }
+
+    /// Does all that a store can do, as far as permissions matter.
+    private func useAll(_ url: String) async throws {
+        let store = try RedisStore(url: url)
+        try await store.verify()
+        for number in 0..<8 {
+            let key = try StorageKey.named("k-\(number)")
+            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key)) else {
+                Issue.record("The key should be free")
+                return
+            }
+            var hints = store.changes(of: key).makeAsyncIterator()
+            #expect(await hints.next(isolation: #isolation) != nil)
+            #expect(try await store.renew(claim, lease: .seconds(60)))
+            #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(60)))
+            #expect(await hints.next(isolation: #isolation) != nil)
+            #expect(try await store.record(for: key)?.record.state == .completed(.charged))
+        }
+        #expect(try await store.statistics().completed == 8)
+        #expect(try await store.remove(.named("k-0")))
     }
 
     @Test(
