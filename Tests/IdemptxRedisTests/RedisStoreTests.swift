@@ -78,28 +78,33 @@ struct RedisStoreTests {
         }
     }
 
-    @Test("wakes those who wait in another process, without a poll")
-    func wakesOthers() async throws {
-        try await RedisServer.with { server in
-            let (first, second) = (try RedisStore(url: server.url()), try RedisStore(url: server.url()))
-            let key = try StorageKey.named("k-1")
-            for ending in ["complete", "release", "operator", "remove"] {
-                guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
-                    Issue.record("The key should be free")
-                    continue
-                }
-                var hints = second.changes(of: key).makeAsyncIterator()
-                // The subscription stands.
-                _ = await hints.next(isolation: #isolation)
-                switch ending {
-                case "complete": _ = try await first.complete(claim, with: .charged, keyTTL: .seconds(60))
-                case "release": _ = try await first.release(claim)
-                case "operator": _ = try await first.release(key, force: true)
-                default: _ = try await first.remove(key)
-                }
-                _ = await hints.next(isolation: #isolation)
-                _ = try await first.remove(key)
+    @Test("wakes those who wait in another process, without a poll", arguments: RedisBinary.all)
+    func wakesOthers(binary: RedisBinary) async throws {
+        try await RedisServer.with(RedisServerOptions(binary)) { server in try await self.wakeOthers(server.url()) }
+    }
+
+    @Test("wakes those who wait in another process, by any server of a cluster", arguments: RedisBinary.all)
+    func wakesOthersOfCluster(binary: RedisBinary) async throws {
+        try await ClusterGroup.with(RedisServerOptions(binary)) { group in try await self.wakeOthers(group.url) }
+    }
+
+    private func wakeOthers(_ url: String) async throws {
+        let (first, second) = (try RedisStore(url: url), try RedisStore(url: url))
+        for (number, ending) in ["complete", "release", "operator", "remove"].enumerated() {
+            let key = try StorageKey.named("k-\(number)")
+            guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
+                Issue.record("The key should be free")
+                continue
             }
+            var hints = second.changes(of: key).makeAsyncIterator()
+            #expect(await hints.next(isolation: #isolation) != nil, "The subscription stands")
+            switch ending {
+            case "complete": #expect(try await first.complete(claim, with: .charged, keyTTL: .seconds(60)))
+            case "release": #expect(try await first.release(claim))
+            case "operator": #expect(try await first.release(key, force: true) == .released)
+            default: #expect(try await first.remove(key))
+            }
+            #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
         }
     }
 
