@@ -52,9 +52,12 @@ extension RedisStore: KeyInspecting {
     private func summary(of key: StorageKey, now: Timestamp) async throws -> RecordSummary? {
         let name = self.names.key(of: key)
         let command = RedisCommand([.text("GETRANGE"), name, .text("0"), .text("\(RecordCodec.headerSize - 1)")])
-        guard case .bytes(let bytes) = try await self.executor.execute(command, key: name), !bytes.isEmpty else {
-            return nil
+        let reply = try await self.executor.checkedExecute([command], key: name)[0]
+        // Something that is no string at all counts as damaged.
+        if case .error(let message) = reply, StoreError(refusal: message).code == .corruptRecord {
+            return RecordSummary(key: key, header: [], readAt: now)
         }
+        guard case .bytes(let bytes) = try reply.get(), !bytes.isEmpty else { return nil }
         return RecordSummary(key: key, header: bytes, readAt: now)
     }
 
