@@ -245,6 +245,30 @@ struct RedisStoreTests {
         #expect(try await store.remove(.named("k-0")))
     }
 
+    @Test("keeps a record for no time when no time is asked for", arguments: RedisBinary.all)
+    func noTime(binary: RedisBinary) async throws {
+        try await RedisServer.with(RedisServerOptions(binary)) { server in
+            let store = try RedisStore(url: server.url())
+            let fleeting = ClaimRequest(key: try .named("k-1"), lease: .zero, keyTTL: .zero)
+            #expect(await store.claimed(fleeting) == "attempt 1")
+
+            let request = ClaimRequest(key: try .named("k-2"), lease: .seconds(60), keyTTL: .zero)
+            guard case .execute(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(try await store.renew(claim, lease: .zero))
+            for key in [fleeting.key, request.key] {
+                try await eventually("the record is gone") {
+                    let timeToLive = try await server.send(["PTTL", RedisArgument("idemptx:\(key)")]).integer
+                    #expect(timeToLive != -1, "It would stay for ever")
+                    return timeToLive != 0 && timeToLive != 1
+                }
+            }
+            #expect(try await server.send(["DBSIZE"]) == .integer(0))
+        }
+    }
+
     @Test(
         "refuses a URL in a sentence, without the password in it",
         arguments: ["redis:/x", "http://a:hunter2@b", "redis://a:hunter2@b:x", "rediss://a?tls_ca=/missing"])
