@@ -1,3 +1,4 @@
+import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import RESP3
@@ -266,6 +267,37 @@ struct RedisStoreTests {
                 }
             }
             #expect(try await server.send(["DBSIZE"]) == .integer(0))
+        }
+    }
+
+    @Test("refuses an outcome that is too large to be sent, and keeps its tombstone")
+    func tooLarge() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(20)))
+            let request = ClaimRequest(key: try .named("k-1"))
+            guard case .execute(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            func outcome(mebibytes: Int) -> Outcome {
+                .response(StoredResponse(status: .ok, body: Array(repeating: 7, count: mebibytes << 20)))
+            }
+            let error = await #expect(throws: StoreError.self) {
+                try await store.complete(claim, with: outcome(mebibytes: 65), keyTTL: .seconds(60))
+            }
+            #expect(error?.code == .recordTooLarge)
+            let tombstone = Outcome.tombstone(Tombstone(status: 200))
+            #expect(try await store.complete(claim, with: tombstone, keyTTL: .seconds(60)))
+            #expect(try await store.record(for: request.key)?.record.state == .completed(tombstone))
+
+            guard case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else {
+                Issue.record("The key should be free")
+                return
+            }
+            // The largest that is kept can also be replayed.
+            #expect(try await store.complete(other, with: outcome(mebibytes: 31), keyTTL: .seconds(60)))
+            #expect(await store.claimed(ClaimRequest(key: try .named("k-2"))) == "another replay")
         }
     }
 
