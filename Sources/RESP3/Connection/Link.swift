@@ -20,6 +20,8 @@ final actor Link {
     private var state: LinkState<Waiter>
     private var channel: (any Channel)?
     private var address: NodeAddress?
+    /// Where the server was said to be while an attempt to connect was under way.
+    private var announced: NodeAddress?
     private var buffer = ByteBuffer()
     var isFlushPlanned = false
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
@@ -62,6 +64,7 @@ final actor Link {
 
     /// Has later commands use a new connection, unless this one is to `address`.
     func retire(unlessAt address: NodeAddress) {
+        if self.state.isConnecting { self.announced = address }
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
     }
 
@@ -149,6 +152,11 @@ extension Link {
 extension Link: RedialingOwner {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
+        if let announced, announced != address {
+            channel.close(promise: nil)
+            return self.ended(.lost("The server has been replaced by another."), attempt: attempt)
+        }
+        self.announced = nil
         self.logger.debug("Connected", metadata: ["redis.address": "\(address)"])
         self.channel = channel
         self.address = address
@@ -166,6 +174,7 @@ extension Link: RedialingOwner {
     func ended(_ end: ConnectionEnd, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return }
         self.channel = nil
+        self.announced = nil
         self.perform(self.state.ended(end, attempt))
         self.logger.debug(
             "Connection ended",

@@ -19,6 +19,7 @@ struct LinkState<Waiter>: ~Copyable {
     }
 
     var isClosed: Bool { self.cycle.phase == .closed }
+    var isConnecting: Bool { self.cycle.phase == .connecting }
     var failures: Int { self.cycle.failures }
     var nextDeadline: NIODeadline? { self.queue.nextDeadline }
 

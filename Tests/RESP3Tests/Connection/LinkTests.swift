@@ -244,6 +244,25 @@ struct LinkTests {
         }
     }
 
+    @Test("does not use a server that is replaced while it is being connected to")
+    func replacedWhileConnecting() async throws {
+        let mute: FakeServer.Answers = { $0[0] == "WHO" ? "+old\r\n" : nil }
+        try await FakeServer.with(mute) { old in
+            try await FakeServer.with(FakeServer.answering("+new\r\n")) { new in
+                let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
+                let link = Link(
+                    try Relocation([await old.address, await new.address]).dialer, configuration,
+                    on: MultiThreadedEventLoopGroup.singleton.next())
+                async let replies = link.send([["WHO"]], deadline: .now() + .seconds(20))
+                try await old.waitFor("HELLO")
+                await link.retire(unlessAt: await new.address)
+                await old.say("_\r\n")
+                #expect(try await replies.map(\.string) == ["new"])
+                await link.close()
+            }
+        }
+    }
+
     private func withLink(
         _ server: FakeServer, on eventLoop: any EventLoop, _ body: (Link) async throws -> Void
     ) async throws {

@@ -1,6 +1,7 @@
 import NIOCore
 import RESP3
 import RedisServerTesting
+import Synchronization
 import TestSupport
 import Testing
 
@@ -73,6 +74,51 @@ struct SentinelTests {
                 // It wakes up as a primary, and nobody comes back to it.
                 group.primary.resume()
                 try await self.expect(client, at: group.replicas[0].port)
+            }
+        }
+    }
+
+    @Test("is looked for where the sentinel says that has announced it, though another has not heard of it yet")
+    func laggingSentinel() async throws {
+        func primary(_ name: String) -> FakeServer.Answers {
+            { words in
+                switch words[0] {
+                case "ROLE": "*1\r\n+master\r\n"
+                case "WHO": "+\(name)\r\n"
+                default: FakeServer.greeting(words)
+                }
+            }
+        }
+        func sentinel(_ port: @escaping @Sendable () -> Int?) -> FakeServer.Answers {
+            { words in
+                switch words[0] {
+                case "SENTINEL": port().map { "*2\r\n+127.0.0.1\r\n+\($0)\r\n" } ?? "*-1\r\n"
+                case "SUBSCRIBE": ">3\r\n+subscribe\r\n+\(words[1])\r\n:1\r\n"
+                case "PING": "+PONG\r\n"
+                default: FakeServer.greeting(words)
+                }
+            }
+        }
+        try await FakeServer.with(primary("old")) { old in
+            try await FakeServer.with(primary("new")) { new in
+                let oldPort = await old.port
+                let known = Mutex<Int?>(nil)
+                try await FakeServer.with(sentinel { known.withLock { $0 } }) { quick in
+                    try await FakeServer.with(sentinel { oldPort }) { slow in
+                        // The first one tells the news; but it is the second that has answered.
+                        let places = "127.0.0.1:\(await quick.port),127.0.0.1:\(await slow.port)"
+                        try await withClient("redis+sentinel://\(places)/main") { client in
+                            #expect(try await client.send(["WHO"]).string == "old")
+                            try await quick.waitFor("SUBSCRIBE")
+                            let newPort = await new.port
+                            known.withLock { $0 = newPort }
+                            await quick.publish(">3\r\n+message\r\n++switch-master\r\n+x\r\n")
+                            try await eventually("the successor is used", within: .seconds(30)) {
+                                try await client.send(["WHO"]).string == "new"
+                            }
+                        }
+                    }
+                }
             }
         }
     }
