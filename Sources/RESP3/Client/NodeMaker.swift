@@ -27,6 +27,7 @@ struct NodeMaker: Sendable {
         let dialer = self.dialer(source, self.handshake(requiresPrimary: requiresPrimary))
         return Node(
             links: (0..<max(1, self.configuration.connectionsPerNode)).map { _ in self.link(dialer) },
+            waitingLink: self.link(dialer, sharesWaits: true),
             subscriptions: self.subscriptionLink(dialer), timeout: self.configuration.commandTimeout)
     }
 
@@ -57,8 +58,8 @@ struct NodeMaker: Sendable {
             timeout: self.configuration.connectTimeout, limits: self.configuration.limits)
     }
 
-    private func link(_ dialer: Dialer) -> Link {
-        Link(dialer, self.configuration, on: self.configuration.eventLoopGroup.next())
+    private func link(_ dialer: Dialer, sharesWaits: Bool = false) -> Link {
+        Link(dialer, self.configuration, on: self.configuration.eventLoopGroup.next(), sharesWaits: sharesWaits)
     }
 
     private func subscriptionLink(_ dialer: Dialer) -> SubscriptionLink {

@@ -31,14 +31,21 @@ final actor Link {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
 
-    init(_ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
+    /// - Parameters:
+    ///   - dialer: Makes the connections.
+    ///   - configuration: The limits, and the logger.
+    ///   - eventLoop: Where the connections live.
+    ///   - sharesWaits: Whether all calls end with a `WAIT`: see ``CommandQueue``.
+    init(
+        _ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop, sharesWaits: Bool = false
+    ) {
         self.eventLoop = eventLoop
         self.dialer = dialer
         self.backoff = configuration.backoff
         self.logger = configuration.logger
         let limits = CommandQueue<Waiter>.Limits(
             commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes)
-        self.state = LinkState(limits: limits, patience: configuration.patience)
+        self.state = LinkState(limits: limits, sharesWaits: sharesWaits, patience: configuration.patience)
     }
 
     /// Sends commands back to back and waits for their replies.
@@ -62,7 +69,7 @@ final actor Link {
         return try result.get()
     }
 
-    /// Has later commands use a new connection, unless this one is to `address`.
+    /// Has later commands use a new connection, unless this one is to `address`, or comes to be.
     func retire(unlessAt address: NodeAddress) {
         if self.state.isConnecting { self.announced = address }
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }

@@ -13,8 +13,8 @@ struct LinkState<Waiter>: ~Copyable {
     private var isRetiring = false
     private var isClosing = false
 
-    init(limits: CommandQueue<Waiter>.Limits, patience: Int) {
-        self.queue = CommandQueue(limits: limits)
+    init(limits: CommandQueue<Waiter>.Limits, sharesWaits: Bool = false, patience: Int) {
+        self.queue = CommandQueue(limits: limits, sharesWaits: sharesWaits)
         self.patience = patience
     }
 
@@ -77,7 +77,10 @@ struct LinkState<Waiter>: ~Copyable {
             self.abandon(.violation("The server sent a reply that nobody asked for."), &step)
             return step
         case .partial: break
-        case .complete(let waiter, let replies): step.tell(waiter, .success(replies))
+        case .complete(let entries):
+            for entry in entries { step.tell(entry.waiter, .success(entry.replies)) }
+            // They may have been waiting for this one.
+            if self.queue.hasUnsent { step.next = .flush }
         }
         self.cycle.answered()
         self.down = nil
