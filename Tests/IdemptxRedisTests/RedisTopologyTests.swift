@@ -78,14 +78,33 @@ struct RedisTopologyTests {
             } while cursor != nil
             #expect(listed == keys)
             #expect(try await store.statistics().claimed == 200)
-            for cursor in ["", "a", "0", "0:x", "-1:0", "9:0"] {
-                do {
-                    let page = try await store.records(after: ListingCursor(rawValue: cursor), limit: 20)
-                    #expect(page.records.isEmpty && page.next == nil)
-                } catch {
-                    #expect((error as? StoreError)?.code == .misconfigured)
+            for cursor in ["", "a", "0", "0@", "x@127.0.0.1:1", "-1@127.0.0.1:1", "0:0", "0@127.0.0.1:1"] {
+                let error = await #expect(throws: StoreError.self) {
+                    try await store.records(after: ListingCursor(rawValue: cursor), limit: 20)
                 }
+                #expect(error?.code == .misconfigured)
             }
+        }
+    }
+
+    @Test("A listing goes on where it was, in whatever order the servers are found", arguments: RedisBinary.all)
+    func listingInAnotherOrder(binary: RedisBinary) async throws {
+        try await ClusterGroup.with(RedisServerOptions(binary)) { group in
+            let keys = try Set((0..<200).map { try StorageKey.named("k-\($0)") })
+            let store = try RedisStore(url: group.url)
+            for key in keys { #expect(await store.claimed(ClaimRequest(key: key)) == "attempt 1") }
+            var page = try await store.records(after: nil, limit: 20)
+            var listed = Set(page.records.map(\.key))
+            // From now on, the last server has the first slot.
+            #expect(try await group.nodes[0].send(["CLUSTER", "COUNTKEYSINSLOT", 0]) == .integer(0))
+            try await group.beginMove(of: 0, from: 0, to: 2)
+            try await group.endMove(of: 0, to: 2)
+            while let cursor = page.next {
+                // Another process, which finds the servers anew.
+                page = try await RedisStore(url: group.url).records(after: cursor, limit: 20)
+                listed.formUnion(page.records.map(\.key))
+            }
+            #expect(listed == keys)
         }
     }
 }

@@ -2,7 +2,8 @@ import NIOCore
 import Synchronization
 
 /// One server, or whichever one an address source names at the moment, and the connections to it.
-final class Node: RedisNode {
+final class Node: RedisPrimary {
+    let name: String
     let subscriptions: SubscriptionLink
     let commandTimeout: Duration
     private let links: [Link]
@@ -10,7 +11,10 @@ final class Node: RedisNode {
     private let waitingLink: Link
     private let turn = Atomic(0)
 
-    init(links: [Link], waitingLink: Link, subscriptions: SubscriptionLink, timeout: Duration) {
+    init(
+        name: String, links: [Link], waitingLink: Link, subscriptions: SubscriptionLink, timeout: Duration
+    ) {
+        self.name = name
         self.links = links
         self.waitingLink = waitingLink
         self.subscriptions = subscriptions

@@ -30,6 +30,12 @@ package protocol RedisNode: Sendable {
     ) async throws(RedisError) -> [RESPValue]
 }
 
+/// A server that takes writes.
+package protocol RedisPrimary: RedisNode {
+    /// What tells it from the others of the same service, at any time: its address, or what sentinels call it.
+    var name: String { get }
+}
+
 extension RedisNode {
     /// Sends one command and waits for its reply.
     ///

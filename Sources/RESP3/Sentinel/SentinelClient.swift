@@ -20,7 +20,7 @@ final class SentinelClient: RedisClient {
         let source = SentinelSource(
             sentinels.map { ($0, hasty.sentinelLink(to: $0)) }, primary: primary,
             timeout: maker.configuration.connectTimeout)
-        let node = maker.node(at: source, requiresPrimary: true)
+        let node = maker.primary(named: primary, at: source)
         let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
         let news = maker.sentinelSubscriptions(at: SentinelRotation(sentinels))
         self.source = source
@@ -83,7 +83,7 @@ final class SentinelClient: RedisClient {
         }
     }
 
-    func primaries(deadline: NIODeadline) -> [any RedisNode] { [self.node] }
+    func primaries(deadline: NIODeadline) -> [any RedisPrimary] { [self.node] }
 
     func publishCommand(deadline: NIODeadline) -> String { "PUBLISH" }
 
