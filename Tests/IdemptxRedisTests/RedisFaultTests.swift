@@ -28,6 +28,7 @@ struct RedisFaultTests {
                 let request = ClaimRequest(key: try .named("k-1"))
                 // So that the server knows the scripts: an unknown one is sent again, over a new connection.
                 guard case .execute(let warm) = try await store.claim(ClaimRequest(key: try .named("k-0"))) else {
+                    Issue.record("The key should be free")
                     return
                 }
                 _ = try await (
@@ -55,7 +56,10 @@ struct RedisFaultTests {
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
 
                 let other = ClaimRequest(key: try .named("k-2"))
-                guard case .execute(let released) = try await store.claim(other) else { return }
+                guard case .execute(let released) = try await store.claim(other) else {
+                    Issue.record("The key should be free")
+                    return
+                }
                 await link.cutBeforeNextAnswer()
                 #expect(await self.error { try await store.release(released) } == .outcomeUnknown)
                 #expect(try await !store.release(released))
@@ -130,8 +134,12 @@ struct RedisFaultTests {
         try await RedisServer.with(RedisServerOptions(binary)) { server in
             let store = try RedisStore(url: server.url())
             let request = ClaimRequest(key: try .named("k-1"))
-            guard case .execute(let claim) = try await store.claim(request) else { return }
-            guard case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else { return }
+            guard case .execute(let claim) = try await store.claim(request),
+                case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2")))
+            else {
+                Issue.record("The keys should be free")
+                return
+            }
             try await server.send(["CONFIG", "SET", "maxmemory", 1])
             let late = ClaimRequest(key: try .named("k-3"))
             #expect(await store.claimed(late) == "unavailable")
@@ -146,7 +154,36 @@ struct RedisFaultTests {
         }
     }
 
-    @Test("A server that is not there is unavailable; so is one in the middle of loading its data")
+    @Test("A server in the middle of loading its data is unavailable, and then used")
+    func loading() async throws {
+        var options = RedisServerOptions()
+        // Slow, and with an ear for clients after each key.
+        options.lines = [
+            "enable-debug-command yes", "rdbcompression no", "key-load-delay 50000",
+            "loading-process-events-interval-bytes 1024",
+        ]
+        try await RedisServer.with(options) { server in
+            let value = RedisArgument(String(repeating: "x", count: 2048))
+            for number in 0..<40 { try await server.send(["SET", "ballast-\(number)", value]) }
+            let store = try RedisStore(url: server.url())
+            let request = ClaimRequest(key: try .named("k-1"))
+            #expect(await store.claimed(request) == "attempt 1")
+            async let reloaded = server.send(["DEBUG", "RELOAD"])
+            try await eventually("The server loads its data") {
+                do {
+                    _ = try await store.claim(request)
+                    return false
+                } catch let error as StoreError {
+                    #expect(error.code == .unavailable)
+                    return error.message == "Redis refused a command for now: LOADING."
+                }
+            }
+            #expect(try await reloaded.string == "OK")
+            #expect(await store.claimed(request) == "attempt 1")
+        }
+    }
+
+    @Test("A server that is not there is unavailable")
     func absent() async throws {
         let store = try RedisStore(url: "redis://127.0.0.1:1", connection: self.brisk)
         #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")

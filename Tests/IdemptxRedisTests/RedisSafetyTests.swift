@@ -6,19 +6,20 @@ import Metrics
 import MetricsTestKit
 import RESP3
 import RedisServerTesting
+import Synchronization
 import TestSupport
 import Testing
 
 @Suite("What the Redis store demands of its servers", .timeLimit(.minutes(3)))
 struct RedisSafetyTests {
     private func verify(
-        _ server: RedisServer, _ configuration: RedisStoreConfiguration
+        _ server: RedisServer, _ configuration: RedisStoreConfiguration, as user: String = ""
     ) async throws -> (
         log: InMemoryLogHandler, evictingServers: Double?
     ) {
         let (metrics, log) = (TestMetrics(), InMemoryLogHandler())
         let store = try withMetricsFactory(metrics) {
-            try RedisStore(url: server.url(), configuration: configuration)
+            try RedisStore(url: server.url(user), configuration: configuration)
         }
         try await withLogger(Logger(label: "test") { _ in log }) { _ in try await store.verify() }
         return (log, try metrics.expectGauge("idempotency.redis.evicting_servers").lastValue)
@@ -57,6 +58,22 @@ struct RedisSafetyTests {
         }
     }
 
+    @Test("A server that refuses INFO too may evict records, for all that is known")
+    func withoutInfo() async throws {
+        var options = RedisServerOptions()
+        options.users = ["modest on >p ~* &* +@all -info"]
+        try await RedisServer.with(options) { server in
+            let (log, count) = try await self.verify(server, RedisStoreConfiguration(), as: "modest:p@")
+            #expect(log.entries.count { $0.level == .warning } == 1)
+            #expect(count == 1)
+            let strict = RedisStoreConfiguration(requireNoEviction: true)
+            let error = await #expect(throws: StoreError.self) {
+                try await self.verify(server, strict, as: "modest:p@")
+            }
+            #expect(error?.code == .misconfigured)
+        }
+    }
+
     @Test("Too few replicas fail a claim and a completion, until there are enough")
     func replicas() async throws {
         try await RedisServer.with { primary in
@@ -86,5 +103,65 @@ struct RedisSafetyTests {
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
             }
         }
+    }
+
+    @Test("While replicas are waited for, leases are renewed, and all claims reach the primary")
+    func haltedReplica() async throws {
+        try await RedisServer.with { primary in
+            try await RedisServer.with { replica in
+                let store = try RedisStore(
+                    url: primary.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(5)),
+                    configuration: RedisStoreConfiguration(acknowledgement: ReplicaAcknowledgement(replicas: 1)))
+                try await replica.send(["REPLICAOF", RedisArgument(primary.host), RedisArgument(primary.port)])
+                let request = ClaimRequest(key: try .named("held"))
+                try await eventually("The replica is in step") { await store.claimed(request) == "attempt 1" }
+                guard case .execute(let held) = try await store.claim(request) else {
+                    Issue.record("The claim belongs to its owner")
+                    return
+                }
+                replica.pause()
+                let isOver = Mutex(false)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { @Sendable in
+                        try await self.claimAll(20, in: store)
+                        isOver.withLock { $0 = true }
+                    }
+                    try await eventually("The primary waits for the replica") {
+                        try await primary.send(["INFO", "clients"]).string?.contains("blocked_clients:1") == true
+                    }
+                    repeat {
+                        #expect(try await store.renew(held, lease: .seconds(60)))
+                    } while !isOver.withLock { $0 }
+                    try await group.waitForAll()
+                }
+                // One after the other, they would take 10 s.
+                #expect(try await store.statistics().claimed == 21)
+            }
+        }
+    }
+
+    /// Claims keys at the same time, none of which is acknowledged by a replica.
+    private func claimAll(_ count: Int, in store: RedisStore) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<count {
+                group.addTask {
+                    let request = ClaimRequest(key: try .named("k-\(number)"))
+                    let error = await #expect(throws: StoreError.self) { _ = try await store.claim(request) }
+                    #expect(error?.code == .outcomeUnknown)
+                    #expect(error?.message == "Only 0 of 1 replicas have acknowledged a write.")
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test("Replicas may not take longer to answer than a command")
+    func acknowledgementTimeout() throws {
+        let configuration = RedisStoreConfiguration(
+            acknowledgement: ReplicaAcknowledgement(replicas: 1, timeout: .seconds(2)))
+        let error = #expect(throws: StoreError.self) {
+            try RedisStore(url: "redis://localhost", configuration: configuration)
+        }
+        #expect(error?.code == .misconfigured)
     }
 }

@@ -1,3 +1,4 @@
+import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import RESP3
@@ -58,6 +59,9 @@ struct RedisStoreTests {
             let store = try RedisStore(url: server.url())
             let idempotency = Idempotency(store: store)
             let ledger = Ledger()
+            // The first use of a script is no case of forgetting.
+            try await idempotency.run(key: "first") { _ in _ = ledger.add() }
+            let unknown = try await server.errors("NOSCRIPT")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for worker in 0..<8 {
                     group.addTask {
@@ -73,33 +77,38 @@ struct RedisStoreTests {
                 }
                 try await group.waitForAll()
             }
-            #expect(ledger.count == 800)
-            #expect(try await server.send(["INFO", "errorstats"]).string?.contains("errorstat_NOSCRIPT") == true)
+            #expect(ledger.count == 801)
+            #expect(try await server.errors("NOSCRIPT") > unknown)
         }
     }
 
-    @Test("wakes those who wait in another process, without a poll")
-    func wakesOthers() async throws {
-        try await RedisServer.with { server in
-            let (first, second) = (try RedisStore(url: server.url()), try RedisStore(url: server.url()))
-            let key = try StorageKey.named("k-1")
-            for ending in ["complete", "release", "operator", "remove"] {
-                guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
-                    Issue.record("The key should be free")
-                    continue
-                }
-                var hints = second.changes(of: key).makeAsyncIterator()
-                // The subscription stands.
-                _ = await hints.next(isolation: #isolation)
-                switch ending {
-                case "complete": _ = try await first.complete(claim, with: .charged, keyTTL: .seconds(60))
-                case "release": _ = try await first.release(claim)
-                case "operator": _ = try await first.release(key, force: true)
-                default: _ = try await first.remove(key)
-                }
-                _ = await hints.next(isolation: #isolation)
-                _ = try await first.remove(key)
+    @Test("wakes those who wait in another process, without a poll", arguments: RedisBinary.all)
+    func wakesOthers(binary: RedisBinary) async throws {
+        try await RedisServer.with(RedisServerOptions(binary)) { server in try await self.wakeOthers(server.url()) }
+    }
+
+    @Test("wakes those who wait in another process, by any server of a cluster", arguments: RedisBinary.all)
+    func wakesOthersOfCluster(binary: RedisBinary) async throws {
+        try await ClusterGroup.with(RedisServerOptions(binary)) { group in try await self.wakeOthers(group.url) }
+    }
+
+    private func wakeOthers(_ url: String) async throws {
+        let (first, second) = (try RedisStore(url: url), try RedisStore(url: url))
+        for (number, ending) in ["complete", "release", "operator", "remove"].enumerated() {
+            let key = try StorageKey.named("k-\(number)")
+            guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
+                Issue.record("The key should be free")
+                continue
             }
+            var hints = second.changes(of: key).makeAsyncIterator()
+            #expect(await hints.next(isolation: #isolation) != nil, "The subscription stands")
+            switch ending {
+            case "complete": #expect(try await first.complete(claim, with: .charged, keyTTL: .seconds(60)))
+            case "release": #expect(try await first.release(claim))
+            case "operator": #expect(try await first.release(key, force: true) == .released)
+            default: #expect(try await first.remove(key))
+            }
+            #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
         }
     }
 
@@ -143,50 +152,155 @@ struct RedisStoreTests {
         }
     }
 
-    @Test("takes a damaged record, or something else under its key, for an error, until it is removed")
-    func damage() async throws {
-        try await RedisServer.with { server in
+    @Test(
+        "takes a damaged record, or something else under its key, for an error, until it is removed",
+        arguments: RedisBinary.all)
+    func damage(binary: RedisBinary) async throws {
+        try await RedisServer.with(RedisServerOptions(binary)) { server in
             let store = try RedisStore(url: server.url())
             let request = ClaimRequest(key: try .named("k-1"))
             let name = RedisArgument("idemptx:\(request.key)")
-            guard case .execute(let claim) = try await store.claim(request) else { return }
-            let damages: [RESP3.RedisCommand] = [
-                ["SETRANGE", name, 80, "x"], ["SETRANGE", name, 0, "\u{2}"], ["SETRANGE", name, 1, "\u{7}"],
-                ["SET", name, "short"],
+            guard case .execute(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(await store.claimed(ClaimRequest(key: try .named("k-2"))) == "attempt 1")
+            let damages: [[RESP3.RedisCommand]] = [
+                [["SETRANGE", name, 80, "x"]], [["SETRANGE", name, 0, "\u{2}"]], [["SETRANGE", name, 1, "\u{7}"]],
+                [["SET", name, "short"]], [["DEL", name], ["LPUSH", name, "x"]],
             ]
             for damage in damages {
-                try await server.send(damage)
+                for command in damage { try await server.send(command) }
                 #expect(await store.claimed(request) == "corruptRecord")
-                for call in [{ try await store.renew(claim, lease: .seconds(1)) }, { try await store.release(claim) }] {
+                let calls = [
+                    { try await store.renew(claim, lease: .seconds(1)) }, { try await store.release(claim) },
+                    { try await store.complete(claim, with: .charged, keyTTL: .seconds(60)) },
+                    { try await store.release(request.key, force: true) == .released },
+                ]
+                for call in calls {
                     let error = await #expect(throws: StoreError.self) { try await call() }
                     #expect(error?.code == .corruptRecord)
                 }
-                #expect(try await store.records(after: nil, limit: 10).records.first?.header == nil)
-                #expect(try await store.statistics().unreadable == 1)
+                // The others are listed and counted all the same.
+                let records = try await store.records(after: nil, limit: 10).records
+                #expect(records.count == 2 && records.count { $0.header == nil && $0.key == request.key } == 1)
+                let statistics = try await store.statistics()
+                #expect(statistics.unreadable == 1 && statistics.claimed == 1)
             }
-            try await server.send(["DEL", name])
-            try await server.send(["LPUSH", name, "x"])
-            #expect(await store.claimed(request) == "corruptRecord")
             #expect(try await store.remove(request.key))
             #expect(await store.claimed(request) == "attempt 1")
         }
     }
 
-    @Test("works with the names and passwords of its URL, whoever else may not")
-    func access() async throws {
-        var options = RedisServerOptions()
+    // As RunningRedis.md has it.
+    private static let payments =
+        "payments on >p%word ~idemptx:* resetchannels &{idemptx:* +@all -@dangerous +info +role +cluster|slots"
+
+    @Test("works with the names and passwords of its URL, whoever else may not", arguments: RedisBinary.all)
+    func access(binary: RedisBinary) async throws {
+        var options = RedisServerOptions(binary)
         options.password = "secret"
-        options.users = [
-            "payments on >p%word ~idemptx:* &{idemptx:* +@all -@dangerous +info", "reader on >reader ~* +get +hello",
-        ]
+        options.users = [Self.payments, "reader on >reader ~* +get +hello"]
         try await RedisServer.with(options) { server in
+            try await self.useAll(server.url("payments:p%25word@"))
             let request = ClaimRequest(key: try .named("k-1"))
-            let payments = try RedisStore(url: server.url("payments:p%25word@"))
-            #expect(await payments.claimed(request) == "attempt 1")
-            try await payments.verify()
             for user in ["", "payments:wrong@", "reader:reader@"] {
                 #expect(try await RedisStore(url: server.url(user)).claimed(request) == "misconfigured")
             }
+        }
+    }
+
+    @Test("works with the same permissions in a cluster", arguments: RedisBinary.all)
+    func accessToCluster(binary: RedisBinary) async throws {
+        var options = RedisServerOptions(binary)
+        options.users = [Self.payments]
+        try await ClusterGroup.with(options) { group in
+            try await self.useAll(group.url.replacing("://", with: "://payments:p%25word@"))
+        }
+    }
+
+    @Test("works with the same permissions behind sentinels")
+    func accessBehindSentinels() async throws {
+        var options = RedisServerOptions()
+        options.users = [Self.payments]
+        try await SentinelGroup.with(options, replicas: 0) { group in
+            try await self.useAll(group.url.replacing("://", with: "://payments:p%25word@"))
+        }
+    }
+
+    /// Does all that a store can do, as far as permissions matter.
+    private func useAll(_ url: String) async throws {
+        let store = try RedisStore(url: url)
+        try await store.verify()
+        for number in 0..<8 {
+            let key = try StorageKey.named("k-\(number)")
+            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key)) else {
+                Issue.record("The key should be free")
+                return
+            }
+            var hints = store.changes(of: key).makeAsyncIterator()
+            #expect(await hints.next(isolation: #isolation) != nil)
+            #expect(try await store.renew(claim, lease: .seconds(60)))
+            #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(60)))
+            #expect(await hints.next(isolation: #isolation) != nil)
+            #expect(try await store.record(for: key)?.record.state == .completed(.charged))
+        }
+        #expect(try await store.statistics().completed == 8)
+        #expect(try await store.remove(.named("k-0")))
+    }
+
+    @Test("keeps a record for no time when no time is asked for", arguments: RedisBinary.all)
+    func noTime(binary: RedisBinary) async throws {
+        try await RedisServer.with(RedisServerOptions(binary)) { server in
+            let store = try RedisStore(url: server.url())
+            let fleeting = ClaimRequest(key: try .named("k-1"), lease: .zero, keyTTL: .zero)
+            #expect(await store.claimed(fleeting) == "attempt 1")
+
+            let request = ClaimRequest(key: try .named("k-2"), lease: .seconds(60), keyTTL: .zero)
+            guard case .execute(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(try await store.renew(claim, lease: .zero))
+            for key in [fleeting.key, request.key] {
+                try await eventually("the record is gone") {
+                    let timeToLive = try await server.send(["PTTL", RedisArgument("idemptx:\(key)")]).integer
+                    #expect(timeToLive != -1, "It would stay for ever")
+                    return timeToLive != 0 && timeToLive != 1
+                }
+            }
+            #expect(try await server.send(["DBSIZE"]) == .integer(0))
+        }
+    }
+
+    @Test("refuses an outcome that is too large to be sent, and keeps its tombstone")
+    func tooLarge() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(20)))
+            let request = ClaimRequest(key: try .named("k-1"))
+            guard case .execute(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            func outcome(mebibytes: Int) -> Outcome {
+                .response(StoredResponse(status: .ok, body: Array(repeating: 7, count: mebibytes << 20)))
+            }
+            let error = await #expect(throws: StoreError.self) {
+                try await store.complete(claim, with: outcome(mebibytes: 65), keyTTL: .seconds(60))
+            }
+            #expect(error?.code == .recordTooLarge)
+            let tombstone = Outcome.tombstone(Tombstone(status: 200))
+            #expect(try await store.complete(claim, with: tombstone, keyTTL: .seconds(60)))
+            #expect(try await store.record(for: request.key)?.record.state == .completed(tombstone))
+
+            guard case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else {
+                Issue.record("The key should be free")
+                return
+            }
+            // The largest that is kept can also be replayed.
+            #expect(try await store.complete(other, with: outcome(mebibytes: 31), keyTTL: .seconds(60)))
+            #expect(await store.claimed(ClaimRequest(key: try .named("k-2"))) == "another replay")
         }
     }
 

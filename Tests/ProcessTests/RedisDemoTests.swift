@@ -73,7 +73,10 @@ struct RedisDemoTests {
             let answer = try await second.charge(key: "k-1", latency: "5s")
             #expect(answer.body.contains(#""attempt":2"#))
             first.process.signal(SIGCONT)
-            _ = await paused.result
+            // It has run, and its caller is told of that run; but nobody else is.
+            let late = try await paused.value
+            #expect(late.status == 201 && late.body.contains(#""attempt":1"#))
+            #expect(late.header("X-Idempotency-Status") == "unstored")
             #expect(try await first.charge(key: "k-1", latency: "5s").repeatable == answer.repeatable)
             #expect(try await second.ledger().count == 2)
         }

@@ -58,6 +58,13 @@ package final class ClusterGroup: Sendable {
         return index
     }
 
+    /// How often the servers have answered with an error code.
+    package func errors(_ code: String) async throws -> Int {
+        var sum = 0
+        for node in self.nodes { sum += try await node.errors(code) }
+        return sum
+    }
+
     /// Opens a slot for its move: from now on, keys that are not there are asked for at the other server.
     package func beginMove(of slot: Int, from source: Int, to target: Int) async throws {
         let sourceID = try await self.nodes[source].send(["CLUSTER", "MYID"]).string ?? ""

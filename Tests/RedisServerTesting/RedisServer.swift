@@ -82,6 +82,13 @@ package final class RedisServer: Sendable {
         try await self.client.send(command)
     }
 
+    /// How often the server has answered with an error code.
+    package func errors(_ code: String) async throws -> Int {
+        let text = try await self.send(["INFO", "errorstats"]).string ?? ""
+        let line = text.split(separator: "\r\n").first { $0.hasPrefix("errorstat_\(code):count=") }
+        return line.flatMap { Int($0.drop { $0 != "=" }.dropFirst()) } ?? 0
+    }
+
     /// Kills the server, so that it has no time for anything.
     package func kill() async throws {
         try await self.process.withLock { $0 }?.kill9()

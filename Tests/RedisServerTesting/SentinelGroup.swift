@@ -21,14 +21,15 @@ package final class SentinelGroup: Sendable {
     /// Runs a group while `body` runs, and kills it then.
     @discardableResult
     package static func with<Value>(
-        replicas: Int = 1, sentinelPassword: String? = nil, _ body: (SentinelGroup) async throws -> Value
+        _ options: RedisServerOptions = RedisServerOptions(), replicas: Int = 1, sentinelPassword: String? = nil,
+        _ body: (SentinelGroup) async throws -> Value
     ) async throws -> Value {
         try await ServerCollection.with { servers in
-            let primary = try await servers.start(RedisServerOptions())
+            let primary = try await servers.start(options)
             var others: [RedisServer] = []
             for _ in 0..<replicas {
-                var options = RedisServerOptions()
-                options.lines = ["replicaof \(primary.host) \(primary.port)", "repl-diskless-sync-delay 0"]
+                var options = options
+                options.lines += ["replicaof \(primary.host) \(primary.port)", "repl-diskless-sync-delay 0"]
                 others.append(try await servers.start(options))
             }
             let sentinels = try await servers.startSentinels(of: primary, named: "main", password: sentinelPassword)

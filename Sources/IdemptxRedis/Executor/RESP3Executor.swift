@@ -4,7 +4,9 @@ import RESP3
 
 /// One server of the client that the store brings.
 struct RESP3NodeExecutor: RedisExecutor {
-    let node: any RedisNode
+    let node: any RedisPrimary
+
+    var name: String { self.node.name }
 
     func execute(_ commands: [RedisCommand], key: [UInt8]?) async throws -> [RedisReply] {
         try await self.node.execute(commands, key: key)

@@ -14,6 +14,8 @@
 /// | 83-90 | the start of the SHA-1 digest of the rest of the header |
 /// | 91- | the outcome |
 ///
+/// Redis keeps no key for no time: a record that is to be gone at once has a millisecond.
+///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
 /// claim is refused then. The other scripts write first what uses none, so that who runs already can renew its lease and
 /// store its outcome: what they may use is bounded by what is running.
@@ -37,7 +39,7 @@ enum RecordScripts {
                     attempt = attempt + 1
                 end
             end
-            local keyTTL = math.max(ARGV[3], ARGV[4])
+            local keyTTL = math.max(ARGV[3], ARGV[4], 1)
             local fields = template:sub(1, 2) .. struct.pack('>I4', attempt) .. template:sub(7, 58)
                 .. instant(now + ARGV[3]) .. instant(created) .. instant(now + keyTTL)
             local written = redis.pcall('SET', KEYS[1], fields .. digest(fields), 'PX', keyTTL)
@@ -49,7 +51,7 @@ enum RecordScripts {
     static let renew = RedisScript(
         Lua.prelude + Lua.header(orReturn: "0") + """
             if header:sub(7, 22) ~= ARGV[1] or header:byte(2) ~= 1 then return 0 end
-            local keyTTL = math.max(ARGV[2], ARGV[3])
+            local keyTTL = math.max(ARGV[2], ARGV[3], 1)
             local kept = redis.pcall('PEXPIRE', KEYS[1], keyTTL)
             if isError(kept) then return kept end
             local fields = header:sub(1, 58)

@@ -15,12 +15,18 @@ extension RedisStore: KeyInspecting {
     /// One page of records, found by `SCAN` on one primary after the other.
     ///
     /// A page can be longer or shorter than `limit`, or empty. A record may be listed twice while the table of a server
-    /// grows or shrinks.
+    /// grows or shrinks, and twice or not at all if it moves to another server meanwhile.
+    ///
+    /// - Throws: `StoreError` with code `misconfigured` if the server that the cursor is about is no primary any more.
     public func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
         let position = try ScanPosition(cursor)
-        let primaries = try await self.executor.primaries()
-        guard position.primary < primaries.count else { return RecordPage(records: [], next: nil) }
-        let replies = try await primaries[position.primary].checkedExecute(
+        let primaries = try await self.namedPrimaries()
+        let names = primaries.map(\.name)
+        guard let index = position.primary.map({ names.firstIndex(of: $0) }) ?? names.startIndex, index < names.count
+        else {
+            throw StoreError(.misconfigured, "A server of this listing is no primary any more: begin the listing anew.")
+        }
+        let replies = try await primaries[index].executor.checkedExecute(
             [
                 RedisCommand("TIME"),
                 RedisCommand("SCAN", position.cursor, "MATCH", self.names.pattern, "COUNT", "\(max(1, limit))"),
@@ -34,7 +40,14 @@ extension RedisStore: KeyInspecting {
         }
         return RecordPage(
             records: try await self.summaries(of: keys, now: now),
-            next: position.next(cursor: next, primaries: primaries.count)?.listingCursor)
+            next: ScanPosition(after: next, at: index, of: names)?.listingCursor)
+    }
+
+    /// In an order that does not depend on that in which the servers of a cluster are found.
+    private func namedPrimaries() async throws -> [(name: String, executor: any RedisExecutor)] {
+        try await self.executor.primaries().enumerated()
+            .map { index, primary in ((primary as? RESP3NodeExecutor)?.name ?? "\(index)", primary) }
+            .sorted { $0.0 < $1.0 }
     }
 
     private func summaries(of keys: [StorageKey], now: Timestamp) async throws -> [RecordSummary] {
@@ -52,9 +65,12 @@ extension RedisStore: KeyInspecting {
     private func summary(of key: StorageKey, now: Timestamp) async throws -> RecordSummary? {
         let name = self.names.key(of: key)
         let command = RedisCommand([.text("GETRANGE"), name, .text("0"), .text("\(RecordCodec.headerSize - 1)")])
-        guard case .bytes(let bytes) = try await self.executor.execute(command, key: name), !bytes.isEmpty else {
-            return nil
+        let reply = try await self.executor.checkedExecute([command], key: name)[0]
+        // Something that is no string at all counts as damaged.
+        if case .error(let message) = reply, StoreError(refusal: message).code == .corruptRecord {
+            return RecordSummary(key: key, header: [], readAt: now)
         }
+        guard case .bytes(let bytes) = try reply.get(), !bytes.isEmpty else { return nil }
         return RecordSummary(key: key, header: bytes, readAt: now)
     }
 
@@ -94,31 +110,34 @@ extension RedisReply {
 
 /// Where a listing stands: at which primary, and where in its table.
 private struct ScanPosition {
-    let primary: Int
+    /// The name of the primary; `nil` for the first.
+    let primary: String?
     let cursor: String
 
-    private init(primary: Int, cursor: String) {
-        self.primary = primary
-        self.cursor = cursor
-    }
-
     init(_ listingCursor: ListingCursor?) throws(StoreError) {
-        guard let listingCursor else {
-            self.init(primary: 0, cursor: "0")
+        guard let text = listingCursor?.rawValue else {
+            (self.primary, self.cursor) = (nil, "0")
             return
         }
-        let parts = listingCursor.rawValue.split(separator: ":")
-        guard parts.count == 2, let primary = UInt16(parts[0]), let cursor = UInt64(parts[1]) else {
+        let parts = text.split(separator: "@", maxSplits: 1)
+        guard parts.count == 2, let cursor = UInt64(parts[0]) else {
             throw StoreError(.misconfigured, "That is no cursor of a listing in Redis.")
         }
-        self.init(primary: Int(primary), cursor: "\(cursor)")
+        (self.primary, self.cursor) = (String(parts[1]), "\(cursor)")
     }
 
-    var listingCursor: ListingCursor { ListingCursor(rawValue: "\(self.primary):\(self.cursor)") }
-
+    /// The position after a page; `nil` if that was the last one.
+    ///
     /// A scan is over when it is back at 0.
-    func next(cursor: String, primaries: Int) -> ScanPosition? {
-        if cursor != "0" { return ScanPosition(primary: self.primary, cursor: cursor) }
-        return self.primary + 1 < primaries ? ScanPosition(primary: self.primary + 1, cursor: "0") : nil
+    init?(after cursor: String, at index: Int, of primaries: [String]) {
+        if cursor != "0" {
+            (self.primary, self.cursor) = (primaries[index], cursor)
+        } else if index + 1 < primaries.count {
+            (self.primary, self.cursor) = (primaries[index + 1], "0")
+        } else {
+            return nil
+        }
     }
+
+    var listingCursor: ListingCursor { ListingCursor(rawValue: "\(self.cursor)@\(self.primary ?? "")") }
 }

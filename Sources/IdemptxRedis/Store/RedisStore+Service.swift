@@ -6,6 +6,8 @@ public import ServiceLifecycle
 extension RedisStore {
     /// Asks every primary whether it may evict records.
     ///
+    /// A server that refuses to tell counts as one that may.
+    ///
     /// - Throws: `StoreError`: `unavailable` if a server cannot be reached, `misconfigured` if it lets nobody in, or may
     ///   evict records and ``RedisStoreConfiguration/requireNoEviction`` is set.
     public func verify() async throws {
@@ -27,9 +29,12 @@ extension RedisStore {
         }
     }
 
-    /// From `INFO`, which managed services allow where they refuse `CONFIG`.
+    /// From `INFO`, which managed services allow where they refuse `CONFIG`; `nil` if they do not.
     private func evictionPolicy(of primary: any RedisExecutor) async throws -> String? {
-        let info = try await primary.execute(RedisCommand("INFO", "memory")).text ?? ""
+        let reply = try await primary.checkedExecute([RedisCommand("INFO", "memory")], key: nil)[0]
+        // Whoever may keep records may not be told about the server.
+        if case .error(let message) = reply, StoreError(refusal: message).code == .misconfigured { return nil }
+        let info = try reply.get().text ?? ""
         let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("maxmemory_policy:") }
         return line.map { String($0.drop { $0 != ":" }.dropFirst()) }
     }

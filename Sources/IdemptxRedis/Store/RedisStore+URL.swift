@@ -19,13 +19,17 @@ extension RedisStore {
     ///   - url: Where the servers are, and what to log in with.
     ///   - connection: How to connect.
     ///   - configuration: How records are named, and what is demanded of the servers.
-    /// - Throws: `StoreError` with code `misconfigured` if the URL, or a file that it names, cannot be used. The message
-    ///   holds no credential.
+    /// - Throws: `StoreError` with code `misconfigured` if the URL, or a file that it names, cannot be used, or if replicas
+    ///   may take longer to acknowledge a write than a command may take. The message holds no credential.
     public convenience init(
         url: String,
         connection: RedisConnectionConfiguration = RedisConnectionConfiguration(),
         configuration: RedisStoreConfiguration = RedisStoreConfiguration()
     ) throws(StoreError) {
+        if let timeout = configuration.acknowledgement?.timeout, timeout >= connection.commandTimeout {
+            throw StoreError(
+                .misconfigured, "ReplicaAcknowledgement.timeout has to be shorter than the deadline of a command.")
+        }
         let client: any RedisClient
         do {
             var settings = RedisConfiguration(try RedisEndpoint(url: url))

@@ -14,6 +14,8 @@ import Metrics
 /// What survives a crash of the server is up to its persistence and its replicas, and a server that evicts keys forgets
 /// operations: see <doc:RunningRedis>.
 public final class RedisStore: IdempotencyStore {
+    private static let maximumRecordSize = 32 << 20
+
     let executor: any RedisExecutor
     let names: RecordNames
     let configuration: RedisStoreConfiguration
@@ -53,12 +55,17 @@ public final class RedisStore: IdempotencyStore {
     }
 
     /// Stores how the operation ended.
+    ///
+    /// A record of more than 32 MiB is refused: half of what a connection takes at a time, sent or received.
     public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
         let (key, owner) = (claim.key, claim.owner)
+        let template = [UInt8].template(.completed(outcome), owner: owner)
+        guard template.count <= Self.maximumRecordSize else {
+            throw StoreError(.recordTooLarge, "A record of \(template.count) bytes is too large for Redis.")
+        }
         let reply = try await self.run(
             RecordScripts.complete, for: key,
-            [owner.bytes, .template(.completed(outcome), owner: owner), .duration(keyTTL)]
-                + self.publication(of: key),
+            [owner.bytes, template, .duration(keyTTL)] + self.publication(of: key),
             followedBy: self.configuration.acknowledgement?.command)
         guard try reply.flag() else { return false }
         try self.requireAcknowledgement(of: reply)

@@ -10,7 +10,8 @@ public struct ReplicaAcknowledgement: Hashable, Sendable {
 
     /// For how long to wait for them.
     ///
-    /// Other commands of the same connection wait, too. It has to be shorter than the deadline of a command.
+    /// Claims and completions that come in the meantime wait for their turn, and then together, so that one can take twice
+    /// as long; let it be at most half of ``RedisConnectionConfiguration/commandTimeout``. Nothing else waits for them.
     public var timeout: Duration
 
     /// Creates a demand.

@@ -4,7 +4,7 @@ extension RedisReply {
     /// The reply, unless it is a refusal.
     ///
     /// - Throws: `StoreError` that tells what may be done about it. Nothing has changed: a server refuses a command
-    ///   before it runs, and a script before its first write.
+    ///   before it runs, and whatever can fail in the scripts of ``RecordScripts`` comes no later than their first write.
     func get() throws(StoreError) -> RedisReply {
         guard case .error(let message) = self else { return self }
         throw StoreError(refusal: message)

@@ -23,10 +23,21 @@ struct NodeMaker: Sendable {
         return maker
     }
 
-    func node(at source: some AddressSource, requiresPrimary: Bool = false) -> Node {
+    func node(at address: NodeAddress) -> Node {
+        self.node(named: "\(address)", at: FixedAddress(node: address), requiresPrimary: false)
+    }
+
+    /// The node that the source finds, as long as it takes itself for the primary.
+    func primary(named name: String, at source: some AddressSource) -> Node {
+        self.node(named: name, at: source, requiresPrimary: true)
+    }
+
+    private func node(named name: String, at source: some AddressSource, requiresPrimary: Bool) -> Node {
         let dialer = self.dialer(source, self.handshake(requiresPrimary: requiresPrimary))
         return Node(
+            name: name,
             links: (0..<max(1, self.configuration.connectionsPerNode)).map { _ in self.link(dialer) },
+            waitingLink: self.link(dialer, sharesWaits: true),
             subscriptions: self.subscriptionLink(dialer), timeout: self.configuration.commandTimeout)
     }
 
@@ -57,8 +68,8 @@ struct NodeMaker: Sendable {
             timeout: self.configuration.connectTimeout, limits: self.configuration.limits)
     }
 
-    private func link(_ dialer: Dialer) -> Link {
-        Link(dialer, self.configuration, on: self.configuration.eventLoopGroup.next())
+    private func link(_ dialer: Dialer, sharesWaits: Bool = false) -> Link {
+        Link(dialer, self.configuration, on: self.configuration.eventLoopGroup.next(), sharesWaits: sharesWaits)
     }
 
     private func subscriptionLink(_ dialer: Dialer) -> SubscriptionLink {

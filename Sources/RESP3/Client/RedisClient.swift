@@ -17,7 +17,7 @@ package protocol RedisClient: RedisNode {
     /// - Parameter deadline: When to stop finding them out.
     /// - Returns: The one server, the primary, or the primaries of the cluster.
     /// - Throws: ``RedisError`` if a cluster cannot be asked.
-    func primaries(deadline: NIODeadline) async throws(RedisError) -> [any RedisNode]
+    func primaries(deadline: NIODeadline) async throws(RedisError) -> [any RedisPrimary]
 
     /// The command that reaches the subscribers of ``subscribe(to:)``: `PUBLISH`, or in a cluster that has it,
     /// `SPUBLISH`.
@@ -52,7 +52,7 @@ extension RedisClient {
     ///
     /// - Returns: The one server, the primary, or the primaries of the cluster.
     /// - Throws: ``RedisError`` if a cluster cannot be asked within ``RedisNode/commandTimeout``.
-    package func primaries() async throws(RedisError) -> [any RedisNode] {
+    package func primaries() async throws(RedisError) -> [any RedisPrimary] {
         try await self.primaries(deadline: .now() + TimeAmount(self.commandTimeout))
     }
 

@@ -11,6 +11,10 @@ package protocol RedisNode: Sendable {
     /// first reply proves that nothing was executed: a redirect, `TRYAGAIN`, `CLUSTERDOWN`, or a `READONLY` during a
     /// failover.
     ///
+    /// A call that ends with `WAIT` does not hold up others: it goes over a connection for such calls, and those that come
+    /// while one waits share a `WAIT` after it. Two things follow: such a call can take twice as long as its `WAIT` may,
+    /// and its `WAIT` may be about more than it has written itself.
+    ///
     /// Cancelling the task ends the wait at once. The connection lives on, and the reply is dropped when it comes.
     ///
     /// - Parameters:
@@ -24,6 +28,12 @@ package protocol RedisNode: Sendable {
     func send(
         _ commands: [RedisCommand], key: RedisArgument?, deadline: NIODeadline
     ) async throws(RedisError) -> [RESPValue]
+}
+
+/// A server that takes writes.
+package protocol RedisPrimary: RedisNode {
+    /// What tells it from the others of the same service, at any time: its address, or what sentinels call it.
+    var name: String { get }
 }
 
 extension RedisNode {

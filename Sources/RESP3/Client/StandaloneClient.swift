@@ -6,7 +6,7 @@ final class StandaloneClient: RedisClient {
     private let subscriptions: Subscriptions
 
     init(_ address: NodeAddress, _ maker: NodeMaker) {
-        let node = maker.node(at: FixedAddress(node: address))
+        let node = maker.node(at: address)
         let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
         self.node = node
         self.subscriptions = Subscriptions(maker.configuration) { _ in route }
@@ -20,7 +20,7 @@ final class StandaloneClient: RedisClient {
         try await self.node.send(commands, deadline: deadline)
     }
 
-    func primaries(deadline: NIODeadline) -> [any RedisNode] { [self.node] }
+    func primaries(deadline: NIODeadline) -> [any RedisPrimary] { [self.node] }
 
     func publishCommand(deadline: NIODeadline) -> String { "PUBLISH" }
 

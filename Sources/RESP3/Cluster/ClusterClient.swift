@@ -36,8 +36,8 @@ final class ClusterClient: RedisClient {
         }
     }
 
-    func primaries(deadline: NIODeadline) async throws(RedisError) -> [any RedisNode] {
-        var nodes: [any RedisNode] = []
+    func primaries(deadline: NIODeadline) async throws(RedisError) -> [any RedisPrimary] {
+        var nodes: [any RedisPrimary] = []
         for address in try await self.topology.map(deadline: deadline).primaries {
             nodes.append(try self.topology.node(at: address))
         }

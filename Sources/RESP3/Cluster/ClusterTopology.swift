@@ -64,7 +64,7 @@ final class ClusterTopology: Sendable {
             if state.isClosed { return nil }
             state.idle.remove(address)
             if let node = state.nodes[address] { return node }
-            let node = self.maker.node(at: FixedAddress(node: address))
+            let node = self.maker.node(at: address)
             state.nodes[address] = node
             return node
         }

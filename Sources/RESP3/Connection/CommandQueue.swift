@@ -4,6 +4,9 @@ import NIOCore
 /// were not.
 ///
 /// Commands that belong together form one entry and stay together.
+///
+/// On a connection for calls that end with a `WAIT`, those that come in the meantime leave together when it is over, with
+/// one `WAIT` for all of them: it is about everything that the connection has written.
 struct CommandQueue<Waiter> {
     struct Limits {
         let commands: Int
@@ -20,7 +23,7 @@ struct CommandQueue<Waiter> {
         fileprivate(set) var waiter: Waiter?
         /// When the connection is given up: not before the deadlines of those ahead, who may have asked for patience.
         fileprivate var lastResort: NIODeadline
-        fileprivate var replies: [RESPValue] = []
+        fileprivate(set) var replies: [RESPValue] = []
 
         init(_ commands: [RedisCommand], deadline: NIODeadline, waiter: Waiter) {
             self.commands = commands
@@ -32,14 +35,19 @@ struct CommandQueue<Waiter> {
     }
 
     private let limits: Limits
+    private let sharesWaits: Bool
     private var sent = CircularBuffer<Entry>()
     private var unsent = CircularBuffer<Entry>()
     private var nextID = 1
     private var commandCount = 0
     private var byteCount = 0
 
-    init(limits: Limits) {
+    /// - Parameters:
+    ///   - limits: How much may be queued.
+    ///   - sharesWaits: Whether each entry ends with a `WAIT`.
+    init(limits: Limits, sharesWaits: Bool = false) {
         self.limits = limits
+        self.sharesWaits = sharesWaits
     }
 
     var hasSent: Bool { !self.sent.isEmpty }
@@ -61,26 +69,31 @@ struct CommandQueue<Waiter> {
 
     /// The first commands that were not sent, up to about so many bytes, which are taken as sent from now on.
     mutating func send(upTo size: Int) -> [RedisCommand] {
+        // Until a wait is over, the server answers nothing.
+        if self.sharesWaits, self.hasSent { return [] }
         var commands: [RedisCommand] = []
         var taken = 0
-        while taken < size, var entry = self.unsent.popFirst() {
-            commands += entry.commands
+        let wait = self.sharesWaits ? self.unsent.first?.commands.last : nil
+        while taken < size, let next = self.unsent.first, wait == nil || next.commands.last == wait {
+            var entry = self.unsent.removeFirst()
+            commands += entry.commands.dropLast(wait == nil ? 0 : 1)
             taken += entry.size
             entry.lastResort = max(entry.deadline, self.sent.last?.lastResort ?? entry.deadline)
             self.sent.append(entry)
         }
-        return commands
+        return commands + [wait].compactMap { $0 }
     }
 
     enum Acceptance {
         /// Nobody asked for the reply.
         case unexpected
         case partial
-        /// All replies of an entry are there.
-        case complete(Waiter?, [RESPValue])
+        /// All replies of some entries are there.
+        case complete([Entry])
     }
 
     mutating func accept(_ reply: RESPValue) -> Acceptance {
+        if self.sharesWaits { return self.acceptSharingWait(reply) }
         guard var head = self.sent.popFirst() else { return .unexpected }
         head.replies.append(reply)
         guard head.replies.count == head.commands.count else {
@@ -88,7 +101,23 @@ struct CommandQueue<Waiter> {
             return .partial
         }
         self.remove(head)
-        return .complete(head.waiter, head.replies)
+        return .complete([head])
+    }
+
+    /// Each entry gets its replies in turn, and then all of them that to the `WAIT`.
+    private mutating func acceptSharingWait(_ reply: RESPValue) -> Acceptance {
+        if self.sent.isEmpty { return .unexpected }
+        if let index = self.sent.firstIndex(where: { $0.replies.count < $0.commands.count - 1 }) {
+            self.sent[index].replies.append(reply)
+            return .partial
+        }
+        var entries = Array(self.sent)
+        self.sent.removeAll()
+        for index in entries.indices {
+            entries[index].replies.append(reply)
+            self.remove(entries[index])
+        }
+        return .complete(entries)
     }
 
     /// - Returns: The waiter, unless it has its reply.
@@ -141,12 +170,17 @@ extension CommandQueue {
     /// When ``expire(_:)`` has something to do next.
     var nextDeadline: NIODeadline? {
         let waiting = [self.sent, self.unsent].joined().lazy.filter { $0.waiter != nil }.map(\.deadline).min()
-        return [waiting, self.sent.first?.lastResort].compactMap { $0 }.min()
+        return [waiting, self.lastResort].compactMap { $0 }.min()
+    }
+
+    /// When the reply that comes next is so late that none can be expected; a shared one is that of the most patient.
+    private var lastResort: NIODeadline? {
+        self.sharesWaits ? self.sent.last?.lastResort : self.sent.first?.lastResort
     }
 
     /// Whether the reply that comes next is so late that none can be expected.
     func isOverdue(_ now: NIODeadline) -> Bool {
-        self.sent.first.map { $0.lastResort <= now } ?? false
+        self.lastResort.map { $0 <= now } ?? false
     }
 
     /// Lets those leave whose time is over.

@@ -18,14 +18,15 @@ struct Handshake {
         case goOn
     }
 
-    private enum Step {
-        case hello
-        case authenticate
-        case setName
-        case select
-        case role
+    /// What is said, by the name of its command.
+    private enum Step: String {
+        case hello = "HELLO"
+        case authenticate = "AUTH"
+        case setName = "CLIENT SETNAME"
+        case select = "SELECT"
+        case role = "ROLE"
         /// Asked in vain, since the server does not know RESP3.
-        case disregarded
+        case disregarded = "any of it"
     }
 
     private let settings: Settings
@@ -92,8 +93,7 @@ struct Handshake {
         case (_, .disregarded), (_, .setName): nil
         case ("WRONGPASS", _): .refused("The server refused the user name or the password.")
         case ("NOAUTH", _): .refused("The server asks for a password, and none is set.")
-        case ("NOPERM", .role): .refused("The user has no permission for ROLE.")
-        case ("NOPERM", _): .refused("The user has no permission for SELECT.")
+        case ("NOPERM", _): .refused("The user has no permission for \(step.rawValue).")
         case ("DENIED", _): .refused("The server only lets clients of its own host in: it is in protected mode.")
         case (_, .authenticate): .refused("The server refused to log in: \(self.redacted(error)).")
         case ("ERR", .select): .refused("The server refused database \(self.settings.database): \(error.message).")

@@ -20,6 +20,8 @@ final actor Link {
     private var state: LinkState<Waiter>
     private var channel: (any Channel)?
     private var address: NodeAddress?
+    /// Where the server was said to be while an attempt to connect was under way.
+    private var announced: NodeAddress?
     private var buffer = ByteBuffer()
     var isFlushPlanned = false
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
@@ -29,14 +31,21 @@ final actor Link {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
 
-    init(_ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
+    /// - Parameters:
+    ///   - dialer: Makes the connections.
+    ///   - configuration: The limits, and the logger.
+    ///   - eventLoop: Where the connections live.
+    ///   - sharesWaits: Whether all calls end with a `WAIT`: see ``CommandQueue``.
+    init(
+        _ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop, sharesWaits: Bool = false
+    ) {
         self.eventLoop = eventLoop
         self.dialer = dialer
         self.backoff = configuration.backoff
         self.logger = configuration.logger
         let limits = CommandQueue<Waiter>.Limits(
             commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes)
-        self.state = LinkState(limits: limits, patience: configuration.patience)
+        self.state = LinkState(limits: limits, sharesWaits: sharesWaits, patience: configuration.patience)
     }
 
     /// Sends commands back to back and waits for their replies.
@@ -60,8 +69,9 @@ final actor Link {
         return try result.get()
     }
 
-    /// Has later commands use a new connection, unless this one is to `address`.
+    /// Has later commands use a new connection, unless this one is to `address`, or comes to be.
     func retire(unlessAt address: NodeAddress) {
+        if self.state.isConnecting { self.announced = address }
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
     }
 
@@ -149,6 +159,11 @@ extension Link {
 extension Link: RedialingOwner {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
+        if let announced, announced != address {
+            channel.close(promise: nil)
+            return self.ended(.lost("The server has been replaced by another."), attempt: attempt)
+        }
+        self.announced = nil
         self.logger.debug("Connected", metadata: ["redis.address": "\(address)"])
         self.channel = channel
         self.address = address
@@ -166,6 +181,7 @@ extension Link: RedialingOwner {
     func ended(_ end: ConnectionEnd, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return }
         self.channel = nil
+        self.announced = nil
         self.perform(self.state.ended(end, attempt))
         self.logger.debug(
             "Connection ended",

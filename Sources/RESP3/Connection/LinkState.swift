@@ -13,12 +13,13 @@ struct LinkState<Waiter>: ~Copyable {
     private var isRetiring = false
     private var isClosing = false
 
-    init(limits: CommandQueue<Waiter>.Limits, patience: Int) {
-        self.queue = CommandQueue(limits: limits)
+    init(limits: CommandQueue<Waiter>.Limits, sharesWaits: Bool = false, patience: Int) {
+        self.queue = CommandQueue(limits: limits, sharesWaits: sharesWaits)
         self.patience = patience
     }
 
     var isClosed: Bool { self.cycle.phase == .closed }
+    var isConnecting: Bool { self.cycle.phase == .connecting }
     var failures: Int { self.cycle.failures }
     var nextDeadline: NIODeadline? { self.queue.nextDeadline }
 
@@ -76,7 +77,10 @@ struct LinkState<Waiter>: ~Copyable {
             self.abandon(.violation("The server sent a reply that nobody asked for."), &step)
             return step
         case .partial: break
-        case .complete(let waiter, let replies): step.tell(waiter, .success(replies))
+        case .complete(let entries):
+            for entry in entries { step.tell(entry.waiter, .success(entry.replies)) }
+            // They may have been waiting for this one.
+            if self.queue.hasUnsent { step.next = .flush }
         }
         self.cycle.answered()
         self.down = nil

@@ -71,6 +71,18 @@ extension RedisArgument: ExpressibleByStringInterpolation, ExpressibleByIntegerL
     }
 }
 
+extension RedisArgument: Hashable {
+    /// Whether both are the same bytes.
+    package static func == (one: RedisArgument, other: RedisArgument) -> Bool {
+        one.count == other.count && one.bytes == other.bytes
+    }
+
+    /// Feeds the bytes.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.bytes)
+    }
+}
+
 extension RedisArgument: CustomStringConvertible, CustomDebugStringConvertible {
     /// The size.
     package var description: String { "\(self.count) bytes" }

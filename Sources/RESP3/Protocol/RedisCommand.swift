@@ -5,7 +5,7 @@ import NIOCore
 /// ```swift
 /// let command: RedisCommand = ["SET", "greeting", "hello", "PX", 500]
 /// ```
-package struct RedisCommand: Sendable, ExpressibleByArrayLiteral {
+package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// The name of the command, and what follows it.
     package let arguments: [RedisArgument]
 
@@ -18,6 +18,9 @@ package struct RedisCommand: Sendable, ExpressibleByArrayLiteral {
     package init(arrayLiteral elements: RedisArgument...) {
         self.init(elements)
     }
+
+    /// Whether the server answers nothing else on the connection until replicas have acknowledged what it has written.
+    var isWait: Bool { self.arguments.first.map { $0.count == 4 && $0.bytes == Array("WAIT".utf8) } ?? false }
 
     /// How many bytes ``write(to:)`` writes.
     var encodedSize: Int {

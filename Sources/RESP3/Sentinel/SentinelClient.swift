@@ -18,9 +18,9 @@ final class SentinelClient: RedisClient {
         // A sentinel that is down is no loss while there are others.
         let hasty = maker.with(patience: 1)
         let source = SentinelSource(
-            sentinels.map { hasty.sentinelLink(to: $0) }, primary: primary,
+            sentinels.map { ($0, hasty.sentinelLink(to: $0)) }, primary: primary,
             timeout: maker.configuration.connectTimeout)
-        let node = maker.node(at: source, requiresPrimary: true)
+        let node = maker.primary(named: primary, at: source)
         let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
         let news = maker.sentinelSubscriptions(at: SentinelRotation(sentinels))
         self.source = source
@@ -45,10 +45,28 @@ final class SentinelClient: RedisClient {
         return Task { [weak node] in
             for await _ in subscriptions.subscribe(to: "+switch-master") {
                 // A hint is also due when a sentinel was lost or found, so that most lead nowhere.
-                guard let address = try? await source.address() else { continue }
+                guard let address = await Self.address(source, news, configuration.backoff) else { continue }
                 await node?.move(to: address)
             }
         }
+    }
+
+    /// Asks the sentinel that tells the news: another may not have heard it yet, and would name the old primary.
+    ///
+    /// - Returns: `nil` if it is lost; there is a hint when another is found.
+    private static func address(
+        _ source: SentinelSource, _ news: SubscriptionLink, _ backoff: Backoff
+    ) async -> NodeAddress? {
+        var failures = 0
+        while let sentinel = await news.peer {
+            do throws(RedisError) {
+                return try await source.address(accordingTo: sentinel)
+            } catch {
+                failures += 1
+                guard (try? await backoff.sleep(backoff.pause(after: failures))) != nil else { return nil }
+            }
+        }
+        return nil
     }
 
     var commandTimeout: Duration { self.node.commandTimeout }
@@ -65,7 +83,7 @@ final class SentinelClient: RedisClient {
         }
     }
 
-    func primaries(deadline: NIODeadline) -> [any RedisNode] { [self.node] }
+    func primaries(deadline: NIODeadline) -> [any RedisPrimary] { [self.node] }
 
     func publishCommand(deadline: NIODeadline) -> String { "PUBLISH" }
 

@@ -6,7 +6,7 @@ import Synchronization
 /// The sentinel that answered last is asked first. Whether the server they name thinks of itself as the primary is for
 /// the handshake to find out.
 final class SentinelSource: AddressSource {
-    private let sentinels: [Link]
+    private let sentinels: [(address: NodeAddress, link: Link)]
     private let primary: String
     private let timeout: TimeAmount
     private let first = Atomic(0)
@@ -15,39 +15,52 @@ final class SentinelSource: AddressSource {
     ///   - sentinels: At least one.
     ///   - primary: The name under which they watch it.
     ///   - timeout: How long to wait for each of them.
-    init(_ sentinels: [Link], primary: String, timeout: Duration) {
+    init(_ sentinels: [(address: NodeAddress, link: Link)], primary: String, timeout: Duration) {
         self.sentinels = sentinels
         self.primary = primary
         self.timeout = TimeAmount(timeout)
     }
 
     deinit {
-        for link in self.sentinels { link.closeSoon() }
+        for sentinel in self.sentinels { sentinel.link.closeSoon() }
     }
 
     func address() async throws(RedisError) -> NodeAddress {
         let first = self.first.load(ordering: .relaxed)
-        var isKnown = true
-        var failure = RedisError.notSent("There is no sentinel.")
+        var failures: [RedisError] = []
         for offset in self.sentinels.indices {
             let index = (first + offset) % self.sentinels.count
             do throws(RedisError) {
-                if let address = try await self.ask(self.sentinels[index]) {
+                if let address = try await self.ask(self.sentinels[index].link) {
                     self.first.store(index, ordering: .relaxed)
                     return address
                 }
-                isKnown = false
+                failures.append(.refused("No sentinel watches a primary named \(self.primary)."))
             } catch {
-                failure = error
+                failures.append(error)
             }
         }
-        if !isKnown { throw .refused("No sentinel watches a primary named \(self.primary).") }
-        if case .refused = failure { throw failure }
-        throw .notSent("No sentinel answers. \(failure)")
+        guard let failure = failures.first(where: \.isRefusal) ?? failures.last else {
+            throw .notSent("There is no sentinel.")
+        }
+        // One that does not answer now may know better.
+        if failures.allSatisfy(\.isRefusal) { throw failure }
+        throw .notSent("No sentinel that answers knows the primary. \(failure)")
+    }
+
+    /// Asks one sentinel, which is the first to be asked from now on.
+    ///
+    /// - Returns: `nil` if it does not know the primary.
+    func address(accordingTo sentinel: NodeAddress) async throws(RedisError) -> NodeAddress? {
+        guard let index = self.sentinels.firstIndex(where: { $0.address == sentinel }),
+            let address = try await self.ask(self.sentinels[index].link)
+        else { return nil }
+        self.first.store(index, ordering: .relaxed)
+        return address
     }
 
     func close() async {
-        for link in self.sentinels { await link.close() }
+        for sentinel in self.sentinels { await sentinel.link.close() }
     }
 
     private func ask(_ sentinel: Link) async throws(RedisError) -> NodeAddress? {
@@ -57,6 +70,12 @@ final class SentinelSource: AddressSource {
         guard let parts = reply.elements, parts.count == 2, let host = parts[0].string, let port = parts[1].integer
         else { return nil }
         return .tcp(host: host, port: port)
+    }
+}
+
+extension RedisError {
+    fileprivate var isRefusal: Bool {
+        if case .refused = self { true } else { false }
     }
 }
 

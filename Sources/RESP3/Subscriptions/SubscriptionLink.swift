@@ -18,6 +18,8 @@ final actor SubscriptionLink: RedialingOwner {
     private var state: SubscriptionState
     private var channel: (any Channel)?
     private var address: NodeAddress?
+    /// Where the server was said to be while an attempt to connect was under way.
+    private var announced: NodeAddress?
     private var ticks: RepeatedTask?
     private weak var listener: (any SubscriptionListener)?
 
@@ -48,8 +50,12 @@ final actor SubscriptionLink: RedialingOwner {
         self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.unwant(channel)) } }
     }
 
-    /// Subscribes anew on a new connection, unless this one is to `address`.
+    /// The server at the other end; `nil` while there is none.
+    var peer: NodeAddress? { self.channel == nil ? nil : self.address }
+
+    /// Subscribes anew on a new connection, unless this one is to `address`, or comes to be.
     func retire(unlessAt address: NodeAddress) {
+        if self.state.isConnecting { self.announced = address }
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
     }
 
@@ -87,6 +93,11 @@ final actor SubscriptionLink: RedialingOwner {
 extension SubscriptionLink {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
+        if let announced, announced != address {
+            channel.close(promise: nil)
+            return self.ended(.lost("The server has been replaced by another."), attempt: attempt)
+        }
+        self.announced = nil
         self.logger.debug("Connected for subscriptions", metadata: ["redis.address": "\(address)"])
         self.channel = channel
         self.address = address
@@ -108,6 +119,7 @@ extension SubscriptionLink {
     func ended(_ end: ConnectionEnd, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return }
         _ = self.dropChannel()
+        self.announced = nil
         self.perform(self.state.ended(attempt))
         self.logger.debug(
             "Connection for subscriptions ended",

@@ -22,6 +22,7 @@ struct SubscriptionState: ~Copyable {
     }
 
     var isClosed: Bool { self.cycle.phase == .closed }
+    var isConnecting: Bool { self.cycle.phase == .connecting }
     var failures: Int { self.cycle.failures }
 
     func isCurrent(_ attempt: Int) -> Bool { self.cycle.isCurrent(attempt) }

@@ -91,11 +91,52 @@ struct CommandQueueTests {
         #expect(!self.queue.isOverdue(self.time(29)))
         #expect(self.queue.isOverdue(self.time(30)))
     }
+
+    @Test("of calls that wait for replicas sends one WAIT for all that have come while it waited")
+    func sharedWaits() {
+        let queue = Bench(sharesWaits: true)
+        func words(_ commands: [RedisCommand]) -> [String] { commands.map { $0.words.joined(separator: " ") } }
+        _ = queue.appendWaiting("a", deadline: 10)
+        #expect(words(queue.send(upTo: .max)) == ["SET a", "WAIT 1"])
+        _ = queue.appendWaiting("b", deadline: 20)
+        let c = queue.appendWaiting("c", deadline: 40)
+        _ = queue.appendWaiting("d", replicas: 2)
+        #expect(queue.send(upTo: .max).isEmpty)
+        #expect(queue.accept("OK").isPartial)
+        #expect(queue.accept(.integer(1)).isComplete("a", ["OK", .integer(1)]))
+
+        #expect(words(queue.send(upTo: .max)) == ["SET b", "SET c", "WAIT 1"])
+        #expect(queue.accept("b").isPartial)
+        #expect(queue.accept("c").isPartial)
+        // The connection is good as long as one of them can still be answered.
+        #expect(!queue.isOverdue(self.time(39)) && queue.isOverdue(self.time(40)))
+        #expect(queue.cancel(c ?? 0) == "c")
+        guard case .complete(let entries) = queue.accept(.integer(0)) else {
+            Issue.record("The replies are all there")
+            return
+        }
+        #expect(entries.map(\.waiter) == ["b", nil])
+        #expect(entries.map(\.replies) == [["b", .integer(0)], ["c", .integer(0)]])
+
+        #expect(words(queue.send(upTo: .max)) == ["SET d", "WAIT 2"])
+        #expect(queue.failSent() == ["d"])
+        #expect(queue.accept("OK").isUnexpected)
+    }
 }
 
 /// A queue whose commands are named after their waiters.
 private final class Bench {
-    private var queue = CommandQueue<String>(limits: .init(commands: 4, bytes: 200))
+    private var queue: CommandQueue<String>
+
+    init(sharesWaits: Bool = false) {
+        self.queue = CommandQueue(limits: .init(commands: sharesWaits ? 8 : 4, bytes: 200), sharesWaits: sharesWaits)
+    }
+
+    func appendWaiting(_ waiter: String, replicas: Int = 1, deadline: UInt64 = 10) -> Int? {
+        let commands: [RedisCommand] = [["SET", RedisArgument(waiter)], ["WAIT", RedisArgument(replicas)]]
+        return self.queue.append(
+            CommandQueue.Entry(commands, deadline: .uptimeNanoseconds(deadline), waiter: waiter))
+    }
 
     func append(_ waiter: String, count: Int = 1, deadline: UInt64 = 10) -> Int? {
         let commands = Array(repeating: ["PING", RedisArgument(waiter)] as RedisCommand, count: count)
@@ -115,8 +156,8 @@ private final class Bench {
 
 extension CommandQueue<String>.Acceptance {
     fileprivate func isComplete(_ waiter: String?, _ replies: [RESPValue]) -> Bool {
-        guard case .complete(let actual, let values) = self else { return false }
-        return actual == waiter && values == replies
+        guard case .complete(let entries) = self, entries.count == 1 else { return false }
+        return entries[0].waiter == waiter && entries[0].replies == replies
     }
 
     fileprivate var isPartial: Bool { if case .partial = self { true } else { false } }

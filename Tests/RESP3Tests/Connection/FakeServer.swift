@@ -14,6 +14,7 @@ final actor FakeServer {
     private let answers: Answers
     private var listener: (any Channel)?
     private var connections: [any Channel] = []
+    private var subscribers: [any Channel] = []
     /// The commands that came, each as its words.
     private(set) var commands: [[String]] = []
     /// How many connections there have been.
@@ -51,6 +52,7 @@ final actor FakeServer {
     }
 
     var port: Int { self.listener?.localAddress?.port ?? 0 }
+    var address: NodeAddress { .tcp(host: "127.0.0.1", port: self.port) }
     var url: String { "redis://127.0.0.1:\(self.port)" }
 
     /// How many connections are open.
@@ -59,6 +61,11 @@ final actor FakeServer {
     /// Says something on all connections.
     func say(_ text: String) {
         for connection in self.connections { connection.writeAndFlush(ByteBuffer(string: text), promise: nil) }
+    }
+
+    /// Says something on the connections that have subscribed to anything.
+    func publish(_ text: String) {
+        for connection in self.subscribers { connection.writeAndFlush(ByteBuffer(string: text), promise: nil) }
     }
 
     func hangUp() {
@@ -92,6 +99,7 @@ final actor FakeServer {
 
     fileprivate func received(_ words: [String], on channel: any Channel) {
         self.commands.append(words)
+        if words[0] == "SUBSCRIBE" { self.subscribers.append(channel) }
         guard let answer = self.answers(words) else { return }
         channel.writeAndFlush(ByteBuffer(string: answer), promise: nil)
     }
@@ -110,9 +118,14 @@ private final class FakeServerHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = context.channel
-        try? self.processor.process(buffer: Self.unwrapInboundIn(data)) { command in
-            let words = command.elements?.map { $0.string ?? "" } ?? []
-            self.server.assumeIsolated { $0.received(words, on: channel) }
+        do {
+            try self.processor.process(buffer: Self.unwrapInboundIn(data)) { command in
+                let words = command.elements?.map { $0.string ?? "" } ?? []
+                self.server.assumeIsolated { $0.received(words, on: channel) }
+            }
+        } catch {
+            // Whatever it is, TLS for example, it is not for this server.
+            context.close(promise: nil)
         }
     }
 }

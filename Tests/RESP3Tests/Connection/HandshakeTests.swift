@@ -73,6 +73,16 @@ struct HandshakeTests {
         #expect(!"\(end.errorBeforeSending)".contains("hunter2"))
     }
 
+    @Test("names the command that the user may not use")
+    func permissions() {
+        for (position, name) in ["HELLO", "SELECT", "ROLE"].enumerated() {
+            var handshake = Handshake(Self.full)
+            for _ in 0..<position { #expect(handshake.received("OK") == .pending) }
+            let outcome = handshake.received(.error(ServerError("NOPERM User ann has no permissions")))
+            #expect(outcome == .failed(.refused("The user has no permission for \(name).")))
+        }
+    }
+
     @Test(
         "fails for now where another try may succeed",
         arguments: [

@@ -210,6 +210,17 @@ struct LinkTests {
         }
     }
 
+    @Test("takes a server that hangs up in the TLS handshake for one that is away, and not for a refusal")
+    func hangUpInHandshake() async throws {
+        try await FakeServer.with { server in
+            let url = "rediss://127.0.0.1:\(await server.port)"
+            try await withClient(url, { $0.patience = 1 }) { client in
+                let error = await #expect(throws: RedisError.self) { try await client.send(["A"]) }
+                #expect(error == .notSent("The server closed the connection during the TLS handshake."))
+            }
+        }
+    }
+
     @Test("closes when the commands it has taken are answered, and takes no more")
     func closing() async throws {
         try await FakeServer.with { server in
@@ -229,6 +240,25 @@ struct LinkTests {
                 await server.say(":1\r\n")
                 #expect(try await task.value == .integer(1))
                 await closed
+            }
+        }
+    }
+
+    @Test("does not use a server that is replaced while it is being connected to")
+    func replacedWhileConnecting() async throws {
+        let mute: FakeServer.Answers = { $0[0] == "WHO" ? "+old\r\n" : nil }
+        try await FakeServer.with(mute) { old in
+            try await FakeServer.with(FakeServer.answering("+new\r\n")) { new in
+                let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
+                let link = Link(
+                    try Relocation([await old.address, await new.address]).dialer, configuration,
+                    on: MultiThreadedEventLoopGroup.singleton.next())
+                async let replies = link.send([["WHO"]], deadline: .now() + .seconds(20))
+                try await old.waitFor("HELLO")
+                await link.retire(unlessAt: await new.address)
+                await old.say("_\r\n")
+                #expect(try await replies.map(\.string) == ["new"])
+                await link.close()
             }
         }
     }

@@ -5,17 +5,6 @@ import Testing
 
 @Suite("A cluster", .timeLimit(.minutes(2)))
 struct ClusterTests {
-    /// How often the servers have answered with a code.
-    private func count(_ code: String, in group: ClusterGroup) async throws -> Int {
-        var sum = 0
-        for node in group.nodes {
-            let text = try await node.send(["INFO", "errorstats"]).string ?? ""
-            let line = text.split(separator: "\r\n").first { $0.hasPrefix("errorstat_\(code):count=") }
-            sum += line.flatMap { Int($0.drop { $0 != "=" }.dropFirst()) } ?? 0
-        }
-        return sum
-    }
-
     private func slot(of key: String, in group: ClusterGroup) async throws -> Int {
         try await group.nodes[0].send(["CLUSTER", "KEYSLOT", RedisArgument(key)]).integer ?? 0
     }
@@ -37,7 +26,7 @@ struct ClusterTests {
                     try await tasks.waitForAll()
                 }
                 // The map was right from the start.
-                #expect(try await self.count("MOVED", in: group) == 0)
+                #expect(try await group.errors("MOVED") == 0)
                 var sizes: [Int] = []
                 for primary in try await client.primaries() {
                     sizes.append(try await primary.send(["DBSIZE"]).integer ?? 0)
@@ -82,10 +71,10 @@ struct ClusterTests {
                 }
                 try await group.beginMove(of: slot, from: source, to: target)
                 try await group.moveKeys(of: slot, from: source, to: target)
-                try await eventually("commands are sent on") { try await self.count("ASK", in: group) > 20 }
+                try await eventually("commands are sent on") { try await group.errors("ASK") > 20 }
                 try await group.endMove(of: slot, to: target)
-                try await eventually("the move is noticed") { try await self.count("MOVED", in: group) > 0 }
-                let moved = try await self.count("MOVED", in: group)
+                try await eventually("the move is noticed") { try await group.errors("MOVED") > 0 }
+                let moved = try await group.errors("MOVED")
                 try await eventually("the new server is used") {
                     try await group.nodes[target].send(["GET", "{tag}0"]).integer ?? 0 > 0
                 }
@@ -99,7 +88,7 @@ struct ClusterTests {
                 // Each worker may have been cancelled while its last increment was under way.
                 #expect(counted...counted + 8 ~= stored && counted > 0)
                 // Who has noticed does not ask at the wrong place again.
-                #expect(try await self.count("MOVED", in: group) <= moved + 8)
+                #expect(try await group.errors("MOVED") <= moved + 8)
             }
         }
     }
@@ -117,7 +106,7 @@ struct ClusterTests {
                 // At the new server, before the slot is.
                 _ = try await client.send(["SET", "{tag}b", "b"], key: "{tag}b")
                 let task = Task { try await client.send(["MGET", "{tag}a", "{tag}b", "{tag}c"], key: "{tag}a") }
-                try await eventually("it is asked to try again") { try await self.count("TRYAGAIN", in: group) > 0 }
+                try await eventually("it is asked to try again") { try await group.errors("TRYAGAIN") > 0 }
                 try await group.endMove(of: slot, to: target)
                 #expect(try await task.value.elements?.map(\.string) == ["a", "b", nil])
             }
@@ -203,7 +192,7 @@ struct ClusterTests {
                 let receivers = try await group.nodes[target].send(["SPUBLISH", "{tag}channel", "x"])
                 #expect(receivers == .integer(1))
                 #expect(await hints.next(isolation: #isolation) != nil)
-                #expect(try await self.count("MOVED", in: group) > 0)
+                #expect(try await group.errors("MOVED") > 0)
             }
         }
     }

@@ -1,6 +1,7 @@
 import NIOCore
 import RESP3
 import RedisServerTesting
+import Synchronization
 import TestSupport
 import Testing
 
@@ -29,7 +30,7 @@ struct SentinelTests {
             try await withClient(group.url) { client in
                 try await self.expect(client, at: group.primary.port)
                 var hints = client.subscribe(to: "news").makeAsyncIterator()
-                _ = await hints.next(isolation: #isolation)
+                #expect(await hints.next(isolation: #isolation) != nil)
 
                 try await group.primary.kill()
                 let successor = try await self.port(of: client)
@@ -40,7 +41,7 @@ struct SentinelTests {
                 try await eventually("the message has a receiver") {
                     try await client.send(["PUBLISH", "news", "x"]).integer == 1
                 }
-                _ = await hints.next(isolation: #isolation)
+                #expect(await hints.next(isolation: #isolation) != nil)
             }
         }
     }
@@ -77,18 +78,81 @@ struct SentinelTests {
         }
     }
 
+    @Test("is looked for where the sentinel says that has announced it, though another has not heard of it yet")
+    func laggingSentinel() async throws {
+        func primary(_ name: String) -> FakeServer.Answers {
+            { words in
+                switch words[0] {
+                case "ROLE": "*1\r\n+master\r\n"
+                case "WHO": "+\(name)\r\n"
+                default: FakeServer.greeting(words)
+                }
+            }
+        }
+        func sentinel(_ port: @escaping @Sendable () -> Int?) -> FakeServer.Answers {
+            { words in
+                switch words[0] {
+                case "SENTINEL": port().map { "*2\r\n+127.0.0.1\r\n+\($0)\r\n" } ?? "*-1\r\n"
+                case "SUBSCRIBE": ">3\r\n+subscribe\r\n+\(words[1])\r\n:1\r\n"
+                case "PING": "+PONG\r\n"
+                default: FakeServer.greeting(words)
+                }
+            }
+        }
+        try await FakeServer.with(primary("old")) { old in
+            try await FakeServer.with(primary("new")) { new in
+                let oldPort = await old.port
+                let known = Mutex<Int?>(nil)
+                try await FakeServer.with(sentinel { known.withLock { $0 } }) { quick in
+                    try await FakeServer.with(sentinel { oldPort }) { slow in
+                        // The first one tells the news; but it is the second that has answered.
+                        let places = "127.0.0.1:\(await quick.port),127.0.0.1:\(await slow.port)"
+                        try await withClient("redis+sentinel://\(places)/main") { client in
+                            #expect(try await client.send(["WHO"]).string == "old")
+                            try await quick.waitFor("SUBSCRIBE")
+                            let newPort = await new.port
+                            known.withLock { $0 = newPort }
+                            await quick.publish(">3\r\n+message\r\n++switch-master\r\n+x\r\n")
+                            try await eventually("the successor is used", within: .seconds(30)) {
+                                try await client.send(["WHO"]).string == "new"
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test("is found with the sentinels' own password, and with some of them down")
     func password() async throws {
         try await SentinelGroup.with(replicas: 0, sentinelPassword: "hunter2") { group in
+            try await withClient(group.url + "?sentinel_password=hunter3") { client in
+                await #expect(throws: RedisError.refused("The server refused the user name or the password.")) {
+                    try await client.send(["PING"])
+                }
+            }
             try await group.sentinels[0].kill()
             try await withClient(group.url + "?sentinel_password=hunter2") { client in
                 try await self.expect(client, at: group.primary.port)
                 #expect(try await client.primaries().count == 1)
             }
-            try await withClient(group.url + "?sentinel_password=hunter3") { client in
-                await #expect { try await client.send(["PING"]) } throws: { error in
-                    guard case RedisError.refused = error else { return false }
-                    return true
+        }
+    }
+
+    @Test("that one sentinel does not know may still be known to one that is away")
+    func unknownToSome() async throws {
+        let ignorant: FakeServer.Answers = { $0[0] == "SENTINEL" ? "*-1\r\n" : FakeServer.greeting($0) }
+        try await FakeServer.with(ignorant) { sentinel in
+            for places in [
+                "127.0.0.1:\(await sentinel.port),127.0.0.1:1", "127.0.0.1:1,127.0.0.1:\(await sentinel.port)",
+            ] {
+                try await withClient("redis+sentinel://\(places)/main", { $0.patience = 1 }) { client in
+                    let error = await #expect(throws: RedisError.self) { try await client.send(["PING"]) }
+                    guard case .notSent(let sentence) = error else {
+                        Issue.record("It is \(String(describing: error)).")
+                        return
+                    }
+                    #expect(sentence.contains("No sentinel watches a primary named main."))
                 }
             }
         }

@@ -60,7 +60,7 @@ struct StandaloneTests {
         return error.code
     }
 
-    @Test("answers ten thousand concurrent commands on one connection, in far fewer flushes")
+    @Test("answers ten thousand concurrent commands on one connection")
     func pipelining() async throws {
         try await RedisServer.with { server in
             try await withClient(server.url()) { client in

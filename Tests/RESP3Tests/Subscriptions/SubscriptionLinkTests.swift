@@ -1,0 +1,38 @@
+import NIOPosix
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@testable import RESP3
+
+@Suite("A link for subscriptions", .timeLimit(.minutes(2)))
+struct SubscriptionLinkTests {
+    private final class Deaf: SubscriptionListener {
+        func handle(_ event: SubscriptionEvent, from link: SubscriptionLink) {}
+    }
+
+    @Test("does not subscribe at a server that is replaced while it is being connected to")
+    func replacedWhileConnecting() async throws {
+        let mute: FakeServer.Answers = { _ in nil }
+        try await FakeServer.with(mute) { old in
+            try await FakeServer.with { new in
+                let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
+                let link = SubscriptionLink(
+                    try Relocation([await old.address, await new.address]).dialer, configuration,
+                    on: MultiThreadedEventLoopGroup.singleton.next())
+                let listener = Deaf()
+                link.want(SubscriptionChannel(name: "news", isSharded: false), for: listener)
+                try await old.waitFor("HELLO")
+                await link.retire(unlessAt: await new.address)
+                await old.say("_\r\n")
+                try await eventually("somebody is asked") {
+                    let commands = await old.commands + new.commands
+                    return commands.contains { $0[0] == "SUBSCRIBE" }
+                }
+                #expect(await !old.commands.contains { $0[0] == "SUBSCRIBE" })
+                #expect(await link.peer == new.address)
+                link.close()
+            }
+        }
+    }
+}
