@@ -67,12 +67,13 @@ struct ProxyServer {
         // What there is to tell of it is announced.
         var logger = self.logger
         logger.logLevel = max(logger.logLevel, .notice)
-        let server = AdminServer(
-            host: host, port: port, store: store, isServing: { proxy.isServing }, metrics: metrics, logger: logger
-        ) { port in
+        let announce = { @Sendable (port: Int?) in
             beacon.light()
             Output.announce("Admin: http://\(HostPort(host: host, port: port ?? 0))\n")
         }
+        let server = AdminServer(
+            host: host, port: port, store: store, isServing: { proxy.isServing }, metrics: metrics, logger: logger,
+            onServerRunning: announce)
         return ListeningService(server: server, address: HostPort(host: host, port: port))
     }
 }
