@@ -133,7 +133,7 @@ struct LimitTests {
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .milliseconds(200) }) { proxy in
+        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
@@ -148,7 +148,7 @@ struct LimitTests {
             if request.start.contains("slow") { await gate.pass() }
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .milliseconds(50) }) { proxy in
+        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await RawConnection.open(port: proxy.port) { slow in
                 try await slow.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
                 try await eventually { gate.arrivals == 1 }

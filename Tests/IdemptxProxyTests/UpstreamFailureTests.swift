@@ -25,7 +25,9 @@ struct UpstreamFailureTests {
                 case "https": "https://127.0.0.1:\(port)"
                 default: kind
                 }
-            let configuration = ProxyConfiguration(upstream: try Upstream(address))
+            let configuration = ProxyConfiguration(upstream: try Upstream(address)) {
+                $0.limits.connectTimeout = .seconds(1)
+            }
             try await TestProxy.run(configuration, store: store, in: working.upstream) { broken in
                 for _ in 1...2 {
                     let answer = try await broken.pay()

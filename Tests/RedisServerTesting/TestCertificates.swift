@@ -24,12 +24,12 @@ package struct TestCertificates: Sendable {
     package static func with<Value>(
         serverNames: String = "DNS:localhost,IP:127.0.0.1", _ body: (TestCertificates) async throws -> Value
     ) async throws -> Value {
-        let certificates = try TestCertificates(serverNames)
+        let certificates = try await TestCertificates(serverNames)
         defer { try? FileManager.default.removeItem(at: certificates.directory) }
         return try await body(certificates)
     }
 
-    private init(_ serverNames: String) throws {
+    private init(_ serverNames: String) async throws {
         let name = "certificates-\(UInt32.random(in: 0...UInt32.max))"
         let directory = FileManager.default.temporaryDirectory.appending(path: name)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
@@ -37,10 +37,10 @@ package struct TestCertificates: Sendable {
         self.authority = directory.appending(path: "ca.pem").path
         self.server = Self.pair("server", directory)
         self.client = Self.pair("client", directory)
-        try Self.openssl(
+        try await Self.openssl(
             directory, Self.newKey("ca") + ["-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"])
-        try Self.sign("server", "subjectAltName=\(serverNames)", directory)
-        try Self.sign("client", "extendedKeyUsage=clientAuth", directory)
+        try await Self.sign("server", "subjectAltName=\(serverNames)", directory)
+        try await Self.sign("client", "extendedKeyUsage=clientAuth", directory)
     }
 
     private static func pair(_ name: String, _ directory: URL) -> Pair {
@@ -56,8 +56,8 @@ package struct TestCertificates: Sendable {
         ]
     }
 
-    private static func sign(_ name: String, _ addition: String, _ directory: URL) throws {
-        try Self.openssl(
+    private static func sign(_ name: String, _ addition: String, _ directory: URL) async throws {
+        try await Self.openssl(
             directory,
             Self.newKey(name) + [
                 "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", addition, "-addext", "basicConstraints=CA:FALSE",
@@ -65,15 +65,22 @@ package struct TestCertificates: Sendable {
             ])
     }
 
-    private static func openssl(_ directory: URL, _ arguments: [String]) throws {
+    private static func openssl(_ directory: URL, _ arguments: [String]) async throws {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = ["openssl"] + arguments
         process.currentDirectoryURL = directory
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
+        // Waiting for it would block a thread that all tasks share.
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            process.terminationHandler = { _ in continuation.resume() }
+            do {
+                try process.run()
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
         guard process.terminationStatus == 0 else {
             throw ServerFailure("These tests need openssl 3; `openssl \(arguments.joined(separator: " "))` failed.")
         }

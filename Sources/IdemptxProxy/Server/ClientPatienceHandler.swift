@@ -15,6 +15,7 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
 
     private var patience: ClientPatience
     private var timer: DeadlineTimer?
+    private var reads = ReadCycle()
 
     init(limits: ProxyLimits) {
         self.patience = ClientPatience(
@@ -42,6 +43,7 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = context.eventLoop.now
+        if self.reads.partCame() { self.patience.readingEnded(now: now) }
         switch self.unwrapInboundIn(data) {
         case .head(let head): self.patience.requestBegan(isBodyHeldBack: head.expectsContinue)
         case .body(let bytes): self.patience.bodyCame(size: bytes.readableBytes, now: now)
@@ -51,7 +53,7 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        self.patience.readingEnded(now: context.eventLoop.now)
+        if self.reads.completed() { self.patience.readingEnded(now: context.eventLoop.now) }
         context.fireChannelReadComplete()
     }
 

@@ -20,6 +20,7 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     private var isClosing = false
     private var patience: UpstreamPatience
     private var timer: DeadlineTimer?
+    private var reads = ReadCycle()
 
     init(exchanges: ExchangeTable, timeout: TimeAmount) {
         self.exchanges = exchanges
@@ -107,6 +108,7 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if self.reads.partCame() { self.patience.readingEnded() }
         self.patience.answerCame(now: context.eventLoop.now)
         switch self.unwrapInboundIn(data) {
         case .head(let head) where head.status.code < 200 && head.status != .switchingProtocols:
@@ -127,7 +129,7 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        self.patience.readingEnded()
+        if self.reads.completed() { self.patience.readingEnded() }
         context.fireChannelReadComplete()
     }
 
