@@ -58,7 +58,8 @@ struct DepartureTests {
     @Test("at once leaves nothing behind", arguments: Farewell.allCases)
     func atOnce(farewell: Farewell) async throws {
         let script = TestUpstream.answering { .answer(body: $0.start) }
-        try await TestProxy.with(script: script, configure: { $0.limits.drainTimeout = .seconds(3_600) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.drainTimeout = .seconds(3_600) }) {
+            proxy in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 1...100 {
                     group.addTask {

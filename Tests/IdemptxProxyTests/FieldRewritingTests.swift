@@ -78,7 +78,7 @@ struct FieldRewritingTests {
             "Forwarded: for=1.2.3.4",
             "X-Forwarded-For: 5.6.7.8",
         ]
-        try await TestProxy.with(configure: { $0.forwardedFields = .extended }) { proxy in
+        try await TestProxy.with(configure: Change { $0.forwardedFields = .extended }) { proxy in
             _ = try await proxy.send("GET /", before)
             let request = try #require(proxy.upstream.request)
             #expect(request["X-Forwarded-For"] == ["1.2.3.4, 5.6.7.8, 127.0.0.1"])
@@ -101,7 +101,7 @@ struct FieldRewritingTests {
 
     @Test("tells the upstream its own name, if that is what it answers to")
     func hostOfUpstream() async throws {
-        try await TestProxy.with(configure: { $0.hostField = .upstream }) { proxy in
+        try await TestProxy.with(configure: Change { $0.hostField = .upstream }) { proxy in
             _ = try await proxy.send("GET /")
             let port = try #require(proxy.upstream.port)
             #expect(proxy.upstream.request?["Host"] == ["127.0.0.1:\(port)"])

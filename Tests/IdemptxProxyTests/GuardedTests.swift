@@ -146,7 +146,8 @@ struct GuardedTests {
             await gate.pass()
             return .answer(body: "done")
         }
-        try await TestProxy.with(script: script, configure: { $0.rules.standard.waitTimeout = .seconds(60) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.waitTimeout = .seconds(60) }) {
+            proxy in
             let answers = try await withThrowingTaskGroup(of: WireMessage.self) { group in
                 for _ in 1...50 { group.addTask { try await proxy.pay() } }
                 try await eventually { gate.arrivals == 1 }
@@ -188,7 +189,7 @@ struct GuardedTests {
             #expect(proxy.upstream.request?["X-Idempotency-Attempt"] == [])
             #expect(proxy.upstream.request?.text == "x")
         }
-        try await TestProxy.with(configure: { $0.rules.standard.required = true }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.standard.required = true }) { proxy in
             let answer = try await proxy.send("POST /", body: "x")
             #expect(answer.status == 400)
             #expect(try answer.problem == "key-missing")
@@ -207,7 +208,7 @@ struct GuardedTests {
     @Test("belongs to its caller", arguments: [("Authorization", ["1", "2", "1"]), ("X-Tenant", ["1", "2", "1"])])
     func scope(_ name: String, _ values: [String]) async throws {
         let field = try #require(HTTPField.Name(name))
-        try await TestProxy.with(configure: { $0.scopeHeaders = [field] }) { proxy in
+        try await TestProxy.with(configure: Change { $0.scopeHeaders = [field] }) { proxy in
             var statuses: [[String]] = []
             for value in values {
                 statuses.append(try await proxy.pay("k-1", ["\(name): \(value)"])["X-Idempotency-Status"])
@@ -218,7 +219,7 @@ struct GuardedTests {
 
     @Test("larger than the rules permit is refused; without a key it passes")
     func largeBody() async throws {
-        try await TestProxy.with(configure: { $0.rules.standard.maxRequestBody = 10 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.standard.maxRequestBody = 10 }) { proxy in
             let refused = try await proxy.pay()
             #expect(refused.status == 413)
             #expect(try refused.problem == "body-too-large")
@@ -230,7 +231,7 @@ struct GuardedTests {
     @Test("with a larger answer than is kept gets all of it, and its retry is told that it ran")
     func largeAnswer() async throws {
         let script = TestUpstream.answering { _ in .answer("201 Created", ["Location: /1"], body: "0123456789") }
-        try await TestProxy.with(script: script, configure: { $0.rules.standard.maxResponseBody = 5 }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.maxResponseBody = 5 }) { proxy in
             #expect(try await proxy.pay().text == "0123456789")
             let retry = try await proxy.pay()
             #expect(retry.status == 409)
@@ -259,7 +260,7 @@ struct GuardedTests {
             #expect(try await proxy.pay()["Idempotent-Replayed"] == ["true"])
             #expect(proxy.upstream.requests.count == 1)
         }
-        try await TestProxy.with(script: script, configure: { $0.rules.standard.replay = .retryServerErrors }) {
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.replay = .retryServerErrors }) {
             proxy in
             _ = try await proxy.pay()
             #expect(try await proxy.pay()["Idempotent-Replayed"] == [])

@@ -12,7 +12,7 @@ struct LimitTests {
             configuration.limits.maxHeaderSize = 4_000
             configuration.limits.maxHeaderCount = 20
         }
-        try await TestProxy.with(configure: configure) { proxy in
+        try await TestProxy.with(configure: Change(configure)) { proxy in
             let long = String(repeating: "x", count: 1_000)
             let answer =
                 switch kind {
@@ -32,7 +32,7 @@ struct LimitTests {
 
     @Test("of the body, announced")
     func announcedBody() async throws {
-        try await TestProxy.with(configure: { $0.limits.maxBodySize = 10 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.maxBodySize = 10 }) { proxy in
             for fields in [[], ["Idempotency-Key: k-1"]] {
                 let answer = try await proxy.send("POST /", fields, body: "01234567890")
                 #expect(answer.status == 413)
@@ -51,7 +51,7 @@ struct LimitTests {
             await upload.pass()
             upstream.record(WireMessage(body: try await connection.takeRest()))
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.maxBodySize = 10 }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.maxBodySize = 10 }) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
                 if chunks == 2 {
@@ -71,7 +71,7 @@ struct LimitTests {
 
     @Test("of guarded bodies found out while they come")
     func growingGuardedBody() async throws {
-        try await TestProxy.with(configure: { $0.rules.standard.maxRequestBody = 10 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.standard.maxRequestBody = 10 }) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k-1", "Transfer-Encoding: chunked"])
@@ -95,7 +95,7 @@ struct LimitTests {
         ])
     func silentClient(start: String) async throws {
         let isAnswered = start.hasPrefix("GET") && start.hasSuffix("\r\n\r\n")
-        try await TestProxy.with(configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(start)
                 // This side says nothing more: that the connection ends is the proxy's doing.
@@ -114,7 +114,7 @@ struct LimitTests {
             configuration.limits.minimumBodyRate = 1_000_000
         }
         let script: TestUpstream.Script = { connection, _ in try await connection.readToEnd() }
-        try await TestProxy.with(script: script, configure: configure) { proxy in
+        try await TestProxy.with(script: script, configure: Change(configure)) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     isHead ? "GET /" : "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
@@ -133,7 +133,7 @@ struct LimitTests {
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
@@ -148,7 +148,7 @@ struct LimitTests {
             if request.start.contains("slow") { await gate.pass() }
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.idleTimeout = .seconds(1) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.idleTimeout = .seconds(1) }) { proxy in
             try await RawConnection.open(port: proxy.port) { slow in
                 try await slow.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
                 try await eventually { gate.arrivals == 1 }
@@ -162,7 +162,7 @@ struct LimitTests {
 
     @Test("of connections: one more waits until another ends")
     func connections() async throws {
-        try await TestProxy.with(configure: { $0.limits.maxConnections = 2 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.maxConnections = 2 }) { proxy in
             try await RawConnection.open(port: proxy.port) { third in
                 try await RawConnection.open(port: proxy.port) { first in
                     _ = try await first.send("GET /")
@@ -187,9 +187,9 @@ struct LimitTests {
         }
         let configure = { (configuration: inout ProxyConfiguration) in
             configuration.limits.maxUpstreamConnections = 1
-            configuration.limits.connectTimeout = .milliseconds(100)
+            configuration.limits.connectTimeout = .seconds(1)
         }
-        try await TestProxy.with(script: script, configure: configure) { proxy in
+        try await TestProxy.with(script: script, configure: Change(configure)) { proxy in
             async let first = proxy.pay("k-1")
             try await eventually { gate.arrivals == 1 }
             let second = try await proxy.pay("k-2")

@@ -17,7 +17,7 @@ struct RouteRuleTests {
     func namedHeader() async throws {
         let field = try #require(HTTPField.Name("X-GitHub-Delivery"))
         let rule = try Self.rule("/webhooks/*") { $0.keySource = .header(field) }
-        try await TestProxy.with(configure: { $0.rules.routes = [rule] }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.routes = [rule] }) { proxy in
             let delivery = ["X-GitHub-Delivery: 72d3162e-cc78-11e3-81ab-4c9367dc0958"]
             let first = try await proxy.send("POST /webhooks/github", delivery, body: "{}")
             #expect(first["X-Idempotency-Status"] == ["new"])
@@ -36,7 +36,7 @@ struct RouteRuleTests {
     func keyInBody() async throws {
         let pointer = try JSONPointer("/meta/idempotency_key")
         let rule = try Self.rule("/orders") { $0.keySource = .body(pointer) }
-        try await TestProxy.with(configure: { $0.rules.routes = [rule] }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.routes = [rule] }) { proxy in
             let json = ["Content-Type: application/json"]
             let keyed = #"{"meta": {"idempotency_key": "k-1"}, "amount": 5}"#
             #expect(try await proxy.send("POST /orders", json, body: keyed)["X-Idempotency-Status"] == ["new"])
@@ -65,7 +65,7 @@ struct RouteRuleTests {
                 $0.methods = [.put]
             },
         ]
-        try await TestProxy.with(configure: { $0.rules.routes = rules }) { proxy async throws in
+        try await TestProxy.with(configure: Change { $0.rules.routes = rules }) { proxy async throws in
             #expect(try await proxy.send("PUT /a/b?c", body: "x").problem == "key-missing")
             #expect(try await proxy.send("PUT /%61/b", body: "x").problem == "key-missing")
             #expect(try await proxy.send("POST /a/b", body: "x").status == 200)
@@ -83,7 +83,7 @@ struct RouteRuleTests {
         let configure = { (configuration: inout ProxyConfiguration) in
             configuration.rules.standard.problemTypeBase = "https://api.test/problems/"
         }
-        try await TestProxy.with(configure: configure) { proxy in
+        try await TestProxy.with(configure: Change(configure)) { proxy in
             for request in ["CONNECT a.test:1", "FROBNICATE /"] {
                 let answer = try await proxy.send(request)
                 #expect(answer.text.contains(#""type":"https://api.test/problems/not-supported""#))
@@ -93,7 +93,7 @@ struct RouteRuleTests {
 
     @Test("can watch only: every request runs, and nobody sees a difference")
     func observe() async throws {
-        try await TestProxy.with(configure: { $0.rules.standard.mode = .observe }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rules.standard.mode = .observe }) { proxy in
             for amount in [5, 5, 6] {
                 let answer = try await proxy.pay(amount: amount)
                 #expect(answer.status == 200)
@@ -107,7 +107,8 @@ struct RouteRuleTests {
     @Test("can be switched off")
     func off() async throws {
         let store = FaultyStore(MemoryStore())
-        try await TestProxy.with(store: store, configure: { $0.rules.standard.mode = .off }) { proxy async throws in
+        try await TestProxy.with(store: store, configure: Change { $0.rules.standard.mode = .off }) {
+            proxy async throws in
             for _ in 1...2 { #expect(try await proxy.pay()["X-Idempotency-Status"] == []) }
             #expect(proxy.upstream.requests.count == 2)
             #expect(proxy.upstream.requests.allSatisfy { $0["X-Idempotency-Attempt"] == [] })

@@ -13,14 +13,12 @@ import Testing
 struct SecureTests {
     private static func with(
         script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
-        configure: (inout ProxyConfiguration) throws -> Void = { _ in },
         _ body: (TestProxy, TestCertificates) async throws -> Void
     ) async throws {
         try await TestCertificates.with { certificates in
-            let configure = { (configuration: inout ProxyConfiguration) in
-                configuration.certificate = ServerCertificate(
+            let configure = Change {
+                $0.certificate = ServerCertificate(
                     chainPath: certificates.server.certificate, keyPath: certificates.server.key)
-                try configure(&configuration)
             }
             try await TestProxy.with(script: script, configure: configure) { try await body($0, certificates) }
         }

@@ -59,7 +59,7 @@ struct ShutdownTests {
             try await connection.readToEnd()
         }
         try await TestProxy.with(
-            store: store, script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }
+            store: store, script: script, configure: Change { $0.limits.drainTimeout = .milliseconds(50) }
         ) {
             proxy in
             async let running = proxy.pay()
@@ -90,7 +90,8 @@ struct ShutdownTests {
             }
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.drainTimeout = .milliseconds(50) }) {
+            proxy in
             try await proxy.openWithoutReading { channel in
                 let request =
                     `where` == "body"
@@ -111,7 +112,7 @@ struct ShutdownTests {
         }
         let store = FaultyStore(MemoryStore())
         try await TestProxy.with(
-            store: store, script: script, configure: { $0.limits.drainTimeout = .milliseconds(50) }
+            store: store, script: script, configure: Change { $0.limits.drainTimeout = .milliseconds(50) }
         ) {
             proxy in
             try await RawConnection.open(port: proxy.port) { connection in

@@ -8,7 +8,7 @@ import Testing
 struct UpstreamFailureTests {
     /// An address to which nobody answers.
     private static func refusingPort() async throws -> Int {
-        try await TestUpstream.with(script: { _, _ in }) { try #require($0.port) }
+        try await TestUpstream.with(script: TestUpstream.answering { _ in [] }) { try #require($0.port) }
     }
 
     @Test(
@@ -78,7 +78,7 @@ struct UpstreamFailureTests {
             upstream.record(try #require(try await connection.readMessage()))
             if ledger.add() > 1 { try await connection.write(.answer(body: "done")) }
         }
-        try await TestProxy.with(script: script, configure: { $0.rules.standard.replay = .retryServerErrors }) {
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.replay = .retryServerErrors }) {
             proxy async throws in
             #expect(try await proxy.pay().status == 502)
             #expect(try await proxy.pay().text == "done")
@@ -95,7 +95,7 @@ struct UpstreamFailureTests {
             try await connection.write(start)
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script, configure: { $0.limits.upstreamTimeout = .milliseconds(50) }) {
+        try await TestProxy.with(script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(50) }) {
             proxy in
             for isRetry in [false, true] {
                 let answer = try await proxy.pay()
@@ -241,7 +241,9 @@ struct UpstreamFailureTests {
     func storeFails() async throws {
         let store = FaultyStore(MemoryStore())
         store.breakDown(at: .claim)
-        try await TestProxy.with(store: store, configure: { $0.rules.standard.claimRetryTime = .milliseconds(1) }) {
+        try await TestProxy.with(
+            store: store, configure: Change { $0.rules.standard.claimRetryTime = .milliseconds(1) }
+        ) {
             proxy in
             let answer = try await proxy.pay()
             #expect(answer.status == 503)
@@ -261,7 +263,7 @@ struct UpstreamFailureTests {
             configuration.rules.standard.claimRetryTime = .milliseconds(1)
             configuration.rules.standard.onStoreFailure = .bypass
         }
-        try await TestProxy.with(store: store, configure: configure) { proxy async throws in
+        try await TestProxy.with(store: store, configure: Change(configure)) { proxy async throws in
             for _ in 1...2 { #expect(try await proxy.pay()["X-Idempotency-Status"] == ["unstored"]) }
             #expect(proxy.upstream.requests.count == 2)
             #expect(proxy.upstream.requests.allSatisfy { $0["X-Idempotency-Attempt"].count <= 1 })
@@ -275,7 +277,7 @@ struct UpstreamFailureTests {
         let configure = { (configuration: inout ProxyConfiguration) in
             configuration.rules.standard.completionRetryTime = .milliseconds(1)
         }
-        try await TestProxy.with(store: store, configure: configure) { proxy async throws in
+        try await TestProxy.with(store: store, configure: Change(configure)) { proxy async throws in
             #expect(try await proxy.pay()["X-Idempotency-Status"] == ["unstored"])
             #expect(try await proxy.pay().status == 409)
             #expect(proxy.upstream.requests.count == 1)

@@ -160,10 +160,9 @@ package struct RawConnection {
         return String(decoding: self.reader.received, as: UTF8.self)
     }
 
-    /// Takes bytes off the front of what arrives.
+    /// Takes bytes off the front of what arrives; `nil` if the other side closed the connection before they came.
     ///
-    /// - Parameter size: Looks at what is there, and says how much of it to take; `nil` if more has to arrive.
-    /// - Returns: The bytes; `nil` if the other side closed the connection before.
+    /// `size` looks at what is there, and says how much of it to take; `nil` if more has to arrive.
     package func take(_ size: (ArraySlice<UInt8>) -> Int?) async throws -> [UInt8]? {
         while true {
             let rest = self.reader.received[self.reader.taken...]

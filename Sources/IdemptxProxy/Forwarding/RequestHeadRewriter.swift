@@ -17,6 +17,7 @@ struct RequestHeadRewriter: Sendable {
     ///   - client: Who sent it.
     ///   - body: What follows the head.
     ///   - attempt: The number of the attempt, if the request is guarded.
+    /// - Returns: The head to send.
     func head(
         for request: HTTPRequest,
         from client: ClientConnection,

@@ -148,8 +148,9 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
 }
 
 extension HTTPResponseHead {
-    /// Whether the end of the answer is found as both sides know. There is no one here who can undo other codings than
-    /// chunks.
+    /// Whether the end of the answer is found as both sides know.
+    ///
+    /// There is no one here who can undo other codings than chunks.
     fileprivate var isProperlyFramed: Bool {
         let codings = self.headers["transfer-encoding"]
         return codings.isEmpty || (codings.count == 1 && codings[0].withoutOptionalWhitespace.lowercased() == "chunked")

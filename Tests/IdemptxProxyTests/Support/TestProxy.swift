@@ -5,6 +5,15 @@ import ServiceLifecycle
 import TestSupport
 import Testing
 
+/// What a test wants different from the defaults.
+struct Change {
+    let apply: (inout ProxyConfiguration) throws -> Void
+
+    init(_ apply: @escaping (inout ProxyConfiguration) throws -> Void) {
+        self.apply = apply
+    }
+}
+
 /// A proxy in front of an upstream, both on ports of their own.
 struct TestProxy: Sendable {
     let proxy: ReverseProxy
@@ -15,25 +24,19 @@ struct TestProxy: Sendable {
     /// Whether the proxy has ended.
     let hasEnded: @Sendable () -> Bool
 
-    /// Runs both while `body` runs.
-    ///
-    /// - Parameters:
-    ///   - store: Where records are kept.
-    ///   - script: What the upstream does.
-    ///   - configure: Changes the configuration of the proxy.
-    ///   - body: Is handed the proxy once it serves.
+    /// Runs both while `body` runs: an upstream that follows a script, and a proxy whose configuration is changed.
     @discardableResult
     static func with<Value: Sendable>(
         store: any IdempotencyStore = MemoryStore(),
         logger: Logger = .silent,
         script: @escaping TestUpstream.Script = TestUpstream.answering { _ in .answer() },
-        configure: (inout ProxyConfiguration) throws -> Void = { _ in },
+        configure: Change = Change { _ in },
         _ body: (TestProxy) async throws -> Value
     ) async throws -> Value {
         try await TestUpstream.with(script: script) { upstream in
             let port = try #require(upstream.port)
             var configuration = ProxyConfiguration(upstream: try Upstream("http://127.0.0.1:\(port)"))
-            try configure(&configuration)
+            try configure.apply(&configuration)
             return try await self.run(configuration, store: store, logger: logger, in: upstream, body)
         }
     }
@@ -82,11 +85,8 @@ struct TestProxy: Sendable {
 
     /// Sends one request over a connection of its own.
     ///
-    /// - Parameters:
-    ///   - request: Method and target.
-    ///   - fields: Header lines besides `Host` and `Content-Length`.
-    ///   - body: The body; `nil` for none, and no length.
-    /// - Returns: The answer.
+    /// It consists of method and target, header lines besides `Host` and `Content-Length`, and a body, with its length, if
+    /// there is one.
     func send(_ request: String, _ fields: [String] = [], body: String? = nil) async throws -> WireMessage {
         try await RawConnection.open(port: self.port) { connection in
             try await connection.send(request, fields, body: body)

@@ -39,10 +39,9 @@ struct NoMessage: Error {
 }
 
 extension RawConnection {
-    /// Reads the next message.
+    /// Reads the next message; `nil` if the other side closed the connection before one began.
     ///
-    /// - Parameter hasBody: `false` for the answer to HEAD.
-    /// - Returns: `nil` if the other side closed the connection before a message began.
+    /// The answer to HEAD has no body, whatever its fields say.
     func readMessage(hasBody: Bool = true) async throws -> WireMessage? {
         guard var message = try await self.readHead() else { return nil }
         let isBodiless = !hasBody || [204, 304].contains(message.status) || (100...199).contains(message.status)
@@ -74,9 +73,7 @@ extension RawConnection {
         }
     }
 
-    /// Reads one chunk of a body.
-    ///
-    /// - Returns: `nil` for the last one.
+    /// Reads one chunk of a body; `nil` for the last one.
     func readChunk() async throws -> [UInt8]? {
         let line = try await self.expect { bytes in bytes.firstIndex(of: 10).map { $0 + 1 - bytes.startIndex } }
         let digits = String(decoding: line, as: UTF8.self).prefix { $0.isHexDigit }
