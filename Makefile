@@ -17,7 +17,7 @@ test:
 	@$(MAKE) lint
 	Scripts/check-lean-graph
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	. .build-servers/env && $(SWIFT) test --skip-build --parallel
+	. .build-servers/env && Scripts/run-tests
 	Scripts/build-docs
 
 lint:
