@@ -102,8 +102,8 @@ struct StreamingTests {
         let (written, size) = (Ledger(), 64 * 1024)
         let script: TestUpstream.Script = { connection, _ in
             _ = try await connection.readMessage()
-            try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: \(size * 4_096)\r\n\r\n")
-            for _ in 0..<4_096 {
+            try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: \(size * 16_384)\r\n\r\n")
+            for _ in 0..<16_384 {
                 try await connection.write([UInt8](repeating: 7, count: size))
                 written.add()
             }
@@ -112,9 +112,9 @@ struct StreamingTests {
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 let amount = try await Self.settled { written.count * size }
-                // What fits into the sockets' buffers, and little more.
+                // What fits into the sockets' buffers, and what the event loop of a busy machine is late by, of a gibibyte.
                 #expect(amount > 0)
-                #expect(amount < 96 << 20)
+                #expect(amount < 512 << 20)
             }
             try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
         }
@@ -131,10 +131,10 @@ struct StreamingTests {
         try await TestProxy.with(script: script) { proxy in
             let (written, size) = (Ledger(), 64 * 1024)
             try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size * 4_096)\r\n\r\n")
+                try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size * 16_384)\r\n\r\n")
                 let channel = connection.channel
                 let upload = Task {
-                    for _ in 0..<4_096 {
+                    for _ in 0..<16_384 {
                         try await channel.writeAndFlush(ByteBuffer(repeating: 7, count: size))
                         written.add()
                     }
@@ -142,7 +142,7 @@ struct StreamingTests {
                 try await eventually { gate.arrivals == 1 }
                 let amount = try await Self.settled { written.count * size }
                 #expect(amount > 0)
-                #expect(amount < 96 << 20)
+                #expect(amount < 512 << 20)
                 upload.cancel()
                 gate.open()
                 try? await channel.close()

@@ -45,6 +45,25 @@ struct UpstreamConnectionTests {
         _ = try channel.finish()
     }
 
+    @Test("loses its patience also if it was asked to read before anybody looked")
+    func earlyRead() throws {
+        let (channel, exchanges, reader) = (EmbeddedChannel(), ExchangeTable(), EagerReader())
+        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
+        let number = exchanges.add(UpstreamExchange(head: head) { _ in })
+        let handler = UpstreamConnectionHandler(exchanges: exchanges, timeout: .seconds(10))
+        try channel.pipeline.syncOperations.addHandlers([handler, reader])
+
+        var standIn = head
+        standIn.headers.add(name: UpstreamConnectionHandler.numberField, value: "\(number)")
+        try channel.writeOutbound(HTTPClientRequestPart.head(standIn))
+        try channel.writeOutbound(HTTPClientRequestPart.end(nil))
+        channel.embeddedEventLoop.advanceTime(by: .seconds(9))
+        #expect(reader.error == nil)
+        channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        #expect(reader.error is UpstreamTimedOut)
+        _ = try channel.finish()
+    }
+
     @Test("sends nothing of an exchange that was given up, neither its head nor its body")
     func givenUp() throws {
         let (channel, exchanges) = (EmbeddedChannel(), ExchangeTable())

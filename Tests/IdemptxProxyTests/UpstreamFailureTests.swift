@@ -95,7 +95,7 @@ struct UpstreamFailureTests {
             try await connection.write(start)
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(50) }) {
+        try await TestProxy.with(script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(200) }) {
             proxy in
             for isRetry in [false, true] {
                 let answer = try await proxy.pay()
@@ -103,7 +103,7 @@ struct UpstreamFailureTests {
                 #expect(try answer.problem == "upstream-timeout")
                 #expect(answer["Idempotent-Replayed"] == (isRetry ? ["true"] : []))
             }
-            #expect(proxy.upstream.requests.count == 1)
+            try await eventually { proxy.upstream.requests.count == 1 }
             try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
             let unguarded = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

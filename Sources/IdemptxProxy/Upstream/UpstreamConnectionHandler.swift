@@ -29,6 +29,8 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.timer = DeadlineTimer(on: context.eventLoop)
+        // A connection is asked to read when it is made, which may have been before there was anybody here to see it.
+        self.patience.readingBegan(now: context.eventLoop.now)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
