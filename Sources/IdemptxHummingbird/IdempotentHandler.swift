@@ -1,6 +1,6 @@
 import HTTPTypes
 import Hummingbird
-import Idemptx
+package import Idemptx
 import Logging
 
 /// Leads a request through the steps of the runner: what the middleware and the single route have in common.
@@ -92,7 +92,7 @@ extension Response {
         }
     }
 
-    init(_ answer: HTTPAnswer) {
+    package init(_ answer: HTTPAnswer) {
         self.init(
             status: answer.head.status, headers: answer.head.headerFields,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))

@@ -71,6 +71,20 @@ struct FieldRewritingTests {
         }
     }
 
+    @Test("lets nobody say in another spelling what only the proxy may say", arguments: [true, false])
+    func imitations(isExtending: Bool) async throws {
+        let lies = [
+            "X_Forwarded_For: 1.2.3.4", "x-forwarded_proto: https", "X_Idempotency_Attempt: 7", "forwarded_: a",
+            "X_A: 1",
+        ]
+        let configure = Change { $0.forwardedFields = isExtending ? .extended : .replaced }
+        try await TestProxy.with(configure: configure) { proxy in
+            _ = try await proxy.send("GET /", lies)
+            let names = try #require(proxy.upstream.request).fields.compactMap { $0.split(separator: ":").first }
+            #expect(names.filter { $0.contains("_") } == ["forwarded_", "X_A"])
+        }
+    }
+
     @Test("adds to what a proxy in front says, if it is to be believed")
     func forwardedExtended() async throws {
         let before = [

@@ -49,13 +49,15 @@ struct UpstreamFailureTests {
 
     @Test(
         "after it got the request, it may have run: 502 is kept",
-        arguments: ["closed", "reset", "nonsense", "half a head"])
+        arguments: ["closed", "reset", "nonsense", "half a head", "000 X", "099 X", "099 X with a body"])
     func lost(_ kind: String) async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
             switch kind {
             case "reset": try await connection.reset()
             case "nonsense": try await connection.write("what?\r\n\r\n")
+            case "000 X", "099 X": try await connection.write("HTTP/1.1 \(kind)\r\nContent-Length: 0\r\n\r\n")
+            case "099 X with a body": try await connection.write("HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\nok")
             case "half a head": try await connection.write("HTTP/1.1 200 OK\r\nContent-Le")
             default: break
             }

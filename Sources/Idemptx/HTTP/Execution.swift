@@ -3,8 +3,7 @@ public import HTTPTypes
 /// One run of an operation on behalf of a request.
 ///
 /// It ends with exactly one of ``finish(_:body:)``, ``stream(_:)`` and ``cutOff()``, which use it up: ending it twice does
-/// not compile. One that is dropped instead lets its
-/// lease end, and the next request follows the rule for abandoned keys.
+/// not compile. One that is dropped instead lets its lease end, and the next request follows the rule for abandoned keys.
 public struct Execution: ~Copyable, Sendable {
     /// The body of an answer, as far as it was captured.
     public enum CapturedBody: Sendable {

@@ -7,6 +7,8 @@ public struct ProxyLimits: Hashable, Sendable {
     public var maxConnections = 10_000
 
     /// The largest head of a request, in bytes of its target and header fields; a larger one is answered 431.
+    ///
+    /// Over HTTP/2, it is 16 KiB in any case, and a larger one ends the connection.
     public var maxHeaderSize = 64 * 1024
 
     /// How many header fields a request may have; one more is answered 431.

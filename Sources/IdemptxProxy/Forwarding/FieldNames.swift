@@ -11,6 +11,18 @@ extension HTTPField.Name {
     /// Among the fields, where HTTP/1.1 has it, and not only as the authority of the request.
     static let hostField = HTTPField.Name.constant("Host")
 
+    /// What only the proxy may say to the upstream.
+    static let ownedByProxy = [
+        Self.via, .forwarded, .forwardedFor, .forwardedHost, .forwardedProto, .idempotencyAttempt,
+    ]
+
+    /// Whether it is another spelling of a field that only the proxy may set: to gateways such as those of CGI and WSGI,
+    /// `X_Idempotency_Attempt` is `X-Idempotency-Attempt`.
+    var imitatesProxy: Bool {
+        self.rawName.contains("_")
+            && HTTPField.Name(self.rawName.replacing("_", with: "-")).map(Self.ownedByProxy.contains) ?? false
+    }
+
     private static func constant(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
         return name

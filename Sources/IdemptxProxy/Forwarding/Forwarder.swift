@@ -113,7 +113,7 @@ struct Forwarder: Sendable {
         let isChunked = received.contains(.transferEncoding)
         if isChunked { fields[.contentLength] = nil }
         let length = isChunked ? nil : received[.contentLength].flatMap { Int($0) }
-        let status = HTTPResponse.Status(code: Int(answer.status.code), reasonPhrase: answer.status.reasonPhrase)
+        let status = HTTPResponse.Status(answer.status)
         return Response(
             status: status, headers: fields,
             body: self.hasContent(answer.status, to: HTTPMethod(rawValue: method.rawValue))

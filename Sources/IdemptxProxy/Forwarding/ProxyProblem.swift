@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import Idemptx
+import IdemptxHummingbird
 
 /// Why the proxy itself answers a request: problem details (RFC 9457) with a stable type, and without any address.
 struct ProxyProblem: HTTPResponseError {
@@ -52,10 +53,7 @@ struct ProxyProblem: HTTPResponseError {
     }
 
     func response(from request: Request, context: some RequestContext) -> Response {
-        let answer = self.answer(under: (context as? ProxyContext)?.policy ?? IdempotencyPolicy())
-        return Response(
-            status: answer.head.status, headers: answer.head.headerFields,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+        Response(self.answer(under: (context as? ProxyContext)?.policy ?? IdempotencyPolicy()))
     }
 }
 

@@ -25,6 +25,7 @@ struct RequestHeadRewriter: Sendable {
         attempt: Int?
     ) -> HTTPRequestHead {
         var fields = HopByHop.removed(from: request.headerFields)
+        fields.removeAll { $0.name.imitatesProxy }
         self.setHost(&fields, request)
         self.setForwarded(&fields, request, client)
         fields.extendList(.via, by: "\(client.isHTTP2 ? "2.0" : "1.1") idemptx")

@@ -11,6 +11,8 @@ import NIOHTTP1
 struct ProxyResponder: Sendable {
     let middleware: IdempotencyMiddleware<ProxyContext>
     let forwarder: Forwarder
+    /// How many header fields a request may have.
+    let maxHeaderCount: Int
     let rules: @Sendable () -> ProxyRules
     let telemetry: ProxyTelemetry
     let logger: Logger
@@ -88,7 +90,7 @@ struct ProxyResponder: Sendable {
             source: ProxyContext.Source(
                 logger: logger, exchange: exchange, policy: self.rules().policy(for: request.head.path ?? "")))
         do {
-            try self.check(request.head)
+            try self.check(request.head, isHTTP2: exchange.connection.isHTTP2)
             return try await self.middleware.handle(request, context: context) { request, context in
                 try await self.forwarder.forward(request, context: context)
             }
@@ -97,12 +99,16 @@ struct ProxyResponder: Sendable {
         }
     }
 
-    private func check(_ head: HTTPRequest) throws(ProxyProblem) {
+    /// Over HTTP/2, nothing else has looked at the head: what HTTP/1.1 cannot say must not be said in it.
+    private func check(_ head: HTTPRequest, isHTTP2: Bool) throws(ProxyProblem) {
         guard head.method != .connect else { throw ProxyProblem(.notSupported) }
-        // Over HTTP/2, nothing else has looked at it. With a space in it, it would be two things in HTTP/1.1.
+        guard head.headerFields.count <= self.maxHeaderCount else { throw ProxyProblem(.headerTooLarge) }
+        // With a space in it, it would be two things.
         let isVisible = head.path?.utf8.allSatisfy { (0x21...0x7E).contains($0) } ?? false
-        guard isVisible, head.path?.first == "/" || head.path == "*" else { throw ProxyProblem(.badRequest) }
-        guard head.hasProperHost else { throw ProxyProblem(.badRequest) }
+        let isAsterisk = head.path == "*" && head.method == .options
+        guard isVisible, head.path?.first == "/" || isAsterisk else { throw ProxyProblem(.badRequest) }
+        let hosts = head.headerFields[values: .hostField].count + (isHTTP2 && head.authority != nil ? 1 : 0)
+        guard hosts == 1 || (hosts == 0 && !isHTTP2), head.hasProperHost else { throw ProxyProblem(.badRequest) }
         let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
         guard length <= self.forwarder.maxBodySize else { throw ProxyProblem(.requestTooLarge) }
     }
@@ -125,6 +131,8 @@ extension Request {
     fileprivate func prepared(for exchange: ClientExchange) -> Request {
         var head = self.head
         if exchange.connection.isHTTP2 {
+            // It is spoken over TLS only, and what a client says of that is not what there is.
+            head.scheme = "https"
             // HTTP/2 has no transfer codings, and may take a cookie header apart (RFC 9113, sections 8.2.2 and 8.2.3).
             // A body without a length has an end of its own all the same.
             let isDelimited = head.headerFields[.contentLength] == nil

@@ -20,7 +20,8 @@ import Synchronization
 ///
 /// A request with a key runs once, by the rules of the configuration; every other one passes. Requests and answers pass as
 /// they are: method, target, header fields in their order, and any body, streamed both ways. What is guarded is stored
-/// before it is sent.
+/// before it is sent. Only bytes in a header that are no UTF-8 cannot pass: a request with some is refused, and in an answer
+/// U+FFFD takes their place.
 ///
 /// If the upstream cannot be reached, nothing ran, and the key is free again. If the connection is lost once the request
 /// was sent, it is not known whether it ran: the answer, 502 or 504, is kept like any other.
@@ -163,8 +164,9 @@ public final class ReverseProxy: Service {
             idempotency: self.idempotency, scope: .headers(configuration.scopeHeaders)
         ) { _, context in context.policy }
         return ProxyResponder(
-            middleware: middleware, forwarder: forwarder, rules: { self.rules }, telemetry: self.telemetry,
-            logger: self.logger, logsRequests: configuration.logsRequests)
+            middleware: middleware, forwarder: forwarder, maxHeaderCount: configuration.limits.maxHeaderCount,
+            rules: { self.rules }, telemetry: self.telemetry, logger: self.logger,
+            logsRequests: configuration.logsRequests)
     }
 }
 

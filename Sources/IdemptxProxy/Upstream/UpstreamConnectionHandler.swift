@@ -113,10 +113,10 @@ final class UpstreamConnectionHandler: ChannelDuplexHandler, RemovableChannelHan
         if self.reads.partCame() { self.patience.readingEnded() }
         self.patience.answerCame(now: context.eventLoop.now)
         switch self.unwrapInboundIn(data) {
-        case .head(let head) where head.status.code < 200 && head.status != .switchingProtocols:
+        case .head(let head) where (100..<200).contains(head.status.code) && head.status != .switchingProtocols:
             self.exchange?.received(interim: head)
         case .head(let head) where !(200...999).contains(head.status.code):
-            // Nobody asked for another protocol.
+            // Nobody asked for another protocol, and below 100 there is nothing.
             context.fireErrorCaught(HTTPParserError.invalidStatus)
         case .head(let head) where !head.isProperlyFramed:
             context.fireErrorCaught(HTTPParserError.unexpectedContentLength)
@@ -158,9 +158,6 @@ extension HTTPResponseHead {
         return codings.isEmpty || (codings.count == 1 && codings[0].withoutOptionalWhitespace.lowercased() == "chunked")
     }
 }
-
-/// The upstream kept the proxy waiting for too long.
-struct UpstreamTimedOut: Error {}
 
 /// Nobody waits for the answer any more.
 private struct ClientLeft: Error {}

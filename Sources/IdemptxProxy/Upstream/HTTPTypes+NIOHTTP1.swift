@@ -22,7 +22,12 @@ extension HTTPHeaders {
 
 extension HTTPResponse {
     init(_ head: HTTPResponseHead) {
-        let status = Status(code: Int(head.status.code), reasonPhrase: head.status.reasonPhrase)
-        self.init(status: status, headerFields: HTTPFields(head.headers))
+        self.init(status: Status(head.status), headerFields: HTTPFields(head.headers))
+    }
+}
+
+extension HTTPResponse.Status {
+    init(_ status: HTTPResponseStatus) {
+        self.init(code: Int(status.code), reasonPhrase: status.reasonPhrase)
     }
 }

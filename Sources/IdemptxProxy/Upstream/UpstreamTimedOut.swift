@@ -1,0 +1,2 @@
+/// The upstream kept the proxy waiting for too long.
+struct UpstreamTimedOut: Error {}
