@@ -52,6 +52,20 @@ struct ClientPatienceTests {
         #expect(patience.deadline == Self.at(40))
     }
 
+    @Test("with a body has no bound that a large one could cross", arguments: [10_000_000_000, Int.max])
+    func largeBody(size: Int) {
+        var patience = Self.fresh()
+        patience.readingBegan(now: Self.at(0))
+        patience.requestBegan(isBodyHeldBack: false)
+        patience.bodyCame(size: size, now: Self.at(1))
+        let earned = Int64(size) / 100
+        #expect(patience.deadline == (earned < 1_000_000_000 ? Self.at(10 + earned) : .distantFuture))
+        patience.bodyCame(size: size, now: Self.at(2))
+        patience.readingEnded(now: Self.at(3))
+        patience.readingBegan(now: Self.at(4))
+        #expect(patience.deadline.map { $0 > Self.at(10 + 100_000_000) } == true)
+    }
+
     @Test("with a client that takes nothing begins with its last taking")
     func unwritable() {
         var patience = Self.fresh()

@@ -13,19 +13,22 @@ import Testing
 struct SecureTests {
     private static func with(
         script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
+        configure change: Change = Change { _ in },
         _ body: (TestProxy, TestCertificates) async throws -> Void
     ) async throws {
         try await TestCertificates.with { certificates in
             let configure = Change {
                 $0.certificate = ServerCertificate(
                     chainPath: certificates.server.certificate, keyPath: certificates.server.key)
+                try change.apply(&$0)
             }
             try await TestProxy.with(script: script, configure: configure) { try await body($0, certificates) }
         }
     }
 
-    private static func client(_ authority: String) throws -> NIOSSLContext {
+    private static func client(_ authority: String, protocols: [String] = []) throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.applicationProtocols = protocols
         configuration.trustRoots = .file(authority)
         return try NIOSSLContext(configuration: configuration)
     }
@@ -260,6 +263,56 @@ struct SecureTests {
                 gate.open()
                 #expect(try await answer.text == "done")
                 try await eventually { proxy.hasEnded() }
+            }
+        }
+    }
+
+    @Test(
+        "over HTTP/2 ends with the last answer, and not before all of it has left", arguments: [true, false],
+        [(1, 4), (2, 4)])
+    func http2LastAnswers(isGuarded: Bool, _ answers: (streams: Int, size: Int)) async throws {
+        let gate = Gate()
+        let text = String(repeating: "a", count: answers.size)
+        let script = TestUpstream.answering { _ in
+            await gate.pass()
+            return .answer(body: text)
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
+                try await withThrowingTaskGroup(of: HTTP2Client.Answer.self) { group in
+                    for number in 1...answers.streams {
+                        let fields = isGuarded ? [("idempotency-key", "k-\(number)")] : []
+                        group.addTask { try await client.send(.head("POST", "/", fields), body: "abc") }
+                    }
+                    try await eventually { gate.arrivals == answers.streams }
+                    await proxy.shutDown()
+                    try await eventually("The proxy waits only for the answers") { client.farewells.count >= 2 }
+                    gate.open()
+                    for try await answer in group {
+                        #expect(answer.status == "200")
+                        #expect(answer.body.count == answers.size)
+                        #expect(answer.error == nil)
+                    }
+                }
+                try await eventually { proxy.hasEnded() }
+            }
+        }
+    }
+
+    @Test("over HTTP/2 ends with a client that is idle and does not react to the farewell, whatever else it says")
+    func http2Unresponsive() async throws {
+        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(200) }) { proxy, certificates in
+            let tls = try Self.client(certificates.authority, protocols: ["h2"])
+            try await RawConnection.open(port: proxy.port) { channel in
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+            } _: { connection in
+                let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
+                let ping: [UInt8] = [0, 0, 8, 6, 0, 0, 0, 0, 0] + Array("whatever".utf8)
+                try await connection.write(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + settings)
+                _ = try await connection.read(until: "\0\0\u{8}\u{7}")
+                try await connection.write(ping)
+                try await eventually("The proxy gives up", within: .seconds(10)) { !connection.channel.isActive }
             }
         }
     }

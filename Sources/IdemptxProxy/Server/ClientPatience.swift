@@ -38,8 +38,9 @@ struct ClientPatience {
 
     private var bodyDeadline: NIODeadline? {
         guard let body, !body.isHeldBack, let readingSince else { return nil }
-        let earned = TimeAmount.nanoseconds(Int64(body.size) * 1_000_000_000 / Int64(self.minimumRate))
-        return readingSince + self.idleTimeout + earned - body.waited
+        let earned = Int64(clamping: Int128(body.size) * 1_000_000_000 / Int128(self.minimumRate))
+        // A deadline too far away to be told is the distant future.
+        return readingSince + self.idleTimeout + .nanoseconds(earned) - body.waited
     }
 
     mutating func connected(now: NIODeadline) {
@@ -54,7 +55,8 @@ struct ClientPatience {
 
     mutating func bodyCame(size: Int, now: NIODeadline) {
         self.bodyWasCalledFor(now: now)
-        self.body?.size += size
+        guard let sum = self.body?.size.addingReportingOverflow(size) else { return }
+        self.body?.size = sum.overflow ? .max : sum.partialValue
     }
 
     mutating func requestEnded(now: NIODeadline) {
@@ -85,7 +87,8 @@ struct ClientPatience {
 
     mutating func readingEnded(now: NIODeadline) {
         if let readingSince, var body, !body.isHeldBack {
-            body.waited = body.waited + (now - readingSince)
+            let waited = body.waited.nanoseconds.addingReportingOverflow((now - readingSince).nanoseconds)
+            body.waited = waited.overflow ? .nanoseconds(.max) : .nanoseconds(waited.partialValue)
             self.body = body
         }
         self.readingSince = nil

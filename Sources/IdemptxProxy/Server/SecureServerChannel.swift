@@ -73,7 +73,9 @@ struct SecureServerChannel: ServerChildChannel {
             let pipeline = channel.pipeline.syncOperations
             let multiplexer = try pipeline.handler(type: NIOHTTP2Handler.self)
             try pipeline.addHandler(
-                FarewellHandler(timeout: TimeAmount(self.limits.idleTimeout)), position: .after(multiplexer))
+                FarewellHandler(
+                    timeout: TimeAmount(self.limits.idleTimeout), drainTimeout: TimeAmount(self.limits.drainTimeout)),
+                position: .after(multiplexer))
             return .http2(value)
         }
     }

@@ -21,6 +21,8 @@ struct HTTP2Client {
     }
 
     let channel: any Channel
+    /// How often the server has said farewell.
+    let farewells: Ledger
     private let multiplexer: NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>
 
     static func with<Value: Sendable>(
@@ -32,6 +34,7 @@ struct HTTP2Client {
         configuration.trustRoots = .file(authority)
         configuration.applicationProtocols = ["h2"]
         let tls = try NIOSSLContext(configuration: configuration)
+        let farewells = Ledger()
         let (channel, multiplexer) = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -40,10 +43,11 @@ struct HTTP2Client {
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
                         mode: .client, configuration: .init()
                     ) { stream in Self.wrap(stream) }
+                    try channel.pipeline.syncOperations.addHandler(FarewellCounter(farewells))
                     return (channel, multiplexer)
                 }
             }
-        let client = HTTP2Client(channel: channel, multiplexer: multiplexer)
+        let client = HTTP2Client(channel: channel, farewells: farewells, multiplexer: multiplexer)
         do {
             let value = try await body(client)
             try? await channel.close()
@@ -93,6 +97,21 @@ struct HTTP2Client {
             try await outbound.write(.headers(.init(headers: HPACKHeaders(headers), endStream: endStream)))
             return try await body(stream.channel, outbound, inbound)
         }
+    }
+}
+
+private final class FarewellCounter: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+
+    private let farewells: Ledger
+
+    init(_ farewells: Ledger) {
+        self.farewells = farewells
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .goAway = self.unwrapInboundIn(data).payload { self.farewells.add() }
+        context.fireChannelRead(data)
     }
 }
 
