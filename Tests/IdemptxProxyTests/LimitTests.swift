@@ -141,6 +141,26 @@ struct LimitTests {
         }
     }
 
+    @Test("of patience are not those of a client that takes a large answer slowly", arguments: [true, false])
+    func slowReader(isReplay: Bool) async throws {
+        let size = 16 << 20
+        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let configure = Change {
+            $0.limits.idleTimeout = .seconds(1)
+            $0.rules.standard.maxResponseBody = size
+        }
+        try await TestProxy.with(script: script, configure: configure) { proxy in
+            if isReplay { #expect(try await proxy.pay().body.count == size) }
+            let request = isReplay ? "POST /charges" : "GET /"
+            try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
+                let answer = try await connection.sendSlowly(request, body: isReplay ? #"{"amount":5}"# : nil)
+                #expect(answer.contains("Idempotent-Replayed") == isReplay)
+                #expect(answer.utf8.count { $0 == 7 } == size)
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
     @Test("do not hurry an upstream that takes its time")
     func slowUpstream() async throws {
         let gate = Gate()

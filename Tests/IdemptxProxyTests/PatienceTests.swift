@@ -76,6 +76,39 @@ struct ClientPatienceTests {
         patience.writabilityChanged(to: true, now: Self.at(3))
         #expect(patience.deadline == nil)
     }
+
+    @Test("with a client that takes an answer begins anew with every piece")
+    func taking() {
+        var patience = Self.fresh()
+        patience.requestBegan(isBodyHeldBack: false)
+        patience.requestEnded(now: Self.at(1))
+        patience.pieceWritten(now: Self.at(2))
+        patience.pieceWritten(now: Self.at(3))
+        patience.writabilityChanged(to: false, now: Self.at(3))
+        #expect(patience.deadline == Self.at(12))
+        patience.pieceTaken(now: Self.at(9))
+        #expect(patience.deadline == Self.at(19))
+        patience.pieceWritten(now: Self.at(10))
+        #expect(patience.deadline == Self.at(19))
+        patience.pieceTaken(now: Self.at(18))
+        #expect(patience.deadline == Self.at(28))
+        patience.writabilityChanged(to: true, now: Self.at(20))
+        #expect(patience.deadline == Self.at(30))
+        // Only now the client has all of it, and may think of a next request.
+        patience.pieceTaken(now: Self.at(25))
+        patience.answerEnded(now: Self.at(25))
+        #expect(patience.deadline == Self.at(35))
+    }
+
+    @Test("with a client that takes nothing is not prolonged by what else is written")
+    func notTaking() {
+        var patience = Self.fresh()
+        patience.requestBegan(isBodyHeldBack: false)
+        patience.requestEnded(now: Self.at(1))
+        for second: Int64 in 2...9 { patience.pieceWritten(now: Self.at(second)) }
+        patience.writabilityChanged(to: false, now: Self.at(9))
+        #expect(patience.deadline == Self.at(12))
+    }
 }
 
 @Suite("The patience with the upstream")

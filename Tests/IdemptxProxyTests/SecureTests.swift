@@ -269,7 +269,7 @@ struct SecureTests {
 
     @Test(
         "over HTTP/2 ends with the last answer, and not before all of it has left", arguments: [true, false],
-        [(1, 4), (2, 4)])
+        [(1, 4), (2, 4), (1, 1 << 20), (2, 300_000)])
     func http2LastAnswers(isGuarded: Bool, _ answers: (streams: Int, size: Int)) async throws {
         let gate = Gate()
         let text = String(repeating: "a", count: answers.size)
@@ -301,19 +301,23 @@ struct SecureTests {
 
     @Test("over HTTP/2 ends with a client that is idle and does not react to the farewell, whatever else it says")
     func http2Unresponsive() async throws {
-        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(200) }) { proxy, certificates in
+        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(500) }) { proxy, certificates in
             let tls = try Self.client(certificates.authority, protocols: ["h2"])
-            try await RawConnection.open(port: proxy.port) { channel in
+            let end = Ledger()
+            // How the connection ends, in the middle of the client's words, is another matter.
+            try? await RawConnection.open(port: proxy.port) { channel in
                 try channel.pipeline.syncOperations.addHandler(
                     NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
             } _: { connection in
                 let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
                 let ping: [UInt8] = [0, 0, 8, 6, 0, 0, 0, 0, 0] + Array("whatever".utf8)
                 try await connection.write(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + settings)
-                _ = try await connection.read(until: "\0\0\u{8}\u{7}")
-                try await connection.write(ping)
-                try await eventually("The proxy gives up", within: .seconds(10)) { !connection.channel.isActive }
+                _ = try? await connection.read(until: "\0\0\u{8}\u{7}")
+                try? await connection.write(ping)
+                try await eventually("The proxy gives up") { !connection.channel.isActive }
+                end.add()
             }
+            #expect(end.count == 1)
         }
     }
 

@@ -104,6 +104,26 @@ struct ShutdownTests {
         }
     }
 
+    @Test("waits for a client that takes the last of an answer slowly")
+    func slowReader() async throws {
+        let size = 8 << 20
+        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let configure = Change { $0.rules.standard.maxResponseBody = size }
+        try await TestProxy.with(script: script, configure: configure) { proxy in
+            #expect(try await proxy.pay().body.count == size)
+            try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
+                try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                let head = try #require(try await connection.readHead())
+                #expect(head["Idempotent-Replayed"] == ["true"])
+                await proxy.shutDown()
+                try await eventually("Nobody is let in any more") {
+                    (try? await RawConnection.open(port: proxy.port) { _ in true }) == nil
+                }
+                #expect(try await connection.takeRest().count == size)
+            }
+        }
+    }
+
     @Test("never passes half of a body on as the whole", arguments: ["", "Idempotency-Key: k-1\r\n"])
     func halfBody(key: String) async throws {
         let script: TestUpstream.Script = { connection, upstream in

@@ -3,7 +3,7 @@ import NIOCore
 /// For how long a connection waits for its client: a state machine without a clock.
 ///
 /// A client keeps us waiting while we read and no request comes; while we read and the body of a request comes more slowly
-/// than permitted; and while it takes nothing of an answer.
+/// than permitted; and while it takes nothing of an answer. An answer ends when the client has taken all of it.
 struct ClientPatience {
     private struct Body {
         /// How long we have waited for it, and how much has come.
@@ -19,8 +19,12 @@ struct ClientPatience {
     private var idleSince: NIODeadline?
     private var body: Body?
     private var readingSince: NIODeadline?
-    private var unwritableSince: NIODeadline?
     private var unanswered = 0
+    private var isWritable = true
+    /// How many pieces of answers have been written and not been taken.
+    private var untaken = 0
+    /// When the client has last taken something, or did not yet have to.
+    private var takingSince = NIODeadline.uptimeNanoseconds(0)
 
     init(idleTimeout: TimeAmount, minimumRate: Int) {
         self.idleTimeout = idleTimeout
@@ -29,12 +33,14 @@ struct ClientPatience {
 
     /// When the client has kept us waiting for too long; `nil` while it does not.
     var deadline: NIODeadline? {
-        [self.idleSince, self.unwritableSince].map { $0.map { $0 + self.idleTimeout } }
+        [self.idleSince, self.hasToTake ? self.takingSince : nil].map { $0.map { $0 + self.idleTimeout } }
             .reduce(self.bodyDeadline) { earliest, next in
                 guard let earliest, let next else { return earliest ?? next }
                 return min(earliest, next)
             }
     }
+
+    private var hasToTake: Bool { !self.isWritable || self.untaken > 0 }
 
     private var bodyDeadline: NIODeadline? {
         guard let body, !body.isHeldBack, let readingSince else { return nil }
@@ -95,6 +101,18 @@ struct ClientPatience {
     }
 
     mutating func writabilityChanged(to isWritable: Bool, now: NIODeadline) {
-        self.unwritableSince = isWritable ? nil : now
+        if isWritable || !self.hasToTake { self.takingSince = now }
+        self.isWritable = isWritable
+    }
+
+    /// A piece of an answer is on its way.
+    mutating func pieceWritten(now: NIODeadline) {
+        if !self.hasToTake { self.takingSince = now }
+        self.untaken += 1
+    }
+
+    mutating func pieceTaken(now: NIODeadline) {
+        self.untaken -= 1
+        self.takingSince = now
     }
 }

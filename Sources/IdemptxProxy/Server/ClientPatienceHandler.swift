@@ -6,7 +6,8 @@ import NIOHTTPTypes
 /// Closes a connection, or a stream of HTTP/2, whose client is too slow.
 ///
 /// Hummingbird's own idle timeout would do for clients that are silent, but counts also while the upstream takes its time
-/// to read, and lets a client go on for ever that sends a byte now and then.
+/// to read, and lets a client go on for ever that sends a byte now and then. Answers leave in pieces, each of which is a
+/// sign of life. Who closes the channel after an answer, closes it when the answer has left.
 final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -16,6 +17,12 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
     private var patience: ClientPatience
     private var timer: DeadlineTimer?
     private var reads = ReadCycle()
+    /// How many answers are written to their end, and have not left.
+    private var unfinished = 0
+    /// Closes the channel, once they have.
+    private var close: (() -> Void)?
+    private var isHurried = false
+    private static let pieceSize = 64 * 1024
 
     init(limits: ProxyLimits) {
         self.patience = ClientPatience(
@@ -63,15 +70,59 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
         context.fireChannelWritabilityChanged()
     }
 
+    // MARK: Answers
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let now = context.eventLoop.now
         switch self.unwrapOutboundIn(data) {
-        case .head(let head) where head.status == .continue: self.patience.bodyWasCalledFor(now: now)
-        case .head, .body: break
-        case .end: self.patience.answerEnded(now: now)
+        case .head(let head):
+            if head.status == .continue { self.patience.bodyWasCalledFor(now: context.eventLoop.now) }
+            self.write(.head(head), context: context, promise: promise)
+        case .body(var bytes):
+            // What is flushed at once is taken at once, as far as TLS can tell.
+            while bytes.readableBytes > Self.pieceSize, let piece = bytes.readSlice(length: Self.pieceSize) {
+                self.write(.body(piece), context: context, promise: nil)
+                context.flush()
+            }
+            self.write(.body(bytes), context: context, promise: promise)
+        case .end(let trailers):
+            self.unfinished += 1
+            self.write(.end(trailers), context: context, promise: promise)
         }
         self.setTimer(context)
-        context.write(data, promise: promise)
+    }
+
+    private func write(_ part: HTTPResponsePart, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+        let taken = context.eventLoop.makePromise(of: Void.self)
+        if let promise { taken.futureResult.cascade(to: promise) }
+        taken.futureResult.assumeIsolated().whenComplete { result in
+            self.taken(part, result, context: context)
+        }
+        self.patience.pieceWritten(now: context.eventLoop.now)
+        context.write(self.wrapOutboundOut(part), promise: taken)
+    }
+
+    private func taken(_ part: HTTPResponsePart, _ result: Result<Void, any Error>, context: ChannelHandlerContext) {
+        let now = context.eventLoop.now
+        self.patience.pieceTaken(now: now)
+        if case .end = part {
+            self.unfinished -= 1
+            self.patience.answerEnded(now: now)
+            if self.unfinished == 0, let close {
+                self.close = nil
+                return close()
+            }
+        }
+        if case .success = result { self.setTimer(context) }
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        // The server's last word, when the time of a shutdown is over; without it, it closes while an answer is leaving.
+        if mode == .input { self.isHurried = true }
+        let isPending = self.close != nil
+        guard mode == .all, self.unfinished > 0, !self.isHurried, !isPending else {
+            return context.close(mode: isPending ? .all : mode, promise: promise)
+        }
+        self.close = { context.close(promise: promise) }
     }
 
     // MARK: Patience
@@ -90,4 +141,18 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
 extension HTTPRequest {
     /// Whether the client waits for leave to send the body (RFC 9110, section 10.1.1).
     var expectsContinue: Bool { self.headerFields[.expect]?.lowercased() == "100-continue" }
+}
+
+extension Channel {
+    /// Lets the system tell soon what a client takes: it would keep some megabytes of an answer to itself, and report
+    /// nothing until a third of them has gone.
+    func keepLittleUnsent() {
+        #if canImport(Darwin)
+        let option = NIOBSDSocket.Option(rawValue: 0x201)
+        #else
+        let option = NIOBSDSocket.Option(rawValue: 25)
+        #endif
+        // TCP_NOTSENT_LOWAT. Where there is none, a slow client has to be a little faster.
+        try? self.syncOptions?.setOption(.tcpOption(option), value: 128 * 1024)
+    }
 }

@@ -19,6 +19,7 @@ struct HTTP1ServerChannel: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            channel.keepLittleUnsent()
             let pipeline = channel.pipeline.syncOperations
             var encoding = HTTPResponseEncoder.Configuration()
             encoding.automaticallySetFramingHeaders = false

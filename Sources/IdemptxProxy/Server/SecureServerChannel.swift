@@ -46,6 +46,7 @@ struct SecureServerChannel: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            channel.keepLittleUnsent()
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(NIOSSLServerHandler(context: self.tls))
             let negotiation = NIOTypedApplicationProtocolNegotiationHandler<Negotiated> { result in

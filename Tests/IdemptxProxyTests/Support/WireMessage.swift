@@ -1,3 +1,4 @@
+import NIOCore
 import TestSupport
 
 /// A message of HTTP/1.1 as it stood on the wire.
@@ -98,4 +99,26 @@ extension RawConnection {
     }
 
     private var text: String { String(decoding: self.received, as: UTF8.self) }
+}
+
+extension RawConnection {
+    /// Lets the system take no more than a little of what comes before it is read.
+    static let takesLittle = { @Sendable (channel: any Channel) throws in
+        try channel.syncOptions?.setOption(.socketOption(.so_rcvbuf), value: 16_384)
+        try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16_384))
+    }
+
+    /// Sends the last request of a connection, with a key, and takes what comes piece by piece.
+    func sendSlowly(_ request: String, body: String? = nil) async throws -> String {
+        let body = body ?? ""
+        try await self.write(
+            .message(
+                [
+                    "\(request) HTTP/1.1", "Host: api.test", "Connection: close", "Content-Length: \(body.utf8.count)",
+                ] + (body.isEmpty ? [] : ["Idempotency-Key: k-1"])) + Array(body.utf8))
+        while try await self.take({ $0.isEmpty ? nil : $0.count }) != nil {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        return String(decoding: self.received, as: UTF8.self)
+    }
 }
