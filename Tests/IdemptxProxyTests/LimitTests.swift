@@ -146,7 +146,7 @@ struct LimitTests {
         let size = 16 << 20
         let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
         let configure = Change {
-            $0.limits.idleTimeout = .seconds(1)
+            $0.limits.idleTimeout = .seconds(4)
             $0.rules.standard.maxResponseBody = size
         }
         try await TestProxy.with(script: script, configure: configure) { proxy in

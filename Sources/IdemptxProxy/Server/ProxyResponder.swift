@@ -36,10 +36,15 @@ struct ProxyResponder: Sendable {
         let exchange = ClientExchange(
             connection: ClientConnection(address: channel.remoteAddress, isHTTP2: isHTTP2), signals: signals,
             expectsContinue: request.head.expectsContinue, interim: continuation)
-        async let answer = self.answer(to: request, exchange)
+        // Not `async let`: a debug build under load once crashed in the end of such a child.
+        let answer = Task { try await self.answer(to: request, exchange) }
         for await head in interim { try? await writer.writeInformationalHead(head) }
         do {
-            let response = try await answer
+            let response = try await withTaskCancellationHandler {
+                try await answer.value
+            } onCancel: {
+                answer.cancel()
+            }
             try await self.write(response, by: writer)
         } catch let error as HTTPParserError {
             // Answered by the server, which has to read the connection for that.

@@ -108,7 +108,7 @@ extension RawConnection {
         try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16_384))
     }
 
-    /// Sends the last request of a connection, with a key, and takes what comes piece by piece.
+    /// Sends the last request of a connection, with a key, and takes what comes piece by piece, 2 MiB in a second at most.
     func sendSlowly(_ request: String, body: String? = nil) async throws -> String {
         let body = body ?? ""
         try await self.write(
@@ -117,7 +117,7 @@ extension RawConnection {
                     "\(request) HTTP/1.1", "Host: api.test", "Connection: close", "Content-Length: \(body.utf8.count)",
                 ] + (body.isEmpty ? [] : ["Idempotency-Key: k-1"])) + Array(body.utf8))
         while try await self.take({ $0.isEmpty ? nil : $0.count }) != nil {
-            try await Task.sleep(for: .milliseconds(2))
+            try await Task.sleep(for: .milliseconds(8))
         }
         return String(decoding: self.received, as: UTF8.self)
     }
