@@ -33,8 +33,6 @@ struct SecureTests {
         return try NIOSSLContext(configuration: configuration)
     }
 
-    // MARK: The client's side
-
     @Test("is spoken in HTTP/1.1 by those who know no other")
     func http1() async throws {
         try await Self.with { proxy, certificates in
@@ -335,79 +333,6 @@ struct SecureTests {
                     try ReverseProxy(configuration: configuration, store: MemoryStore(), logger: .silent)
                 }
             }
-        }
-    }
-
-    // MARK: The upstream's side
-
-    private enum Trust: CaseIterable {
-        case authority
-        case otherAuthority
-        case system
-        case insecure
-    }
-
-    @Test("is spoken to an upstream whose certificate is believed; to another, nothing is said", arguments: 0..<4)
-    private func upstream(number: Int) async throws {
-        let trust = Trust.allCases[number]
-        try await TestCertificates.with { certificates in
-            let chain = try NIOSSLCertificate.fromPEMFile(certificates.server.certificate).map {
-                NIOSSLCertificateSource.certificate($0)
-            }
-            let tls = try NIOSSLContext(
-                configuration: .makeServerConfiguration(
-                    certificateChain: chain,
-                    privateKey: .privateKey(try NIOSSLPrivateKey(file: certificates.server.key, format: .pem))))
-            let script = TestUpstream.answering { _ in .answer(body: "done") }
-            try await TestUpstream.with(tls: tls, script: script) { upstream in
-                let believed: Upstream.Trust =
-                    switch trust {
-                    case .authority: .authority(path: certificates.authority)
-                    case .otherAuthority: .authority(path: certificates.client.certificate)
-                    case .system: .system
-                    case .insecure: .insecure
-                    }
-                let port = try #require(upstream.port)
-                let configuration = ProxyConfiguration(
-                    upstream: try Upstream("https://localhost:\(port)", trust: believed))
-                try await TestProxy.run(configuration, in: upstream) { proxy in
-                    let answer = try await proxy.pay()
-                    if trust == .authority || trust == .insecure {
-                        #expect(answer.text == "done")
-                    } else {
-                        #expect(answer.status == 502)
-                        #expect(try answer.problem == "upstream-unreachable")
-                        #expect(upstream.requests.isEmpty)
-                    }
-                }
-            }
-        }
-    }
-
-    @Test("needs an authority that can be read")
-    func unreadableAuthority() throws {
-        let upstream = try Upstream("https://localhost", trust: .authority(path: "/nowhere"))
-        #expect(throws: InvalidProxyConfiguration.self) {
-            try ReverseProxy(
-                configuration: ProxyConfiguration(upstream: upstream), store: MemoryStore(), logger: .silent)
-        }
-    }
-}
-
-@Suite("An upstream on a Unix socket")
-struct UnixSocketTests {
-    @Test("is reached by its path, whatever characters that has")
-    func reached() async throws {
-        let path = FileManager.default.temporaryDirectory.path + "/s \(UInt32.random(in: 0...(.max)))%2F?.sock"
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try await TestUpstream.with(socket: path, script: TestUpstream.answering { .answer(body: $0.start) }) {
-            upstream in
-            try await TestProxy.run(ProxyConfiguration(upstream: try Upstream("unix:\(path)")), in: upstream) {
-                proxy async throws in
-                #expect(try await proxy.send("GET /a?b").text == "GET /a?b HTTP/1.1")
-                #expect(try await proxy.pay()["X-Idempotency-Status"] == ["new"])
-            }
-            #expect(upstream.requests.first?["Host"] == ["api.test"])
         }
     }
 }

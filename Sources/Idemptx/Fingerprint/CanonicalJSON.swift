@@ -239,7 +239,7 @@ private struct CanonicalJSONWriter {
         }
     }
 
-    /// Reads `XXXX`, or `XXXX\uXXXX` where the two are a surrogate pair.
+    /// Reads the four digits after `\u`, and those of a second escape where the two are a surrogate pair.
     ///
     /// A lone surrogate has no UTF-8 form.
     private mutating func unicodeScalar() throws(NotCanonicalizable) -> Unicode.Scalar {

@@ -137,22 +137,3 @@ final class ClientPatienceHandler: ChannelDuplexHandler, RemovableChannelHandler
         context.close(promise: nil)
     }
 }
-
-extension HTTPRequest {
-    /// Whether the client waits for leave to send the body (RFC 9110, section 10.1.1).
-    var expectsContinue: Bool { self.headerFields[.expect]?.lowercased() == "100-continue" }
-}
-
-extension Channel {
-    /// Lets the system tell soon what a client takes: it would keep some megabytes of an answer to itself, and report
-    /// nothing until a third of them has gone.
-    func keepLittleUnsent() {
-        #if canImport(Darwin)
-        let option = NIOBSDSocket.Option(rawValue: 0x201)
-        #else
-        let option = NIOBSDSocket.Option(rawValue: 25)
-        #endif
-        // TCP_NOTSENT_LOWAT. Where there is none, a slow client has to be a little faster.
-        try? self.syncOptions?.setOption(.tcpOption(option), value: 128 * 1024)
-    }
-}
