@@ -264,6 +264,22 @@ if Context.environment["IDEMPTX_DOCUMENTATION"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
 
+// Only for the benchmarks: what they measure of the package's inside, through a public face.
+if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
+    package.products.append(.library(name: "BenchmarkSupport", targets: ["BenchmarkSupport"]))
+    package.targets.append(
+        .target(
+            name: "BenchmarkSupport",
+            dependencies: [
+                "Idemptx", "RESP3",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Support"
+        )
+    )
+}
+
 for target in package.targets where target.type != .plugin && target.type != .macro {
     target.swiftSettings =
         (target.swiftSettings ?? []) + [

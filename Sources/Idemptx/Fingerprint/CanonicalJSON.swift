@@ -2,13 +2,13 @@
 ///
 /// Members are sorted by name, white space is dropped, and strings are written with the fewest escapes. Number literals
 /// stay as they are, since rounding one would make two amounts equal.
-enum CanonicalJSON {
+package enum CanonicalJSON {
     static let maximumDepth = 128
 
     /// The canonical form of `text`.
     ///
     /// - Returns: `nil` if `text` is not JSON in UTF-8, has a duplicate name, or nests deeper than ``maximumDepth``.
-    static func canonicalize(_ text: [UInt8]) -> [UInt8]? {
+    package static func canonicalize(_ text: [UInt8]) -> [UInt8]? {
         guard String(validating: text, as: UTF8.self) != nil else { return nil }
         var writer = CanonicalJSONWriter(input: text)
         return try? writer.canonicalText()

@@ -1,12 +1,12 @@
-import NIOCore
+package import NIOCore
 
 /// Turns bytes into values, RESP2 and RESP3 alike.
 ///
 /// What has been decoded of an unfinished value is kept on a stack of open aggregates, so that every byte is looked at
 /// once however the input is split, and nesting takes no stack of the thread. After an error the decoder is of no
 /// further use.
-struct RESPDecoder: NIOSingleStepByteToMessageDecoder {
-    typealias InboundOut = RESPValue
+package struct RESPDecoder: NIOSingleStepByteToMessageDecoder {
+    package typealias InboundOut = RESPValue
 
     private let limits: RESPLimits
     private var stack: [OpenAggregate] = []
@@ -14,14 +14,14 @@ struct RESPDecoder: NIOSingleStepByteToMessageDecoder {
     private var elementCount = 0
     private var byteCount = 0
 
-    init(limits: RESPLimits) {
+    package init(limits: RESPLimits) {
         self.limits = limits
     }
 
     /// The most bytes that may stay undecoded for want of more.
     var maximumBufferSize: Int { self.limits.bulkSize + self.limits.lineSize }
 
-    mutating func decode(buffer: inout ByteBuffer) throws -> RESPValue? {
+    package mutating func decode(buffer: inout ByteBuffer) throws -> RESPValue? {
         while let item = try self.readItem(&buffer) {
             guard let value = try self.place(item) else { continue }
             self.elementCount = 0
@@ -31,7 +31,7 @@ struct RESPDecoder: NIOSingleStepByteToMessageDecoder {
         return nil
     }
 
-    mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) throws -> RESPValue? {
+    package mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) throws -> RESPValue? {
         try self.decode(buffer: &buffer)
     }
 

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// A command and its arguments.
 ///
@@ -34,7 +34,7 @@ package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
     }
 
     /// Writes the command as an array of bulk strings, the one form that every server takes.
-    func write(to buffer: inout ByteBuffer) {
+    package func write(to buffer: inout ByteBuffer) {
         buffer.writeString("*\(self.arguments.count)\r\n")
         for argument in self.arguments {
             buffer.writeString("$\(argument.count)\r\n")

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Hummingbird
+import Idemptx
+import IdemptxHummingbird
+import Logging
+
+/// The server under load: the same handler with and without Idemptx, on one store.
+///
+/// `make bench` starts it; its first line of output is the port it listens on.
+@main
+struct BenchmarkServer: AsyncParsableCommand {
+    @Option(help: "memory, sqlite:PATH or redis://HOST:PORT.")
+    var store: BenchmarkStore = .memory
+
+    @Option(help: "The port to listen on; 0 for any that is free.")
+    var port = 0
+
+    func run() async throws {
+        let logger = Logger(label: "benchmark") { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = .warning
+            return handler
+        }
+        let store = try self.store.open()
+        var application = Application(
+            router: try self.makeRouter(store),
+            configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: self.port)),
+            onServerRunning: { channel in
+                print(channel.localAddress?.port ?? 0, terminator: "\n")
+                flushStandardOutput()
+            },
+            logger: logger
+        )
+        application.addServices(store.service)
+        try await application.runService()
+    }
+
+    private func makeRouter(_ store: BenchmarkStore.Opened) throws -> Router<BasicRequestContext> {
+        let router = Router()
+        let orders = Orders()
+        let payloads = Payloads()
+
+        router.post("bare/orders") { request, context in
+            try await orders.place(request, context)
+        }
+        router.post("orders", use: idempotent(store: store.records) { try await orders.place($0, $1) })
+        router.get("executions") { _, _ in "\(orders.count + payloads.count)" }
+
+        if let reader = try self.store.makeRedisReader() {
+            router.post("get/orders") { request, context in
+                guard try await reader.size(of: "benchmark") != nil else { throw HTTPError(.internalServerError) }
+                return try await orders.place(request, context)
+            }
+        }
+
+        router.post("bare/echo") { request, context in
+            try await payloads.echo(request, context)
+        }
+        router.post("echo", use: idempotent(store: store.records) { try await payloads.echo($0, $1) })
+
+        let waiting = IdempotencyConfiguration<BasicRequestContext>(
+            policy: IdempotencyPolicy { $0.waitTimeout = .seconds(20) })
+        router.post(
+            "slow/orders", use: idempotent(store: store.records, configuration: waiting) { try await orders.placeSlowly($0, $1) })
+
+        let filler = StoreFiller(store: store.records)
+        router.post("fill") { request, _ in
+            try await filler.fill(count: request.uri.queryParameters.require("records", as: Int.self))
+            return HTTPResponse.Status.noContent
+        }
+        let holder = LeaseHolder(store: store.records)
+        router.post("leases") { request, _ in
+            try await holder.hold(count: request.uri.queryParameters.require("count", as: Int.self))
+            return HTTPResponse.Status.noContent
+        }
+        router.delete("leases") { _, _ in
+            holder.release()
+            return HTTPResponse.Status.noContent
+        }
+        return router
+    }
+}

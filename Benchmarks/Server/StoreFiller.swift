@@ -1,0 +1,42 @@
+import HTTPTypes
+import Idemptx
+import Synchronization
+
+/// Puts many small records into a store.
+struct StoreFiller: Sendable {
+    private static let concurrency = 64
+
+    let store: any IdempotencyStore
+
+    /// Claims and completes keys that nobody has used before.
+    ///
+    /// - Parameter count: How many.
+    func fill(count: Int) async throws {
+        let next = Atomic(0)
+        let run = UInt64.random(in: 0 ... .max)
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<Self.concurrency {
+                group.addTask {
+                    while case let number = next.add(1, ordering: .relaxed).oldValue, number < count {
+                        try await self.addRecord(named: "\(run)-\(number)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func addRecord(named name: String) async throws {
+        let key = StorageKey(key: try IdempotencyKey(name), scope: .unscoped)
+        let request = ClaimRequest(key: key, fingerprint: Fingerprint(ofBytes: Array(name.utf8)))
+        guard case .execute(let claim) = try await self.store.claim(request) else { throw NotGranted() }
+        let body = Array(#"{"id":1000000000,"item":"books","amount":4200,"currency":"EUR"}"#.utf8)
+        let response = StoredResponse(
+            status: .created, headerFields: [.contentType: "application/json; charset=utf-8"], body: body)
+        guard try await self.store.complete(claim, with: .response(response), keyTTL: .seconds(86_400)) else {
+            throw NotGranted()
+        }
+    }
+
+    private struct NotGranted: Error {}
+}

@@ -1,0 +1,47 @@
+public import HTTPTypes
+public import NIOCore
+
+import Idemptx
+import RESP3
+
+/// What is pure inside the package, for benchmarks.
+public enum Codecs {
+    /// Computes the fingerprint of a request as the engine does.
+    ///
+    /// - Parameters:
+    ///   - head: The head of the request.
+    ///   - body: Its body.
+    /// - Returns: The fingerprint, in hexadecimal digits.
+    public static func fingerprint(_ head: HTTPRequest, body: [UInt8]) -> Int {
+        var builder = FingerprintBuilder(head: head)
+        builder.update(body)
+        return builder.finalize().hashValue
+    }
+
+    /// Rewrites a JSON text into its canonical form.
+    ///
+    /// - Parameter text: The text.
+    /// - Returns: The canonical form; `nil` if `text` is not JSON.
+    public static func canonicalJSON(_ text: [UInt8]) -> [UInt8]? {
+        CanonicalJSON.canonicalize(text)
+    }
+
+    /// Writes a command of two arguments, the second with `value`.
+    ///
+    /// - Parameters:
+    ///   - value: Any bytes.
+    ///   - buffer: Where the command is written to.
+    public static func encodeCommand(_ value: [UInt8], into buffer: inout ByteBuffer) {
+        let command: RedisCommand = ["SET", RedisArgument(value)]
+        command.write(to: &buffer)
+    }
+
+    /// Reads one reply.
+    ///
+    /// - Parameter buffer: The bytes of the reply.
+    /// - Returns: Whether it was complete.
+    public static func decodeReply(_ buffer: inout ByteBuffer) throws -> Bool {
+        var decoder = RESPDecoder(limits: RESPLimits())
+        return try decoder.decode(buffer: &buffer) != nil
+    }
+}
