@@ -1,6 +1,6 @@
 import Logging
 
-/// Who waits for what: the table behind a ``WaitingRoom``.
+/// Who waits for what: the table behind a ``InFlightWaiters``.
 struct WaitingGroups {
     /// What a group waits for.
     ///
@@ -17,9 +17,9 @@ struct WaitingGroups {
 
     struct Waiter {
         let id: UInt64
-        let visit: WaitingRoom.Visit
+        let wait: InFlightWaiters.Wait
         let deadline: Timestamp
-        let continuation: CheckedContinuation<HeldAdmission, any Error>
+        let continuation: CheckedContinuation<ClaimResult<Lease>, any Error>
     }
 
     /// One poll of a group.
@@ -55,8 +55,8 @@ struct WaitingGroups {
         self.groups[key].map { $0.values.map(\.pace) } ?? []
     }
 
-    mutating func enter(_ waiter: Waiter, limits: WaitingRoom.Limits) -> Entry {
-        let subject = Subject(waiter.visit.request)
+    mutating func enter(_ waiter: Waiter, limits: InFlightWaiters.Limits) -> Entry {
+        let subject = Subject(waiter.wait.request)
         let waitingForKey = self.groups[subject.key]?.values.reduce(0) { $0 + $1.waiters.count } ?? 0
         guard self.count < limits.total, waitingForKey < limits.perKey else { return .refused }
         self.count += 1
@@ -88,7 +88,7 @@ struct WaitingGroups {
         }
         self[subject]?.waiters = remaining
         let round = Round(
-            request: first.visit.request, logger: first.visit.logger, firstDeadline: firstDeadline)
+            request: first.wait.request, logger: first.wait.logger, firstDeadline: firstDeadline)
         return (overdue, round)
     }
 

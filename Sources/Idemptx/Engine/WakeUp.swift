@@ -1,34 +1,34 @@
 import Synchronization
 
-/// Wakes the one task that waits for it; rung beforehand, it wakes the next.
-final class Bell: Sendable {
+/// Wakes the one task that waits for it; signalled beforehand, it wakes the next.
+final class WakeUp: Sendable {
     private enum State {
-        case silent
-        case rung
+        case idle
+        case signalled
         case awaited(CheckedContinuation<Void, Never>)
     }
 
-    private let state = Mutex(State.silent)
+    private let state = Mutex(State.idle)
 
-    func ring() {
+    func signal() {
         let waiter = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard case .awaited(let waiter) = state else {
-                state = .rung
+                state = .signalled
                 return nil
             }
-            state = .silent
+            state = .idle
             return waiter
         }
         waiter?.resume()
     }
 
-    /// Waits until somebody rings, or `duration` is over.
+    /// Waits for a signal, or until `duration` is over.
     func wait(atMost duration: Duration, time: TimeSource) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                // A cancelled sleep means that somebody else rang.
+                // A cancelled sleep means that there was a signal.
                 guard (try? await time.sleep(for: duration)) != nil else { return }
-                self.ring()
+                self.signal()
             }
             await self.wait()
             group.cancelAll()
@@ -37,15 +37,15 @@ final class Bell: Sendable {
 
     private func wait() async {
         await withCheckedContinuation { continuation in
-            let isRung = self.state.withLock { state in
-                if case .rung = state {
-                    state = .silent
+            let isSignalled = self.state.withLock { state in
+                if case .signalled = state {
+                    state = .idle
                     return true
                 }
                 state = .awaited(continuation)
                 return false
             }
-            if isRung { continuation.resume() }
+            if isSignalled { continuation.resume() }
         }
     }
 }

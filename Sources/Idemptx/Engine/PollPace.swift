@@ -11,17 +11,17 @@ final class PollPace: Sendable {
     }
 
     private let state = Mutex(State())
-    private let bell = Bell()
+    private let wakeUp = WakeUp()
 
     /// The record may have changed.
     func hint() {
         self.state.withLock { $0.isHinted = true }
-        self.bell.ring()
+        self.wakeUp.signal()
     }
 
     /// The waiters have changed.
     func look() {
-        self.bell.ring()
+        self.wakeUp.signal()
     }
 
     /// Begins a poll.
@@ -42,13 +42,13 @@ final class PollPace: Sendable {
             state.isPolling = false
             state.nextPoll = now.advanced(by: state.backoff.next())
         }
-        self.bell.ring()
+        self.wakeUp.signal()
     }
 
     /// Waits for a hint, the end of a poll, the time for the next one, or `deadline`.
     func wait(until deadline: Timestamp, time: TimeSource) async {
         let nextPoll = self.state.withLock { $0.isPolling ? nil : $0.nextPoll }
         let pause = time.now.duration(to: min(deadline, nextPoll ?? deadline))
-        await self.bell.wait(atMost: max(.zero, pause), time: time)
+        await self.wakeUp.wait(atMost: max(.zero, pause), time: time)
     }
 }
