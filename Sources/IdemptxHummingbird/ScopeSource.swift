@@ -37,7 +37,7 @@ public struct ScopeSource<Context: RequestContext>: Sendable {
 
     /// The subject of a bearer token that a middleware in front has verified: see `Scope/jwtSubject(in:)`.
     public static var jwtSubject: ScopeSource {
-        ScopeSource { request, _ in .jwtSubject(in: request.headers) }
+        ScopeSource { request, _ in try .jwtSubject(in: request.headers) }
     }
 
     /// One scope for everybody: a client that guesses another's key gets its answer.

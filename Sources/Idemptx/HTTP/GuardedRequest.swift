@@ -12,33 +12,25 @@ public struct GuardedRequest: Sendable {
         case unknown
     }
 
-    /// Where the key is.
-    private enum Key {
-        case known(IdempotencyKey)
-        case inBody(KeyInBody)
-    }
-
     let policy: IdempotencyPolicy
     /// The value of `Idempotency-Key` as it was sent; `nil` if the key comes from elsewhere.
     let keyHeader: String?
-    private(set) var fingerprint: FingerprintBuilder
-    private var keyPlace: Key
+    /// `nil` if the key is in the body.
+    private let keyInHead: IdempotencyKey?
+    private var fingerprint: FingerprintBuilder
     private let framing: Framing
     private var size = 0
 
-    init(head: HTTPRequest, key: IdempotencyKey, policy: IdempotencyPolicy) {
-        self.init(head: head, key: .known(key), policy: policy)
-    }
-
-    init(head: HTTPRequest, keyAt pointer: JSONPointer, policy: IdempotencyPolicy) {
-        self.init(head: head, key: .inBody(KeyInBody(at: pointer)), policy: policy)
-    }
-
-    private init(head: HTTPRequest, key: Key, policy: IdempotencyPolicy) {
+    /// - Parameters:
+    ///   - head: The head of the request.
+    ///   - key: Its key; `nil` if that is in the body.
+    ///   - policy: The rules for this request.
+    init(head: HTTPRequest, key: IdempotencyKey?, policy: IdempotencyPolicy) {
         self.policy = policy
-        self.keyHeader = policy.keySource == .idempotencyKey ? head.headerFields[.idempotencyKey] : nil
-        self.fingerprint = FingerprintBuilder(head: head, recipe: policy.fingerprint)
-        self.keyPlace = key
+        self.keyHeader = policy.keySource.echo(of: head)
+        self.keyInHead = key
+        self.fingerprint = FingerprintBuilder(
+            head: head, recipe: policy.fingerprint, keySource: key == nil ? policy.keySource : nil)
         self.framing = Self.framing(of: head.headerFields)
     }
 
@@ -62,22 +54,16 @@ public struct GuardedRequest: Sendable {
     public mutating func update(body chunk: [UInt8]) {
         self.size += chunk.count
         self.fingerprint.update(chunk)
-        guard case .inBody(var key) = self.keyPlace else { return }
-        // Keeps the buffer unique, so that it grows in place.
-        self.keyPlace = .inBody(KeyInBody(at: key.pointer))
-        key.update(chunk)
-        self.keyPlace = .inBody(key)
     }
 
-    /// The key, once all of the body has come.
+    /// Reads the request, once all of the body has come.
     ///
-    /// - Returns: `nil` if there is none.
-    /// - Throws: The rule that the key breaks.
-    func key() throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {
-        switch self.keyPlace {
-        case .known(let key): key
-        case .inBody(let key): try key.key(maximumLength: self.policy.maxKeyLength)
-        }
+    /// - Returns: Its fingerprint, and its key: `nil` if there is none, or the rule that it breaks.
+    func read() -> (
+        fingerprint: Fingerprint, key: Result<IdempotencyKey?, IdempotencyKey.ValidationError>
+    ) {
+        let reading = self.fingerprint.finalize(maximumKeyLength: self.policy.maxKeyLength)
+        return (reading.fingerprint, self.keyInHead.map { .success($0) } ?? reading.key)
     }
 
     /// Why the bytes that have come cannot be taken for the whole body: half a request must not be executed.

@@ -14,11 +14,14 @@ extension Idempotency {
     public func screen(_ head: HTTPRequest, under policy: IdempotencyPolicy? = nil) -> Screening {
         let policy = policy?.checked().effective ?? self.effectivePolicy
         guard policy.mode != .off, policy.methods.contains(head.method) else { return .pass }
-        do {
-            switch try policy.keySource.key(in: head.headerFields, maximumLength: policy.maxKeyLength) {
+        do throws(IdempotencyKey.ValidationError) {
+            switch try policy.keySource.key(in: head, maximumLength: policy.maxKeyLength) {
             case .key(let key): return .guarded(GuardedRequest(head: head, key: key, policy: policy))
-            case .inBody(let pointer): return .guarded(GuardedRequest(head: head, keyAt: pointer, policy: policy))
-            case .none: return policy.required ? self.reject(IdempotencyProblem(.keyMissing), policy: policy) : .pass
+            case .inBody: return .guarded(GuardedRequest(head: head, key: nil, policy: policy))
+            case .unsupportedMediaType where policy.required:
+                throw IdempotencyKey.ValidationError.unsupportedMediaType
+            case .none where policy.required: return self.reject(IdempotencyProblem(.keyMissing), policy: policy)
+            case .unsupportedMediaType, .none: return .pass
             }
         } catch {
             return self.reject(IdempotencyProblem(.keyInvalid, reason: error.rawValue), policy: policy)
@@ -55,12 +58,12 @@ extension Idempotency {
     /// - Throws: `CancellationError` if the task is cancelled before the operation may start. Nothing is claimed then.
     public func admit(_ request: GuardedRequest, scope: Scope) async throws -> HTTPAdmission {
         let policy = request.policy
-        let fingerprint = request.fingerprint.finalize()
+        let (fingerprint, foundKey) = request.read()
         let markers = MarkerHeaders(key: request.keyHeader, fingerprint: fingerprint)
         if let problem = request.bodyProblem { return self.refuse(problem, policy: policy, markers: markers) }
         let key: IdempotencyKey?
         do {
-            key = try request.key()
+            key = try foundKey.get()
         } catch {
             return self.refuse(IdempotencyProblem(.keyInvalid, reason: error.rawValue), policy: policy)
         }
