@@ -13,13 +13,15 @@ extension Idempotency {
     ///   - outcome: How the operation ended; not needed if it is not stored.
     ///   - policy: The policy.
     ///   - report: Called once.
+    /// - Returns: What became of the outcome in the end.
+    @discardableResult
     func conclude(
         _ lease: Lease,
         as disposition: Disposition,
         _ outcome: Outcome? = nil,
         policy: IdempotencyPolicy,
         report: @escaping @Sendable (Conclusion) -> Void
-    ) async {
+    ) async -> Conclusion {
         let report = ConclusionReport(telemetry: self.telemetry, tell: report)
         let deadline = self.time.now.advanced(by: policy.completionRetryTime)
         let outcome = disposition == .tombstone ? outcome.map { .tombstone($0.tombstone) } : outcome
@@ -31,16 +33,19 @@ extension Idempotency {
             self.keepForRetries(outcome, lease, disposition, policy)
             if report.make(disposition.conclusionIfLate) { self.tellUnstored(lease, disposition, "the store is slow") }
         }
+        defer {
+            self.renewer.remove(lease)
+            self.retrier.remove(lease.claim.key)
+            self.waiters.hint(lease.claim.key)
+        }
         if isHeld {
             if !isObserved { self.renewer.update(lease) }
-            await self.conclude(lease, as: disposition, outcome, policy: policy, deadline: deadline, report)
+            return await self.conclude(lease, as: disposition, outcome, policy: policy, deadline: deadline, report)
         } else {
             self.telemetry.outcomeNotStored(lease.claim, reason: "another attempt has the key")
             report.make(.unstored)
+            return .unstored
         }
-        self.renewer.remove(lease)
-        self.retrier.remove(lease.claim.key)
-        self.waiters.hint(lease.claim.key)
     }
 
     private func conclude(
@@ -50,7 +55,7 @@ extension Idempotency {
         policy: IdempotencyPolicy,
         deadline: Timestamp,
         _ report: ConclusionReport
-    ) async {
+    ) async -> Conclusion {
         var outcome = outcome
         var backoff = Backoff()
         while true {
@@ -59,10 +64,10 @@ extension Idempotency {
                 let conclusion = disposition.conclusion(of: outcome, isDone: isDone)
                 if report.make(conclusion), conclusion == .unstored {
                     self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key")
-                } else if conclusion != .unstored, disposition.isStored {
-                    self.telemetry.storedLate(lease.claim, unless: backoff.isFresh)
+                } else if disposition.isStored, isDone, !backoff.isFresh {
+                    self.telemetry.storedLate(lease.claim)
                 }
-                return
+                return conclusion
             } catch {
                 let error = StoreError(wrapping: error)
                 if error.code == .recordTooLarge, case .response? = outcome {
@@ -76,7 +81,7 @@ extension Idempotency {
                 if isLate || !goesOn, report.make(disposition.conclusionIfLate) {
                     self.tellUnstored(lease, disposition, "\(error)")
                 }
-                guard goesOn else { return }
+                guard goesOn else { return disposition.conclusionIfLate }
                 // This runs in a task that nobody cancels.
                 try? await self.time.sleep(for: pause)
                 self.retrier.report()

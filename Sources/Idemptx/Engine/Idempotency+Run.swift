@@ -44,7 +44,7 @@ extension Idempotency {
         let policy = self.policy
         let key = try self.validated(key, policy: policy)
         let request = ClaimRequest(
-            key: key, scope: .function(name, scope), fingerprint: fingerprint, policy: policy)
+            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint, policy: policy)
         switch policy.mode {
         case .off: return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
         case .observe: return try await self.runObserved(operation, key: key, request: request, policy: policy)

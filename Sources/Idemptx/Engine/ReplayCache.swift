@@ -1,3 +1,4 @@
+import HTTPTypes
 import Synchronization
 
 /// Completed operations in the memory of this process; see ``IdempotencyPolicy/replayCache``.

@@ -7,17 +7,23 @@ import Synchronization
 /// it, and must therefore not use anything that belongs to the caller.
 ///
 /// - Parameters:
+///   - isolation: Where the caller runs.
 ///   - operation: Runs while the caller waits.
 ///   - onStart: Gets a way to cancel the task.
 ///   - conclude: Runs after the operation, and hands the value over, early or late.
 /// - Returns: What was handed over.
 func shielded<Result: Sendable, Value: Sendable>(
+    isolation: isolated (any Actor)? = #isolation,
     _ operation: () async -> Result,
-    onStart: (@escaping @Sendable () -> Void) -> Void,
+    onStart: @Sendable (@escaping @Sendable () -> Void) -> Void,
     then conclude: @escaping @Sendable (Result, Handover<Value>) async -> Void
 ) async -> Value {
     await withoutActuallyEscaping(operation) { operation in
-        let once = OnceOnly(operation)
+        // Keeps this closure where the caller runs.
+        _ = isolation
+        // Safe: the task lets go of it before it hands anything over, and the caller waits for that.
+        nonisolated(unsafe) let operation = operation
+        let once = unsafe OnceOnly(operation)
         let handover = Handover<Value>()
         let task = startTask {
             let result = await once.run()

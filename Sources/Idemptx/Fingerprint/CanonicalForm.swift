@@ -2,56 +2,38 @@
 ///
 /// Fields are decoded and sorted by name. Fields of the same name keep their order, which may mean something.
 enum CanonicalForm {
+    /// A field in the decoded form.
     private struct Field {
-        let name: [UInt8]
-        let value: [UInt8]
+        let name: Range<Int>
+        let value: Range<Int>
     }
 
-    /// Each field takes far more memory than its bytes.
+    /// Each field takes more memory than its bytes.
     static let maximumFieldCount = 10_000
 
     /// The canonical form of `text`, or `nil` if a percent sign is not followed by two hexadecimal digits, or there are
     /// too many fields.
     static func canonicalize(_ text: [UInt8]) -> [UInt8]? {
-        let pairs = text.split(separator: UInt8(ascii: "&"), maxSplits: self.maximumFieldCount)
-        guard pairs.count <= self.maximumFieldCount else { return nil }
-        var fields: [Field] = []
-        for pair in pairs {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = self.decode(parts[0]), let value = self.decode(parts.count > 1 ? parts[1] : []) else {
-                return nil
-            }
-            fields.append(Field(name: name, value: value))
-        }
-        let sorted = fields.enumerated().sorted { lhs, rhs in
-            if lhs.element.name == rhs.element.name { return lhs.offset < rhs.offset }
-            return lhs.element.name.lexicographicallyPrecedes(rhs.element.name)
-        }
-        return sorted.reduce(into: []) { output, field in
-            output.append(lengthPrefixed: field.element.name)
-            output.append(lengthPrefixed: field.element.value)
-        }
-    }
-
-    private static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(text.count)
-        var rest = text
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "+"): decoded.append(UInt8(ascii: " "))
-            case UInt8(ascii: "%"):
-                guard let high = self.hexDigit(rest.popFirst()), let low = self.hexDigit(rest.popFirst()) else {
-                    return nil
-                }
-                decoded.append(high << 4 | low)
-            default: decoded.append(byte)
-            }
+        var fields: [Field] = []
+        for field in FormFields(text[...]) {
+            guard fields.count < self.maximumFieldCount else { return nil }
+            let start = decoded.count
+            guard decoded.append(formDecoded: field.name) else { return nil }
+            let middle = decoded.count
+            guard decoded.append(formDecoded: field.value) else { return nil }
+            fields.append(Field(name: start..<middle, value: middle..<decoded.count))
         }
-        return decoded
-    }
-
-    private static func hexDigit(_ byte: UInt8?) -> UInt8? {
-        byte.flatMap { Character(Unicode.Scalar($0)).hexDigitValue }.map(UInt8.init)
+        // Where the names are equal, the place in the text decides.
+        fields.sort { lhs, rhs in
+            let (left, right) = (decoded[lhs.name], decoded[rhs.name])
+            return left.lexicographicallyPrecedes(right)
+                || lhs.name.lowerBound < rhs.name.lowerBound && left.elementsEqual(right)
+        }
+        return fields.reduce(into: []) { output, field in
+            output.append(lengthPrefixed: decoded[field.name])
+            output.append(lengthPrefixed: decoded[field.value])
+        }
     }
 }

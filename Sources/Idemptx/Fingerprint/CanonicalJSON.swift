@@ -5,280 +5,429 @@
 package enum CanonicalJSON {
     static let maximumDepth = 128
 
+    /// What one pass over a text finds.
+    struct Reading {
+        /// The canonical form, without the members that are left out.
+        let text: ArraySlice<UInt8>
+        /// The value at the place that ``JSONPointerTree`` marks as the key's.
+        let key: CanonicalJSONValue?
+    }
+
     /// The canonical form of `text`.
     ///
     /// - Returns: `nil` if `text` is not JSON in UTF-8, has a duplicate name, or nests deeper than ``maximumDepth``.
     package static func canonicalize(_ text: [UInt8]) -> [UInt8]? {
-        guard String(validating: text, as: UTF8.self) != nil else { return nil }
-        var writer = CanonicalJSONWriter(input: text)
-        return try? writer.canonicalText()
+        self.read(text).map { Array($0.text) }
+    }
+
+    /// The canonical form of `text`, and what stands in marked places.
+    ///
+    /// - Parameters:
+    ///   - text: The text.
+    ///   - places: The places of values to leave out, and of the key.
+    /// - Returns: `nil` if `text` is not JSON in UTF-8, has a duplicate name, or nests deeper than ``maximumDepth``.
+    static func read(_ text: [UInt8], places: JSONPointerTree = JSONPointerTree()) -> Reading? {
+        // Positions are kept in 32 bits.
+        guard text.count <= Int32.max else { return nil }
+        var scanner = CanonicalJSONScanner(input: text, places: places)
+        guard let root = try? scanner.scan() else { return nil }
+        let key = scanner.keyRange
+        let writer = CanonicalJSONWriter(consume scanner)
+        return Reading(text: writer.text(of: root), key: key.map { CanonicalJSONValue(writer.text(of: $0)) })
     }
 }
 
-private struct NotCanonicalizable: Error {}
-
-private struct CanonicalJSONWriter {
-    /// Where a member of an object stands in the output.
-    private struct Member {
-        let name: Range<Int>
-        let end: Int
+/// How the input differs from its canonical form.
+struct CanonicalJSONChanges {
+    /// Input that is dropped, or replaced by a character of a string.
+    struct Edit {
+        let range: Range<Int32>
+        let replacement: Unicode.Scalar?
     }
 
-    private let input: [UInt8]
-    private var position = 0
-    private var output: [UInt8] = []
+    /// From the quote before its name to the end of its value.
+    struct Member {
+        let range: Range<Int32>
+        /// Its name, with its quotes, in the input, or in the names that had to be rewritten.
+        let name: Range<Int32>
+        let isNameRewritten: Bool
+        let isIgnored: Bool
+    }
+
+    /// An object whose members are not written as they stand.
+    struct Object {
+        /// What is between its braces.
+        let range: Range<Int32>
+        /// Where its members are in ``members``, sorted by name.
+        let members: Range<Int>
+    }
+
+    /// In the order of the input; none lies in another.
+    var edits: [Edit] = []
+    /// In the order of their ends while the text is read.
+    var objects: [Object] = []
+    var members: [Member] = []
+
+    var isEmpty: Bool { self.edits.isEmpty && self.objects.isEmpty }
+}
+
+/// Reads a text once, and notes how it differs from its canonical form.
+///
+/// Most texts are compact, and many are sorted: what is canonical already is hashed as it came, without a copy.
+struct CanonicalJSONScanner {
+    struct NotCanonicalizable: Error {}
+
+    typealias Member = CanonicalJSONChanges.Member
+
+    let input: [UInt8]
+    private let places: JSONPointerTree
+    private(set) var changes = CanonicalJSONChanges()
+    private(set) var keyRange: Range<Int>?
+
     /// The members of all objects that are open, the innermost object's last.
-    private var members: [Member] = []
+    private var openMembers: [Member] = []
+    /// Their names that have escapes which their canonical form has not.
+    private var rewrittenNames: [UInt8] = []
 
-    init(input: [UInt8]) {
+    init(input: [UInt8], places: JSONPointerTree) {
         self.input = input
-        self.output.reserveCapacity(input.count)
+        self.places = places
     }
 
-    mutating func canonicalText() throws(NotCanonicalizable) -> [UInt8] {
-        try self.value(depth: 0)
-        self.skipWhitespace()
-        guard self.position == self.input.count else { throw NotCanonicalizable() }
-        return self.output
+    /// Reads all of the text.
+    ///
+    /// - Returns: Where its value is.
+    mutating func scan() throws(NotCanonicalizable) -> Range<Int> {
+        // The input is passed on as a span, so that no access to it has to look at the scanner.
+        let input = self.input
+        let span = input.span
+        let start = Self.endOfWhitespace(span, from: 0)
+        let end = try self.value(span, at: start, depth: 0, place: self.places.root)
+        guard Self.endOfWhitespace(span, from: end) == span.count else { throw NotCanonicalizable() }
+        return start..<end
     }
 
-    private mutating func value(depth: Int) throws(NotCanonicalizable) {
-        guard depth <= CanonicalJSON.maximumDepth else { throw NotCanonicalizable() }
-        self.skipWhitespace()
-        switch self.peek {
-        case UInt8(ascii: "{"): try self.object(depth: depth)
-        case UInt8(ascii: "["): try self.array(depth: depth)
-        case UInt8(ascii: "\""): try self.string()
-        case UInt8(ascii: "t"): try self.literal("true")
-        case UInt8(ascii: "f"): try self.literal("false")
-        case UInt8(ascii: "n"): try self.literal("null")
-        default: try self.number()
-        }
+    /// - Returns: Where the value that starts at `start` ends.
+    private mutating func value(
+        _ input: Span<UInt8>,
+        at start: Int,
+        depth: Int,
+        place: JSONPointerTree.Place?
+    ) throws(NotCanonicalizable) -> Int {
+        guard depth <= CanonicalJSON.maximumDepth, start < input.count else { throw NotCanonicalizable() }
+        let end =
+            switch input[start] {
+            case UInt8(ascii: "\""): try self.string(input, at: start)
+            case UInt8(ascii: "{"): try self.object(input, at: start, depth: depth, place: place)
+            case UInt8(ascii: "["): try self.array(input, at: start, depth: depth, place: place)
+            case UInt8(ascii: "t"): try Self.literal("true", input, at: start)
+            case UInt8(ascii: "f"): try Self.literal("false", input, at: start)
+            case UInt8(ascii: "n"): try Self.literal("null", input, at: start)
+            default: try Self.number(input, at: start)
+            }
+        if let place, self.places.isKey(place) { self.keyRange = start..<end }
+        return end
     }
 
-    // MARK: Input
+    // MARK: White space
 
-    private var peek: UInt8? { self.position < self.input.count ? self.input[self.position] : nil }
-
-    private mutating func skipWhitespace() {
-        while self.position < self.input.count {
-            switch self.input[self.position] {
-            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): self.position += 1
-            default: return
+    @inline(__always)
+    private static func endOfWhitespace(_ input: Span<UInt8>, from start: Int) -> Int {
+        var end = start
+        while end < input.count {
+            switch input[end] {
+            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): end += 1
+            default: return end
             }
         }
+        return end
     }
 
-    /// Moves past `byte` if it comes next.
-    private mutating func skip(_ byte: UInt8) -> Bool {
-        guard self.peek == byte else { return false }
-        self.position += 1
-        return true
-    }
-
-    private mutating func expect(_ byte: UInt8) throws(NotCanonicalizable) {
-        guard self.skip(byte) else { throw NotCanonicalizable() }
-    }
-
-    private mutating func copy(upTo end: Int) {
-        self.output.append(contentsOf: self.input[self.position..<end])
-        self.position = end
+    @inline(__always)
+    private mutating func skipWhitespace(_ input: Span<UInt8>, from start: Int) -> Int {
+        guard start < input.count, input[start] <= UInt8(ascii: " ") else { return start }
+        let end = Self.endOfWhitespace(input, from: start)
+        if end > start { self.changes.edits.append(.init(range: Int32(start)..<Int32(end), replacement: nil)) }
+        return end
     }
 
     // MARK: Containers
 
-    private mutating func array(depth: Int) throws(NotCanonicalizable) {
-        try self.expect(UInt8(ascii: "["))
-        self.output.append(UInt8(ascii: "["))
-        self.skipWhitespace()
-        if !self.skip(UInt8(ascii: "]")) {
-            try self.value(depth: depth + 1)
-            while try self.continues(until: UInt8(ascii: "]")) {
-                self.output.append(UInt8(ascii: ","))
-                try self.value(depth: depth + 1)
+    private mutating func array(
+        _ input: Span<UInt8>,
+        at start: Int,
+        depth: Int,
+        place: JSONPointerTree.Place?
+    ) throws(NotCanonicalizable) -> Int {
+        var position = self.skipWhitespace(input, from: start + 1)
+        if position < input.count, input[position] == UInt8(ascii: "]") { return position + 1 }
+        var index = 0
+        while true {
+            let elementPlace = place.flatMap { self.places.child(of: $0, at: index) }
+            position = try self.value(input, at: position, depth: depth + 1, place: elementPlace)
+            position = self.skipWhitespace(input, from: position)
+            guard position < input.count else { throw NotCanonicalizable() }
+            switch input[position] {
+            case UInt8(ascii: ","): position = self.skipWhitespace(input, from: position + 1)
+            case UInt8(ascii: "]"): return position + 1
+            default: throw NotCanonicalizable()
             }
+            index += 1
         }
-        self.output.append(UInt8(ascii: "]"))
     }
 
-    private mutating func object(depth: Int) throws(NotCanonicalizable) {
-        try self.expect(UInt8(ascii: "{"))
-        self.output.append(UInt8(ascii: "{"))
-        self.skipWhitespace()
-        if !self.skip(UInt8(ascii: "}")) {
-            let start = self.output.count
-            let firstMember = self.members.count
-            var isSorted = try self.member(depth: depth, of: firstMember)
-            while try self.continues(until: UInt8(ascii: "}")) {
-                self.output.append(UInt8(ascii: ","))
-                isSorted = try self.member(depth: depth, of: firstMember) && isSorted
+    private mutating func object(
+        _ input: Span<UInt8>,
+        at start: Int,
+        depth: Int,
+        place: JSONPointerTree.Place?
+    ) throws(NotCanonicalizable) -> Int {
+        var position = self.skipWhitespace(input, from: start + 1)
+        if position < input.count, input[position] == UInt8(ascii: "}") { return position + 1 }
+        let (firstMember, firstName) = (self.openMembers.count, self.rewrittenNames.count)
+        var isWrittenAsItStands = true
+        while true {
+            let member = try self.member(input, at: position, depth: depth, place: place)
+            if self.openMembers.count > firstMember, let previous = self.openMembers.last {
+                let order = self.order(input, previous, member)
+                if order == 0 { throw NotCanonicalizable() }
+                isWrittenAsItStands = isWrittenAsItStands && order < 0
             }
-            if !isSorted { try self.sortMembers(from: firstMember, start: start) }
-            self.members.removeSubrange(firstMember...)
+            isWrittenAsItStands = isWrittenAsItStands && !member.isIgnored
+            self.openMembers.append(member)
+            position = self.skipWhitespace(input, from: Int(member.range.upperBound))
+            guard position < input.count else { throw NotCanonicalizable() }
+            if input[position] == UInt8(ascii: "}") { break }
+            guard input[position] == UInt8(ascii: ",") else { throw NotCanonicalizable() }
+            position = self.skipWhitespace(input, from: position + 1)
         }
-        self.output.append(UInt8(ascii: "}"))
+        if !isWrittenAsItStands {
+            try self.keepMembers(from: firstMember, of: Int32(start + 1)..<Int32(position))
+        }
+        self.openMembers.removeLast(self.openMembers.count - firstMember)
+        self.rewrittenNames.removeLast(self.rewrittenNames.count - firstName)
+        return position + 1
     }
 
-    /// Whether a comma follows; a closing bracket ends the container.
-    private mutating func continues(until closing: UInt8) throws(NotCanonicalizable) -> Bool {
-        self.skipWhitespace()
-        if self.skip(closing) { return false }
-        try self.expect(UInt8(ascii: ","))
-        return true
+    private mutating func member(
+        _ input: Span<UInt8>,
+        at start: Int,
+        depth: Int,
+        place: JSONPointerTree.Place?
+    ) throws(NotCanonicalizable) -> Member {
+        guard start < input.count, input[start] == UInt8(ascii: "\"") else { throw NotCanonicalizable() }
+        let editCount = self.changes.edits.count
+        let endOfName = try self.string(input, at: start)
+        var name = Int32(start)..<Int32(endOfName)
+        let isNameRewritten = self.changes.edits.count > editCount
+        if isNameRewritten { name = self.rewriteName(name, firstEdit: editCount) }
+        let valuePlace = place.flatMap { place in
+            self.places.child(of: place, named: (isNameRewritten ? self.rewrittenNames : self.input)[name.indices])
+        }
+        let colon = self.skipWhitespace(input, from: endOfName)
+        guard colon < input.count, input[colon] == UInt8(ascii: ":") else { throw NotCanonicalizable() }
+        let value = self.skipWhitespace(input, from: colon + 1)
+        let end = try self.value(input, at: value, depth: depth + 1, place: valuePlace)
+        return Member(
+            range: Int32(start)..<Int32(end), name: name, isNameRewritten: isNameRewritten,
+            isIgnored: valuePlace.map(self.places.isIgnored) ?? false)
     }
 
-    /// Reads one member.
-    ///
-    /// - Returns: Whether its name comes after that of the member before it.
-    private mutating func member(depth: Int, of firstMember: Int) throws(NotCanonicalizable) -> Bool {
-        self.skipWhitespace()
-        let start = self.output.count
-        try self.string()
-        let name = start..<self.output.count
-        self.skipWhitespace()
-        try self.expect(UInt8(ascii: ":"))
-        self.output.append(UInt8(ascii: ":"))
-        let previous = self.members.count > firstMember ? self.members.last : nil
-        try self.value(depth: depth + 1)
-        self.members.append(Member(name: name, end: self.output.count))
-        guard let previous else { return true }
-        return try self.precedes(previous, name)
+    private mutating func rewriteName(_ name: Range<Int32>, firstEdit: Int) -> Range<Int32> {
+        let start = self.rewrittenNames.count
+        var position = Int(name.lowerBound)
+        for edit in self.changes.edits[firstEdit...] {
+            self.rewrittenNames.append(contentsOf: self.input[position..<Int(edit.range.lowerBound)])
+            if let scalar = edit.replacement { self.rewrittenNames.append(canonical: scalar) }
+            position = Int(edit.range.upperBound)
+        }
+        self.rewrittenNames.append(contentsOf: self.input[position..<Int(name.upperBound)])
+        return Int32(start)..<Int32(self.rewrittenNames.count)
     }
 
-    private func precedes(_ member: Member, _ name: Range<Int>) throws(NotCanonicalizable) -> Bool {
-        let (lhs, rhs) = (self.output[member.name], self.output[name])
-        if lhs.elementsEqual(rhs) { throw NotCanonicalizable() }
-        return lhs.lexicographicallyPrecedes(rhs)
+    /// Less than zero if the name of `lhs` comes first, zero if the names are equal.
+    private func order(_ input: Span<UInt8>, _ lhs: Member, _ rhs: Member) -> Int {
+        for offset in 0..<min(lhs.name.count, rhs.name.count) {
+            let left = self.byte(input, at: offset, of: lhs)
+            let right = self.byte(input, at: offset, of: rhs)
+            if left != right { return Int(left) - Int(right) }
+        }
+        return lhs.name.count - rhs.name.count
     }
 
-    private mutating func sortMembers(from firstMember: Int, start: Int) throws(NotCanonicalizable) {
-        let sorted = self.members[firstMember...].sorted {
-            self.output[$0.name].lexicographicallyPrecedes(self.output[$1.name])
+    @inline(__always)
+    private func byte(_ input: Span<UInt8>, at offset: Int, of member: Member) -> UInt8 {
+        let index = Int(member.name.lowerBound) + offset
+        return member.isNameRewritten ? self.rewrittenNames[index] : input[index]
+    }
+
+    private mutating func keepMembers(from first: Int, of range: Range<Int32>) throws(NotCanonicalizable) {
+        let input = self.input
+        let sorted = self.openMembers[first...].sorted { self.order(input.span, $0, $1) < 0 }
+        for (member, next) in zip(sorted, sorted.dropFirst()) where self.order(input.span, member, next) == 0 {
+            throw NotCanonicalizable()
         }
-        for (member, next) in zip(sorted, sorted.dropFirst()) {
-            guard try self.precedes(member, next.name) else { throw NotCanonicalizable() }
-        }
-        var body: [UInt8] = []
-        body.reserveCapacity(self.output.count - start)
-        for member in sorted {
-            if !body.isEmpty { body.append(UInt8(ascii: ",")) }
-            body.append(contentsOf: self.output[member.name.lowerBound..<member.end])
-        }
-        self.output.replaceSubrange(start..., with: body)
+        let start = self.changes.members.count
+        self.changes.members.append(contentsOf: sorted)
+        self.changes.objects.append(.init(range: range, members: start..<self.changes.members.count))
     }
 
     // MARK: Scalars
 
-    private mutating func literal(_ word: StaticString) throws(NotCanonicalizable) {
-        let bytes = Array(word.description.utf8)
-        guard self.input[self.position...].starts(with: bytes) else { throw NotCanonicalizable() }
-        self.copy(upTo: self.position + bytes.count)
-    }
-
-    private mutating func number() throws(NotCanonicalizable) {
-        var end = self.position
-        func isDigit(_ index: Int) -> Bool {
-            index < self.input.count && (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self.input[index])
-        }
-        func skipDigits() throws(NotCanonicalizable) {
-            guard isDigit(end) else { throw NotCanonicalizable() }
-            while isDigit(end) { end += 1 }
-        }
-        func skip(_ bytes: UInt8...) -> Bool {
-            guard end < self.input.count, bytes.contains(self.input[end]) else { return false }
+    private static func literal(
+        _ word: StaticString,
+        _ input: Span<UInt8>,
+        at start: Int
+    ) throws(NotCanonicalizable) -> Int {
+        var end = start
+        for scalar in word.description.unicodeScalars {
+            guard end < input.count, input[end] == UInt8(ascii: scalar) else { throw NotCanonicalizable() }
             end += 1
-            return true
         }
-        _ = skip(UInt8(ascii: "-"))
-        if !skip(UInt8(ascii: "0")) { try skipDigits() }
-        if skip(UInt8(ascii: ".")) { try skipDigits() }
-        if skip(UInt8(ascii: "e"), UInt8(ascii: "E")) {
-            _ = skip(UInt8(ascii: "+"), UInt8(ascii: "-"))
-            try skipDigits()
-        }
-        self.copy(upTo: end)
+        return end
     }
 
-    private mutating func string() throws(NotCanonicalizable) {
-        try self.expect(UInt8(ascii: "\""))
-        self.output.append(UInt8(ascii: "\""))
-        var end = self.position
-        while end < self.input.count {
-            switch self.input[end] {
-            case UInt8(ascii: "\""):
-                self.copy(upTo: end)
-                self.position += 1
-                self.output.append(UInt8(ascii: "\""))
-                return
-            case UInt8(ascii: "\\"):
-                self.copy(upTo: end)
-                self.append(try self.escapedScalar())
-                end = self.position
-            case 0..<0x20:
-                throw NotCanonicalizable()
-            default:
+    private static func number(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> Int {
+        var end = start
+        if Self.isByte(UInt8(ascii: "-"), input, at: end) { end += 1 }
+        if Self.isByte(UInt8(ascii: "0"), input, at: end) { end += 1 } else { end = try Self.digits(input, at: end) }
+        if Self.isByte(UInt8(ascii: "."), input, at: end) { end = try Self.digits(input, at: end + 1) }
+        if Self.isByte(UInt8(ascii: "e"), input, at: end) || Self.isByte(UInt8(ascii: "E"), input, at: end) {
+            end += 1
+            if Self.isByte(UInt8(ascii: "+"), input, at: end) || Self.isByte(UInt8(ascii: "-"), input, at: end) {
                 end += 1
+            }
+            end = try Self.digits(input, at: end)
+        }
+        return end
+    }
+
+    @inline(__always)
+    private static func isByte(_ byte: UInt8, _ input: Span<UInt8>, at index: Int) -> Bool {
+        index < input.count && input[index] == byte
+    }
+
+    private static func digits(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> Int {
+        var end = start
+        while end < input.count, input[end] &- UInt8(ascii: "0") < 10 { end += 1 }
+        guard end > start else { throw NotCanonicalizable() }
+        return end
+    }
+
+    private mutating func string(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> Int {
+        var end = start + 1
+        while end < input.count {
+            let byte = input[end]
+            // Most bytes: no control, and ASCII.
+            if byte &- 0x20 < 0x60, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+                end += 1
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): return end + 1
+            case UInt8(ascii: "\\"): end = try self.escape(input, at: end)
+            case 0x80...: end = try Self.multibyteScalar(input, at: end)
+            default: throw NotCanonicalizable()
             }
         }
         throw NotCanonicalizable()
     }
 
-    private mutating func escapedScalar() throws(NotCanonicalizable) -> Unicode.Scalar {
-        self.position += 1
-        guard let escape = self.peek else { throw NotCanonicalizable() }
-        self.position += 1
-        switch escape {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(escape)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): return try self.unicodeScalar()
+    /// The well-formed sequences of UTF-8 (Unicode, table 3-7).
+    private static func multibyteScalar(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> Int {
+        let (length, second): (Int, ClosedRange<UInt8>) =
+            switch input[start] {
+            case 0xC2...0xDF: (2, 0x80...0xBF)
+            case 0xE0: (3, 0xA0...0xBF)
+            case 0xED: (3, 0x80...0x9F)
+            case 0xE1...0xEF: (3, 0x80...0xBF)
+            case 0xF0: (4, 0x90...0xBF)
+            case 0xF1...0xF3: (4, 0x80...0xBF)
+            case 0xF4: (4, 0x80...0x8F)
+            default: throw NotCanonicalizable()
+            }
+        guard start + length <= input.count, second.contains(input[start + 1]) else { throw NotCanonicalizable() }
+        for index in start + 2..<start + length where input[index] & 0xC0 != 0x80 { throw NotCanonicalizable() }
+        return start + length
+    }
+
+    private mutating func escape(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> Int {
+        guard start + 1 < input.count else { throw NotCanonicalizable() }
+        var end = start + 2
+        let scalar: Unicode.Scalar
+        switch input[start + 1] {
+        // Their fewest escapes.
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): return end
+        case UInt8(ascii: "/"): scalar = "/"
+        case UInt8(ascii: "b"): scalar = "\u{8}"
+        case UInt8(ascii: "f"): scalar = "\u{C}"
+        case UInt8(ascii: "n"): scalar = "\n"
+        case UInt8(ascii: "r"): scalar = "\r"
+        case UInt8(ascii: "t"): scalar = "\t"
+        case UInt8(ascii: "u"):
+            (scalar, end) = try Self.hexadecimalScalar(input, at: start)
+            if scalar < " ", !Self.hasUpperCase(input, start + 2..<end) { return end }
         default: throw NotCanonicalizable()
         }
+        self.changes.edits.append(.init(range: Int32(start)..<Int32(end), replacement: scalar))
+        return end
     }
 
-    /// Reads the four digits after `\u`, and those of a second escape where the two are a surrogate pair.
+    private static func hasUpperCase(_ input: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for index in range where input[index] & 0xE0 == 0x40 { return true }
+        return false
+    }
+
+    /// Reads `\u` and four digits, and a second escape where the two are a surrogate pair.
     ///
     /// A lone surrogate has no UTF-8 form.
-    private mutating func unicodeScalar() throws(NotCanonicalizable) -> Unicode.Scalar {
-        let unit = try self.codeUnit()
-        guard (0xD800..<0xE000).contains(unit) else { return try self.scalar(unit) }
-        try self.expect(UInt8(ascii: "\\"))
-        try self.expect(UInt8(ascii: "u"))
-        let low = try self.codeUnit()
+    private static func hexadecimalScalar(
+        _ input: Span<UInt8>,
+        at start: Int
+    ) throws(NotCanonicalizable) -> (Unicode.Scalar, end: Int) {
+        let unit = try self.codeUnit(input, at: start + 2)
+        guard (0xD800..<0xE000).contains(unit) else { return (try self.scalar(unit), start + 6) }
+        guard self.isByte(UInt8(ascii: "\\"), input, at: start + 6),
+            self.isByte(UInt8(ascii: "u"), input, at: start + 7)
+        else { throw NotCanonicalizable() }
+        let low = try self.codeUnit(input, at: start + 8)
         guard unit < 0xDC00, (0xDC00..<0xE000).contains(low) else { throw NotCanonicalizable() }
-        return try self.scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00))
+        return (try self.scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00)), start + 12)
     }
 
-    private func scalar(_ value: UInt32) throws(NotCanonicalizable) -> Unicode.Scalar {
+    private static func scalar(_ value: UInt32) throws(NotCanonicalizable) -> Unicode.Scalar {
         guard let scalar = Unicode.Scalar(value) else { throw NotCanonicalizable() }
         return scalar
     }
 
-    private mutating func codeUnit() throws(NotCanonicalizable) -> UInt32 {
+    private static func codeUnit(_ input: Span<UInt8>, at start: Int) throws(NotCanonicalizable) -> UInt32 {
+        guard start + 4 <= input.count else { throw NotCanonicalizable() }
         var unit: UInt32 = 0
-        for _ in 0..<4 {
-            guard let byte = self.peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-                throw NotCanonicalizable()
-            }
+        for index in start..<start + 4 {
+            guard let digit = input[index].hexDigitValue else { throw NotCanonicalizable() }
             unit = unit << 4 | UInt32(digit)
-            self.position += 1
         }
         return unit
     }
+}
 
-    private mutating func append(_ scalar: Unicode.Scalar) {
+extension Range<Int32> {
+    /// The range as one of indices of an array.
+    var indices: Range<Int> { Int(self.lowerBound)..<Int(self.upperBound) }
+}
+
+extension [UInt8] {
+    /// Appends a character of a string with the fewest escapes.
+    mutating func append(canonical scalar: Unicode.Scalar) {
         switch scalar {
         case "\"", "\\":
-            self.output.append(UInt8(ascii: "\\"))
-            self.output.append(UInt8(ascii: scalar))
+            self.append(UInt8(ascii: "\\"))
+            self.append(UInt8(ascii: scalar))
         case "\u{0}"..<" ":
-            self.output.append(contentsOf: "\\u00".utf8)
-            self.output.append(contentsOf: [UInt8(ascii: scalar)].hexadecimal.utf8)
+            self.append(contentsOf: "\\u00".utf8)
+            self.append(contentsOf: [UInt8(ascii: scalar)].hexadecimal.utf8)
         default:
-            self.output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+            self.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
         }
     }
 }

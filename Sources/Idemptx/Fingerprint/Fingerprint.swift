@@ -6,18 +6,21 @@ import Foundation
 
 /// A digest of what an operation was asked to do, by which a retry is told from a key used for something else.
 ///
-/// Two fingerprints disagree only if they were made by the same recipe and their digests differ, or if they are those of
-/// requests with different methods or paths. Otherwise, fingerprints of different recipes cannot be compared and count
-/// as agreeing: a new version of this package, or a changed choice of headers, must not turn the live keys of its users
-/// into conflicts.
+/// Two fingerprints made by the same recipe disagree if their digests differ. Two made by different recipes are compared
+/// by what both know: method and path, and, if they differ in the host alone, all but the host. What only one of them
+/// knows counts as agreeing: a new version of this package, or a changed choice of headers, must not turn the live keys of
+/// its users into conflicts.
 public struct Fingerprint: Hashable, Sendable {
-    /// How many bytes of the digest of a request stand for its method and path.
-    static let targetSize = 8
-
     /// How the digest was made; 0 stands for ``none``.
     ///
-    /// The highest byte is the version of the rules for HTTP requests, or 0 for what is no request.
+    /// The highest byte is the version of the rules for HTTP requests, or 0 for what is no request; the others stand for
+    /// the choices of a ``FingerprintRecipe``, the host aside.
     let recipe: UInt32
+    /// The digest; that of a request has four words.
+    ///
+    /// 1. stands for its method and path;
+    /// 2. and 3. for these, its media type, chosen headers and body;
+    /// 4. for the host if that counts, else for the same as the second and the third.
     let digest: Digest32
 
     init(recipe: UInt32, digest: Digest32) {
@@ -49,11 +52,14 @@ public struct Fingerprint: Hashable, Sendable {
     /// Whether the two were made from different requests, as far as can be told.
     public func disagrees(with other: Fingerprint) -> Bool {
         if self.recipe == other.recipe { return self.recipe != Self.none.recipe && self.digest != other.digest }
-        let version = self.recipe >> 24
-        return version != 0 && version == other.recipe >> 24 && self.target != other.target
+        guard self.isOfRequest, other.isOfRequest else { return false }
+        let (words, others) = (self.digest.words, other.digest.words)
+        if words.0 != others.0 { return true }
+        return self.choices == other.choices && (words.1, words.2) != (others.1, others.2)
     }
 
-    private var target: ArraySlice<UInt8> { self.digest.bytes.prefix(Self.targetSize) }
+    private var isOfRequest: Bool { self.recipe >> 24 != 0 }
+    private var choices: UInt32 { self.recipe & 0xFF_FFFF }
 
     /// The digest as sixty-four lower-case hexadecimal digits.
     public var hexadecimal: String { self.digest.hexadecimal }

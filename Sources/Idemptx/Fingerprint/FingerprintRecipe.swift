@@ -2,8 +2,9 @@ public import HTTPTypes
 
 /// What of an HTTP request enters its fingerprint, and in which form.
 ///
-/// Always: the method, the path and query as sent, the media type, and the body. On request: further headers. Never all
-/// of them, because a changed `User-Agent` or `traceparent` does not make another payment.
+/// Always: the method, the path and query as sent, the media type, and the body. Unless you say otherwise: the host. On
+/// request: further headers. Never all of them, because a changed `User-Agent` or `traceparent` does not make another
+/// payment.
 public struct FingerprintRecipe: Hashable, Sendable {
     /// How two bodies are compared.
     public enum BodyComparison: UInt8, Sendable {
@@ -21,8 +22,13 @@ public struct FingerprintRecipe: Hashable, Sendable {
 
     /// The version of the rules in this file and the ones it calls.
     ///
-    /// A change to any of them needs the next number.
-    private static let version: UInt8 = 1
+    /// A change to any of them needs the next number. The second version differs from the first in that the host counts:
+    /// without it, the rules are those of the first.
+    private static let version: UInt8 = 2
+    private static let versionWithoutHost: UInt8 = 1
+
+    /// What counts unless you say otherwise.
+    public static let standard = FingerprintRecipe()
 
     /// The headers that count, apart from `Content-Type`, in the order in which they are hashed.
     public let headers: [HTTPField.Name]
@@ -30,7 +36,22 @@ public struct FingerprintRecipe: Hashable, Sendable {
     /// How two bodies are compared.
     public let body: BodyComparison
 
-    /// Tells fingerprints of this recipe from those of another: the version, then 24 bits that stand for the choices.
+    /// Whether the host counts: its name without regard to case, without its port.
+    ///
+    /// Without it, one tenant gets the response of another where the host alone tells them apart. Turn it off for clients
+    /// that retry on another host.
+    public let fingerprintHost: Bool
+
+    /// The members of JSON bodies that do not count, such as the time of sending.
+    ///
+    /// An element of an array cannot be left out, but a member of one can.
+    public let ignoredMembers: [JSONPointer]
+
+    /// Where the ignored members are.
+    let ignoredPlaces: JSONPointerTree
+
+    /// Tells fingerprints of this recipe from those of another: the version, then 24 bits that stand for the choices
+    /// that both versions know.
     let identifier: UInt32
 
     /// Creates a recipe.
@@ -38,15 +59,29 @@ public struct FingerprintRecipe: Hashable, Sendable {
     /// - Parameters:
     ///   - headers: The headers that count, apart from `Content-Type`. Their order and case do not matter.
     ///   - body: How two bodies are compared.
-    public init(headers: [HTTPField.Name] = [], body: BodyComparison = .structure) {
-        self.headers = Set(headers).sorted { $0.canonicalName < $1.canonicalName }
+    ///   - fingerprintHost: Whether the host counts.
+    ///   - ignoredMembers: The members of JSON bodies that do not count. Their order does not matter.
+    public init(
+        headers: [HTTPField.Name] = [],
+        body: BodyComparison = .structure,
+        fingerprintHost: Bool = true,
+        ignoredMembers: [JSONPointer] = []
+    ) {
+        self.headers = HTTPField.Name.canonicalOrder(headers)
         self.body = body
+        self.fingerprintHost = fingerprintHost
+        self.ignoredMembers = Set(ignoredMembers).sorted { $0.description < $1.description }
+        self.ignoredPlaces = JSONPointerTree(ignored: self.ignoredMembers)
         var choices: [UInt8] = [body.rawValue]
         for name in self.headers {
             choices.append(lengthPrefixed: name.canonicalName.utf8)
         }
-        self.identifier = Digest32(hashing: choices).bytes.prefix(3).reduce(UInt32(Self.version)) {
-            $0 << 8 | UInt32($1)
+        if !self.ignoredMembers.isEmpty {
+            // No header is that long.
+            choices.append(bigEndian: UInt64.max)
+            for pointer in self.ignoredMembers { choices.append(lengthPrefixed: pointer.description.utf8) }
         }
+        let version = fingerprintHost ? Self.version : Self.versionWithoutHost
+        self.identifier = Digest32(hashing: choices).bytes.prefix(3).reduce(UInt32(version)) { $0 << 8 | UInt32($1) }
     }
 }

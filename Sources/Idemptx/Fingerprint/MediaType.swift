@@ -11,11 +11,31 @@ struct MediaType: Equatable, Sendable {
     let parameters: [Parameter]
 
     init?(_ text: String) {
+        // Spares most requests the parser.
+        switch text {
+        case "application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8":
+            self = .json
+            return
+        default: break
+        }
         var scanner = Scanner(rest: text[...].utf8)
         guard let type = scanner.token(), scanner.skip("/"), let subtype = scanner.token() else { return nil }
         self.essence = "\(type)/\(subtype)".lowercased()
         guard let parameters = scanner.parameters() else { return nil }
         self.parameters = parameters
+    }
+
+    private init(essence: String) {
+        self.essence = essence
+        self.parameters = []
+    }
+
+    private static let json = MediaType(essence: "application/json")
+
+    /// The parameters of a `Content-Disposition` (RFC 6266, section 4.1), which look like those of a media type.
+    static func parameters(ofDisposition text: String) -> [Parameter]? {
+        var scanner = Scanner(rest: text[...].utf8)
+        return scanner.token() == nil ? nil : scanner.parameters()
     }
 
     /// The value of a parameter, by its name in lower case.
@@ -26,6 +46,10 @@ struct MediaType: Equatable, Sendable {
     var isJSON: Bool {
         self.essence == "application/json" || self.essence == "text/json" || self.essence.hasSuffix("+json")
     }
+
+    var isURLEncodedForm: Bool { self.essence == "application/x-www-form-urlencoded" }
+
+    var isMultipartForm: Bool { self.essence == "multipart/form-data" }
 
     var isMultipart: Bool { self.essence.hasPrefix("multipart/") }
 

@@ -4,10 +4,8 @@ import Crypto
 struct Digest32: Hashable, Sendable {
     static let byteCount = 32
 
-    private var first: UInt64 = 0
-    private var second: UInt64 = 0
-    private var third: UInt64 = 0
-    private var fourth: UInt64 = 0
+    /// Eight bytes each, the most significant one first.
+    let words: (UInt64, UInt64, UInt64, UInt64)
 
     /// The SHA-256 digest of `message` (FIPS 180-4).
     init(hashing message: [UInt8]) {
@@ -15,36 +13,36 @@ struct Digest32: Hashable, Sendable {
     }
 
     init(_ digest: SHA256.Digest) {
-        self.fill(from: digest)
+        // The digest offers its bytes in no other way but as an array; they are copied before the closure ends.
+        self = unsafe digest.withUnsafeBytes { unsafe Digest32(sequence: $0) }
+    }
+
+    init(words: (UInt64, UInt64, UInt64, UInt64)) {
+        self.words = words
     }
 
     /// Takes the bytes over as they are; `nil` unless there are thirty-two.
     init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
-        self.fill(from: bytes)
+        self.init(sequence: bytes)
     }
 
-    static let zero = Digest32()
+    static let zero = Digest32(words: (0, 0, 0, 0))
 
-    private init() {}
-
-    private mutating func fill(from bytes: some Sequence<UInt8>) {
+    private init(sequence bytes: some Sequence<UInt8>) {
         var iterator = bytes.makeIterator()
         func word() -> UInt64 {
             var word: UInt64 = 0
             for _ in 0..<8 { word = word << 8 | UInt64(iterator.next() ?? 0) }
             return word
         }
-        self.first = word()
-        self.second = word()
-        self.third = word()
-        self.fourth = word()
+        self.words = (word(), word(), word(), word())
     }
 
     var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
-        for word in [self.first, self.second, self.third, self.fourth] {
+        for word in [self.words.0, self.words.1, self.words.2, self.words.3] {
             bytes.append(bigEndian: word)
         }
         return bytes
@@ -52,4 +50,13 @@ struct Digest32: Hashable, Sendable {
 
     /// Sixty-four lower-case hexadecimal digits.
     var hexadecimal: String { self.bytes.hexadecimal }
+
+    static func == (lhs: Digest32, rhs: Digest32) -> Bool { lhs.words == rhs.words }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(self.words.0)
+        hasher.combine(self.words.1)
+        hasher.combine(self.words.2)
+        hasher.combine(self.words.3)
+    }
 }

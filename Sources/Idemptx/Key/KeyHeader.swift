@@ -22,10 +22,7 @@ package enum KeyHeader {
         in fields: HTTPFields,
         maximumLength: Int = IdempotencyKey.defaultMaximumLength
     ) throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {
-        let lines = fields[values: .idempotencyKey]
-        guard let line = lines.first else { return nil }
-        guard lines.count == 1 else { throw .repeated }
-        guard line.utf8.count <= 2 * maximumLength + self.maximumParameterLength else { throw .tooLong }
+        guard let line = try fields.onlyLine(of: .idempotencyKey) else { return nil }
         return try IdempotencyKey(self.decode(line), maximumLength: maximumLength)
     }
 
@@ -33,22 +30,43 @@ package enum KeyHeader {
     private static let maximumParameterLength = 1024
 
     private static func decode(_ line: String) throws(IdempotencyKey.ValidationError) -> String {
-        let value = line.utf8.trimmingOptionalWhitespace()
-        if value.first == UInt8(ascii: "\"") {
-            return try self.decodeStructuredString(value)
+        let value = Substring(line.utf8.trimmingOptionalWhitespace())
+        if value.utf8.first == UInt8(ascii: "\"") {
+            return try self.decodeStructuredString(value.utf8)
         }
-        guard value.allSatisfy(self.isBareCharacter) else { throw .invalidCharacter }
-        return String(Substring(value))
+        // Before its characters: a client that sends `[object Object]` is to be told what it is.
+        guard !IdempotencyKey.isPlaceholder(value) else { throw .placeholder }
+        guard value.utf8.allSatisfy(self.isBareCharacter) else { throw .invalidCharacter }
+        return String(value)
     }
 
     private static func decodeStructuredString(
         _ value: Substring.UTF8View
     ) throws(IdempotencyKey.ValidationError) -> String {
-        var parser = StructuredFieldValueParser(Array(value))
-        guard let item = try? parser.parseItemFieldValue(), case .string(let text) = item.rfc9651BareItem else {
-            throw .malformed
+        var text: [UInt8] = []
+        var rest = value.dropFirst()
+        scan: while true {
+            switch rest.popFirst() {
+            case UInt8(ascii: "\""): break scan
+            case UInt8(ascii: "\\"):
+                guard let escaped = rest.popFirst(), escaped == UInt8(ascii: "\"") || escaped == UInt8(ascii: "\\")
+                else { throw .malformed }
+                text.append(escaped)
+            case .some(let byte) where (0x20...0x7E).contains(byte): text.append(byte)
+            default: throw .malformed
+            }
         }
-        return text
+        try self.checkParameters(rest)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func checkParameters(
+        _ parameters: Substring.UTF8View
+    ) throws(IdempotencyKey.ValidationError) {
+        guard !parameters.isEmpty else { return }
+        guard parameters.count <= self.maximumParameterLength else { throw .tooLong }
+        var parser = StructuredFieldValueParser(Array("\"\"".utf8) + parameters)
+        guard (try? parser.parseItemFieldValue()) != nil else { throw .malformed }
     }
 
     private static func isBareCharacter(_ byte: UInt8) -> Bool {
@@ -63,5 +81,15 @@ package enum KeyHeader {
         default:
             false
         }
+    }
+}
+
+extension HTTPFields {
+    /// The value of a field that may not be repeated; `nil` if it is absent.
+    func onlyLine(of name: HTTPField.Name) throws(IdempotencyKey.ValidationError) -> String? {
+        let lines = self[values: name]
+        guard let line = lines.first else { return nil }
+        guard lines.count == 1 else { throw .repeated }
+        return line
     }
 }

@@ -4,11 +4,13 @@ public import HTTPTypes
 ///
 /// A scope enters the ``StorageKey`` only as part of a digest, and its descriptions never show it.
 public struct Scope: Hashable, Sendable {
+    /// Raw values and parts enter the names of stored records: neither may change.
     private enum Kind: UInt8 {
         case unscoped
         case principal
         case subject
         case headers
+        case operation
     }
 
     private let kind: Kind
@@ -16,9 +18,14 @@ public struct Scope: Hashable, Sendable {
 
     /// One scope for every caller.
     ///
-    /// Right where the caller does not choose the key, such as a job that names its own work. On a public endpoint it
-    /// lets one client fetch another's answer by guessing its key.
+    /// Right where the caller does not choose the key, such as a job that names its own operations. On a public endpoint
+    /// it lets one client fetch another's response by guessing its key.
     public static let unscoped = Scope(kind: .unscoped, parts: [])
+
+    /// The scope that all callers without credentials share.
+    ///
+    /// Right for a program that has no callers to tell apart: there it can be the scope of every request.
+    public static let anonymous = Scope.headers([.authorization], in: [:])
 
     /// The scope of an authenticated caller.
     ///
@@ -29,11 +36,24 @@ public struct Scope: Hashable, Sendable {
         Scope(kind: .principal, parts: [id])
     }
 
-    /// The scope of whoever holds the credentials of a request: its whole `Authorization` header.
+    /// The scope of one of the program's own operations, such as that of a job.
+    ///
+    /// Two operations may use the same key. No request can yield a scope of this kind, so that no client can name the key
+    /// of a job.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the operation, such as `charge`. It must not change between two retries.
+    ///   - caller: On whose behalf it runs, where its key comes from outside.
+    /// - Returns: A scope that only the same `name` and `caller` yield.
+    public static func operation(_ name: String, for caller: Scope = .unscoped) -> Scope {
+        Scope(kind: .operation, parts: [name, "\(caller.kind.rawValue)"] + caller.parts)
+    }
+
+    /// The scope of whoever holds the `Authorization` header of a request, whatever it holds.
     ///
     /// Never shared between two credentials, yet it changes when a token is renewed between two retries: the second one
-    /// then runs again. Prefer ``principal(_:)`` wherever the caller is known. Requests without the header share one
-    /// anonymous scope.
+    /// then runs again. Requests without the header share one scope, ``anonymous``. ``credentials(in:)`` knows more
+    /// headers, and refuses what is no scope.
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of these credentials.
@@ -44,7 +64,7 @@ public struct Scope: Hashable, Sendable {
     /// The scope of whoever sends the same values in some headers, such as an API key and a tenant.
     ///
     /// A value that changes between two retries makes the second one run again. Requests without any of the headers
-    /// share one anonymous scope.
+    /// share one scope.
     ///
     /// - Parameters:
     ///   - names: The headers that count, in any order. Without a name, everybody is in one scope.
@@ -52,7 +72,7 @@ public struct Scope: Hashable, Sendable {
     /// - Returns: The scope of all values of these headers, in the order of the request.
     public static func headers(_ names: [HTTPField.Name], in fields: HTTPFields) -> Scope {
         guard !names.isEmpty else { return .unscoped }
-        let parts = Set(names).sorted { $0.canonicalName < $1.canonicalName }.flatMap { name in
+        let parts = HTTPField.Name.canonicalOrder(names).flatMap { name in
             let values = fields[values: name]
             return [name.canonicalName, "\(values.count)"] + values
         }
@@ -62,14 +82,15 @@ public struct Scope: Hashable, Sendable {
     /// The scope of the issuer and subject that a bearer token names (RFC 7519, sections 4.1.1 and 4.1.2).
     ///
     /// The token is **not verified** here: use it only behind a middleware that has done so. It survives the renewal of
-    /// a token. A request whose header is no such token is scoped as by ``authorization(in:)``.
+    /// a token. A request whose header is no such token is scoped as by ``credentials(in:)``.
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of the token's subject.
-    public static func jwtSubject(in fields: HTTPFields) -> Scope {
+    /// - Throws: ``ScopeProblem`` if the request has no such token, and ``credentials(in:)`` refuses it.
+    public static func jwtSubject(in fields: HTTPFields) throws(ScopeProblem) -> Scope {
         let lines = fields[values: .authorization]
         guard lines.count == 1, let claims = BearerToken.claims(ofAuthorization: lines[0]) else {
-            return self.authorization(in: fields)
+            return try self.credentials(in: fields)
         }
         return Scope(kind: .subject, parts: [claims.sub] + [claims.iss].compactMap(\.self))
     }
@@ -80,6 +101,13 @@ public struct Scope: Hashable, Sendable {
         for part in self.parts {
             message.append(lengthPrefixed: part.utf8)
         }
+    }
+}
+
+extension HTTPField.Name {
+    /// Each of `names` once, in an order that does not depend on theirs.
+    static func canonicalOrder(_ names: [HTTPField.Name]) -> [HTTPField.Name] {
+        names.count < 2 ? names : Set(names).sorted { $0.canonicalName < $1.canonicalName }
     }
 }
 

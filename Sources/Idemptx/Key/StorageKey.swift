@@ -20,7 +20,7 @@ public struct StorageKey: Hashable, Sendable {
         message.reserveCapacity(256)
         message.append(lengthPrefixed: namespace.utf8)
         scope.append(to: &message)
-        message.append(lengthPrefixed: key.rawValue.utf8)
+        message.append(lengthPrefixed: key.canonicalValue.utf8)
         self.digest = Digest32(hashing: message)
     }
 
@@ -42,6 +42,24 @@ public struct StorageKey: Hashable, Sendable {
 
     /// The thirty-two bytes of the key.
     public var bytes: [UInt8] { self.digest.bytes }
+
+    /// A key for a service that the operation calls, such as a payment provider: a UUID in lower case.
+    ///
+    /// Every attempt at the operation gets the same one. Two operations never get the same one, whatever keys their
+    /// clients chose, and neither do two services.
+    ///
+    /// - Parameter service: The name of the service. It must not change between two attempts.
+    /// - Returns: A UUID whose bits are a digest (RFC 9562, section 5.8).
+    package func downstreamKey(for service: String) -> String {
+        var message: [UInt8] = []
+        message.append(lengthPrefixed: "downstream".utf8)
+        message.append(contentsOf: self.digest.bytes)
+        message.append(contentsOf: service.utf8)
+        var uuid = Array(Digest32(hashing: message).bytes.prefix(16))
+        uuid[6] = uuid[6] & 0x0F | 0x80
+        uuid[8] = uuid[8] & 0x3F | 0x80
+        return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { Array(uuid[$0]).hexadecimal }.joined(separator: "-")
+    }
 }
 
 extension StorageKey: CustomStringConvertible {

@@ -1,6 +1,6 @@
 public import HTTPTypes
 
-/// Which header fields of an answer a replay repeats.
+/// Which header fields of a response a replay repeats.
 ///
 /// A field is kept if ``allowed`` permits it and ``dropped`` does not name it. Fields that belong to one connection or
 /// one message are never kept, whatever the lists say: the hop-by-hop fields and those that `Connection` names (RFC 9110,
@@ -38,19 +38,20 @@ public struct HeaderFilter: Hashable, Sendable {
 
     /// The fields of `fields` that a replay repeats, in their order.
     ///
-    /// - Parameter fields: The header fields of the first answer.
+    /// - Parameter fields: The header fields of the first response.
     /// - Returns: Those to store.
     public func kept(_ fields: HTTPFields) -> HTTPFields {
-        let nominated = self.namesInConnection(of: fields)
+        let nominated = fields.contains(.connection) ? self.namesInConnection(of: fields) : []
         var kept = HTTPFields()
-        for field in fields where self.keeps(field.name) && !nominated.contains(field.name) {
-            kept.append(field)
+        kept.reserveCapacity(fields.count)
+        for field in fields where self.keeps(field.name) {
+            if nominated.isEmpty || !nominated.contains(field.name) { kept.append(field) }
         }
         return kept
     }
 
     private func keeps(_ name: HTTPField.Name) -> Bool {
-        guard !Self.neverKept.contains(name), !name.canonicalName.hasPrefix("proxy-"), !self.dropped.contains(name)
+        guard !Self.neverKept.contains(name), !self.dropped.contains(name), !name.canonicalName.hasPrefix("proxy-")
         else { return false }
         return self.allowed?.contains(name) ?? true
     }

@@ -32,12 +32,13 @@ package struct ProblemDetails: Encodable {
         self.status = status.code
     }
 
-    /// The problem as an HTTP answer, which no cache may keep.
-    package var answer: HTTPAnswer {
+    /// The problem as a response, which no cache may keep.
+    package var response: ResponseParts {
         var fields: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
         if let retryAfter { fields[.retryAfter] = "\(retryAfter)" }
-        return HTTPAnswer(
-            head: HTTPResponse(status: HTTPResponse.Status(code: self.status), headerFields: fields), body: self.json)
+        return ResponseParts(
+            head: HTTPResponse(status: HTTPResponse.Status(code: self.status), headerFields: fields),
+            body: .bytes(self.json))
     }
 
     private var json: [UInt8] {

@@ -36,7 +36,7 @@ enum KeyLocation: SettingValue {
         // The one header whose values have a form of their own.
         case .header(.idempotencyKey): .idempotencyKey
         case .header(let name): .header(name)
-        case .body(let pointer): .body(pointer)
+        case .body(let pointer): .json(pointer)
         }
     }
 }
