@@ -298,14 +298,14 @@ private final class Call<Value: Sendable>: PendingCall {
     }
 
     private func end(_ result: (Result<Value, StoreError>?) -> Result<Value, StoreError>) {
-        let (continuation, worked) = self.state.withLock { state in
+        let last = self.state.withLock { state in
             defer { state = .ended }
-            switch state {
-            case .pending(let continuation): return (continuation, nil as Result<Value, StoreError>?)
-            case .worked(let continuation, let result): return (continuation, result)
-            case .ended: return (nil, nil)
-            }
+            return state
         }
-        continuation?.resume(returning: result(worked))
+        switch last {
+        case .pending(let continuation): continuation.resume(returning: result(nil))
+        case .worked(let continuation, let worked): continuation.resume(returning: result(worked))
+        case .ended: break
+        }
     }
 }
