@@ -75,7 +75,9 @@ final class GroupWriter: Sendable {
 
     private func enqueue(_ call: any PendingCall, priority: TransactionPriority) {
         let (isTaken, startsWriting, startsWatching) = self.queue.withLock { queue in
-            guard queue.waiting[priority.rawValue].count < self.limits.pendingCalls else { return (false, false, false) }
+            guard queue.waiting[priority.rawValue].count < self.limits.pendingCalls else {
+                return (false, false, false)
+            }
             queue.waiting[priority.rawValue].append(call)
             defer { (queue.isWriting, queue.isWatching) = (true, true) }
             return (true, !queue.isWriting, !queue.isWatching)
@@ -214,7 +216,8 @@ final class GroupWriter: Sendable {
         let now = ContinuousClock.now
         let (overdue, written) = self.queue.withLock { queue in
             var overdue: [any PendingCall] = []
-            for priority in queue.waiting.indices where queue.waiting[priority].contains(where: { $0.deadline <= now }) {
+            for priority in queue.waiting.indices where queue.waiting[priority].contains(where: { $0.deadline <= now })
+            {
                 overdue += queue.waiting[priority].filter { $0.deadline <= now }
                 queue.waiting[priority].removeAll { $0.deadline <= now }
             }

@@ -55,7 +55,10 @@ struct GroupWriterTests {
             for index in 0..<count {
                 group.addTask {
                     do throws(StoreError) {
-                        return (index, .success(try await self.writer.perform(priority: .claim) { db in try call(index, db) }))
+                        return (
+                            index,
+                            .success(try await self.writer.perform(priority: .claim) { db in try call(index, db) })
+                        )
                     } catch {
                         return (index, .failure(error))
                     }
@@ -79,7 +82,9 @@ struct GroupWriterTests {
         }
         #expect(results.allSatisfy { (try? $0.get()) != nil })
         #expect(commits.count == 1)
-        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") } == 100)
+        #expect(
+            try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") }
+                == 100)
     }
 
     @Test("do not share a failure of one of them")
@@ -94,7 +99,9 @@ struct GroupWriterTests {
             return error.code
         }
         #expect(codes == [nil, .corruptRecord, nil])
-        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") } == 2)
+        #expect(
+            try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") } == 2
+        )
     }
 
     @Test("all fail if the disk is full, change nothing, and work again when it is not")
@@ -118,7 +125,9 @@ struct GroupWriterTests {
             }
             #expect(error.code == .unavailable)
         }
-        #expect(try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") } == 0)
+        #expect(
+            try await self.database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM idemptx_record") } == 0
+        )
 
         try await self.database.writer.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA max_page_count = 100000")

@@ -294,7 +294,9 @@ struct SQLiteStoreTests {
         let service = Task { try await store.run() }
         await clock.waitForSleepers()
         clock.advance(by: .seconds(61))
-        try await eventually { try self.file.edit { try Int.fetchOne($0, sql: "SELECT count(*) FROM idemptx_record") } == 0 }
+        try await eventually {
+            try self.file.edit { try Int.fetchOne($0, sql: "SELECT count(*) FROM idemptx_record") } == 0
+        }
         service.cancel()
         try await service.value
     }

@@ -64,8 +64,8 @@ struct ReleaseKey: AsyncParsableCommand {
         try self.confirmation.require(
             "Release \(keys.count) keys whose outcome is unknown? The next retry of each of them runs.")
         var released = 0
-        for key in keys {
-            if try await store.release(key, force: false, reason: self.reason) == .released { released += 1 }
+        for key in keys where try await store.release(key, force: false, reason: self.reason) == .released {
+            released += 1
         }
         try Output.write("Released \(released) \(released == 1 ? "key" : "keys").\n")
     }

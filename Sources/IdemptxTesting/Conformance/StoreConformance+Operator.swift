@@ -35,7 +35,8 @@ extension StoreConformance {
             trial.expect(requests.allSatisfy { listed[$0.key] != nil }, "Each record is on some page")
             trial.expect(
                 listed[requests[0].key]?.first?.header?.phase == .response, "A listing shows what is completed")
-            trial.expect(listed[requests[1].key]?.first?.state == .claimed, "A running attempt is not of unknown outcome")
+            trial.expect(
+                listed[requests[1].key]?.first?.state == .claimed, "A running attempt is not of unknown outcome")
             let statistics = try await inspector.statistics()
             trial.expect(
                 statistics.count(of: .completed) >= 13 && statistics.count(of: .claimed) >= 12,
@@ -47,7 +48,8 @@ extension StoreConformance {
             try await trial.advance(units: 6)
             let later = try await self.list(inspector)
             trial.expect(
-                later[requests[1].key]?.first?.state == .unknown, "After its lease the outcome of an attempt is unknown")
+                later[requests[1].key]?.first?.state == .unknown, "After its lease the outcome of an attempt is unknown"
+            )
             trial.expect(
                 try await inspector.statistics().count(of: .unknown) >= 12, "Statistics tell unknown outcomes")
             let unknown = try await self.list(inspector, .unknown)

@@ -241,7 +241,8 @@ struct RecordTransitionsTests {
         at seconds: Int64
     ) -> Transition<Bool> {
         let retention = ClaimRetention(keyTTL: .seconds(3600), onAbandoned: rule)
-        return RecordTransitions.renew(record, owner: owner, lease: lease, retention: retention, now: self.time(seconds))
+        return RecordTransitions.renew(
+            record, owner: owner, lease: lease, retention: retention, now: self.time(seconds))
     }
 
     @Test("A lease of no length ends now, and the record stays as long as its rule says")
