@@ -38,14 +38,13 @@ extension Idempotency {
             self.retrier.remove(lease.claim.key)
             self.waiters.hint(lease.claim.key)
         }
-        if isHeld {
-            if !isObserved { self.renewer.update(lease) }
-            return await self.conclude(lease, as: disposition, outcome, policy: policy, deadline: deadline, report)
-        } else {
+        guard isHeld else {
             self.telemetry.outcomeNotStored(lease.claim, reason: "another attempt has the key")
             report.make(.unstored)
             return .unstored
         }
+        if !isObserved { self.renewer.update(lease) }
+        return await self.conclude(lease, as: disposition, outcome, policy: policy, deadline: deadline, report)
     }
 
     private func conclude(

@@ -77,7 +77,9 @@ extension Outcome {
     var size: Int {
         switch self {
         case .response(let response):
-            response.headerFields.reduce(response.body.count + 200) { $0 + $1.name.rawName.utf8.count + $1.value.utf8.count }
+            response.headerFields.reduce(response.body.count + 200) {
+                $0 + $1.name.rawName.utf8.count + $1.value.utf8.count
+            }
         case .tombstone: 200
         }
     }

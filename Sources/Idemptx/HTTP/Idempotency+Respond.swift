@@ -27,7 +27,9 @@ extension Idempotency {
     ) async throws -> Adapter.Response {
         let policy = policy ?? self.policy
         let head = adapter.head(of: request)
-        guard policy.mode != .off, policy.methods.contains(head.method) else { return try await operation(request, nil) }
+        guard policy.mode != .off, policy.methods.contains(head.method) else {
+            return try await operation(request, nil)
+        }
 
         var request = request
         let allowance = BodyAllowance(maximum: policy.maxRequestBody, budget: policy.bodyBudget)

@@ -4,9 +4,10 @@ import Synchronization
 /// Makes the body of a streamed response, and records it while it is sent.
 struct Recording: Sendable {
     /// Stores how the operation ended; the report comes early or late.
-    typealias Conclude = @Sendable (
-        Disposition, Outcome?, _ report: @escaping @Sendable (Conclusion) -> Void
-    ) async -> Conclusion
+    typealias Conclude =
+        @Sendable (
+            Disposition, Outcome?, _ report: @escaping @Sendable (Conclusion) -> Void
+        ) async -> Conclusion
 
     /// The response cannot be stored, so that its end is withheld: nobody may take it for complete.
     struct NotStored: Error {}

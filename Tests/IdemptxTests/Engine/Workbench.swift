@@ -5,21 +5,21 @@ import MetricsTestKit
 import TestSupport
 import Testing
 
-/// A runner on a clock of its own, with a store that fails on demand and a ledger of what ran.
+/// An engine on a clock of its own, with a store that fails on demand and a ledger of what ran.
 struct Workbench: Sendable {
     let clock: ManualClock
     let memory: MemoryStore
     let store: FaultyStore
     let idempotency: Idempotency
     let ledger: Ledger
-    /// What the runner counts.
+    /// What the engine counts.
     let metrics = TestMetrics()
 
     init(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) {
         let clock = ManualClock()
         let memory = MemoryStore(clock: clock)
         self.init(
-            clock: clock, memory: memory, store: FaultyStore(memory), ledger: Ledger(),
+            clock: clock, memory: memory, store: FaultyStore(memory, clock: clock), ledger: Ledger(),
             policy: IdempotencyPolicy(change))
     }
 
@@ -44,18 +44,19 @@ struct Workbench: Sendable {
         get throws { Int(try self.metrics.expectGauge("idempotency.waiting").lastValue ?? 0) }
     }
 
-    /// Another process: a runner of its own, which shares the records and the ledger, and gets no hints.
+    /// Another process: an engine of its own, which shares the records and the ledger, and gets no hints.
     func otherProcess(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) -> Workbench {
         var policy = self.idempotency.policy
         change(&policy)
         return Workbench(
-            clock: self.clock, memory: self.memory, store: FaultyStore(SilentStore(self.memory)), ledger: self.ledger,
+            clock: self.clock, memory: self.memory, store: FaultyStore(SilentStore(self.memory), clock: self.clock),
+            ledger: self.ledger,
             policy: policy)
     }
 
     /// An operation with an effect: its result is the number of its entry in the ledger.
     func charge(_ key: String = "k-1", fingerprint: Fingerprint = .none) async throws -> Int {
-        try await self.idempotency.run(key: key, fingerprint: fingerprint) { [ledger] context in
+        try await self.idempotency.run("charge", key: key, fingerprint: fingerprint) { [ledger] context in
             ledger.add()
         }
     }
@@ -69,7 +70,7 @@ struct Workbench: Sendable {
     ) async throws -> Task<Int, any Error> {
         let arrivals = gate.arrivals
         let task = Task { [idempotency, ledger] in
-            try await idempotency.run(key: key, fingerprint: fingerprint) { context in
+            try await idempotency.run("charge", key: key, fingerprint: fingerprint) { context in
                 let entry = ledger.add()
                 await gate.pass()
                 try await end(context)
@@ -80,7 +81,7 @@ struct Workbench: Sendable {
         return task
     }
 
-    /// Lets time pass until `body` has an answer, in steps so small that no lease ends unrenewed.
+    /// Lets time pass until `body` returns, in steps so small that no lease ends unrenewed.
     func whileTimePasses<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [clock] in
@@ -92,6 +93,13 @@ struct Workbench: Sendable {
             defer { group.cancelAll() }
             return try await body()
         }
+    }
+
+    /// An attempt at a request with this key whose process has died.
+    func abandonRequest(_ key: String, onAbandoned: AbandonedRule = .rerun) async throws {
+        let scope = Scope.authorization(in: [:])
+        _ = try await self.memory.claim(
+            ClaimRequest(key: StorageKey(scope: scope, key: try IdempotencyKey(key)), onAbandoned: onAbandoned))
     }
 
     /// The problem that `body` ends with; `nil` if it ends otherwise.

@@ -3,7 +3,7 @@ import IdemptxTesting
 import TestSupport
 import Testing
 
-@Suite("The mode of a runner")
+@Suite("The mode")
 struct ModeTests {
     @Test("off runs everything and leaves the store alone")
     func off() async throws {
@@ -46,7 +46,18 @@ struct ModeTests {
         // The clock stands still: whoever tried again would wait for ever.
         #expect(try await bench.charge() == 1)
         #expect(try await bench.charge("k-2") == 2)
-        #expect(bench.store.count(of: .claim) == 2)
+        try await eventually { bench.store.count(of: .claim) == 2 }
+    }
+
+    @Test("observe never waits for a store that hangs", .timeLimit(.minutes(1)))
+    func observeHangingStore() async throws {
+        let bench = Workbench { $0.mode = .observe }
+        bench.store.standStill()
+        // The clock stands still, too: nothing but the end of the operation can let these return.
+        for entry in 1...50 { #expect(try await bench.charge("k-\(entry)") == entry) }
+        bench.store.heal()
+        // What was observed is recorded once the store is back.
+        try await eventually { bench.store.count(of: .complete) == 50 }
     }
 
     @Test("observe cancels nothing, even if the lease is lost")

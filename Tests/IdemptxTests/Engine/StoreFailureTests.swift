@@ -45,7 +45,7 @@ struct StoreFailureTests {
         bench.store.inject(Self.passing[fault], at: .release, times: 3)
         let failing = Task {
             try await bench.whileTimePasses {
-                try await bench.idempotency.run(key: "k-1") { _ in throw CardDeclined() }
+                try await bench.idempotency.run("charge", key: "k-1") { _ in throw CardDeclined() }
             }
         }
         await #expect(throws: CardDeclined.self) { try await failing.value }
@@ -75,7 +75,7 @@ struct StoreFailureTests {
         }
         bench.store.breakDown(at: .claim)
         for _ in 0..<2 {
-            let seen = try await bench.idempotency.run(key: "k-1") { [ledger = bench.ledger] context in
+            let seen = try await bench.idempotency.run("charge", key: "k-1") { [ledger = bench.ledger] context in
                 ledger.add()
                 return "\(context.attempt) \(context.isLeaseHeld)"
             }
@@ -94,34 +94,6 @@ struct StoreFailureTests {
             #expect(bench.ledger.count == 0)
             #expect(bench.store.count(of: .claim) == 1)
         }
-    }
-
-    @Test("gives its result even if it cannot be stored; a retry does not run before the lease is over")
-    func completionFails() async throws {
-        let bench = Workbench { $0.lease = .seconds(30) }
-        bench.store.breakDown(at: .complete)
-        #expect(try await bench.whileTimePasses { try await bench.charge() } == 1)
-        #expect(bench.store.count(of: .complete) > 1)
-        bench.store.heal()
-        #expect(await bench.problem { try await bench.charge() }?.kind == .requestInProgress)
-        #expect(bench.ledger.count == 1)
-
-        bench.clock.advance(by: .seconds(30))
-        let attempt = try await bench.idempotency.run(key: "k-1") { $0.attempt }
-        #expect(attempt == 2)
-    }
-
-    @Test("stays refused after a result that could not be stored, if that is the rule")
-    func completionFailsUnderRefusal() async throws {
-        let bench = Workbench {
-            $0.onAbandoned = .refuse
-            $0.completionRetryTime = .zero
-        }
-        bench.store.breakDown(at: .complete)
-        #expect(try await bench.charge() == 1)
-        bench.store.heal()
-        bench.clock.advance(by: .seconds(31))
-        #expect(await bench.problem { try await bench.charge() }?.kind == .outcomeUnknown)
     }
 
     @Test("keeps its lease while its result cannot be stored")
@@ -145,7 +117,7 @@ struct StoreFailureTests {
         bench.store.inject(.losesReply, at: .complete)
         bench.store.inject(.failsBefore, at: .complete, times: 40)
         let result = try await bench.whileTimePasses {
-            try await bench.idempotency.run(key: "k-1") { context in
+            try await bench.idempotency.run("charge", key: "k-1") { context in
                 context.onLeaseLoss { Issue.record("Nobody else has the key") }
                 return bench.ledger.add()
             }
@@ -171,7 +143,7 @@ struct StoreFailureTests {
         bench.store.breakDown(at: .release)
         let failing = Task {
             try await bench.whileTimePasses {
-                try await bench.idempotency.run(key: "k-1") { _ in throw CardDeclined() }
+                try await bench.idempotency.run("charge", key: "k-1") { _ in throw CardDeclined() }
             }
         }
         await #expect(throws: CardDeclined.self) { try await failing.value }

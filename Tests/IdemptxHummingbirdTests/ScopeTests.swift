@@ -8,22 +8,24 @@ import TestSupport
 import Testing
 
 @Suite("Whose key it is")
-struct ScopeSourceTests {
+struct ScopeTests {
     private let ledger = Ledger()
 
-    private func app(_ scope: ScopeSource<BasicRequestContext>) -> some ApplicationProtocol {
+    private func app(_ scope: IdempotencyScope<BasicRequestContext>) -> some ApplicationProtocol {
         let ledger = self.ledger
         let router = Router()
         router.post(
             "charges",
-            use: idempotent(store: MemoryStore(), configuration: IdempotencyConfiguration(scope: scope)) { _, _ in
+            use: idempotent(store: MemoryStore(), scope: scope) { _, _ in
                 "\(ledger.add())"
             })
         return Application(router: router)
     }
 
     /// The answers to requests with one key and these credentials.
-    private func answers(_ scope: ScopeSource<BasicRequestContext>, _ credentials: [String?]) async throws -> [String] {
+    private func answers(
+        _ scope: IdempotencyScope<BasicRequestContext>, _ credentials: [String?]
+    ) async throws -> [String] {
         try await self.app(scope).test(.router) { client in
             var answers: [String] = []
             for credential in credentials {
@@ -36,16 +38,45 @@ struct ScopeSourceTests {
         }
     }
 
+    @Test(
+        "cannot be told from a cookie or a signature, so that nothing runs",
+        arguments: [
+            ["Cookie": "session=1"], ["Authorization": "AWS4-HMAC-SHA256 Credential=a, Signature=b"],
+        ])
+    func unknownScope(fields: [String: String]) async throws {
+        try await self.app(.credentials).test(.router) { client in
+            var headers = HTTPFields()
+            for (name, value) in fields { headers[try .named(name)] = value }
+            let answer = try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1")
+            #expect(answer.status == .internalServerError)
+            #expect(try answer.problemKind == .scopeUnknown)
+        }
+        #expect(self.ledger.count == 0)
+    }
+
+    @Test("depends on the API key where there is no Authorization")
+    func apiKey() async throws {
+        try await self.app(.credentials).test(.router) { client in
+            var answers: [String] = []
+            for key in ["a", "b", nil, "a"] {
+                var headers = HTTPFields()
+                headers[try .named("X-API-Key")] = key
+                answers.append(try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1").text)
+            }
+            #expect(answers == ["1", "2", "3", "1"])
+        }
+    }
+
     @Test("depends on the credentials by default")
-    func authorization() async throws {
+    func credentials() async throws {
         let answers = try await self.answers(
-            .authorization, ["Bearer a", "Bearer b", nil, "Bearer a", nil, "Bearer b"])
+            .credentials, ["Bearer a", "Bearer b", nil, "Bearer a", nil, "Bearer b"])
         #expect(answers == ["1", "2", "3", "1", "3", "2"])
     }
 
     @Test("depends on the principal, whatever its credentials")
     func principal() async throws {
-        let source = ScopeSource<BasicRequestContext>.principal { request, _ in
+        let source = IdempotencyScope<BasicRequestContext>.principal { request, _ in
             String(request.headers[.authorization]?.prefix(1) ?? "")
         }
         #expect(try await self.answers(source, ["a1", "b1", "a2", "b2"]) == ["1", "2", "1", "2"])
@@ -69,7 +100,7 @@ struct ScopeSourceTests {
 
     @Test("has to be known, or nothing runs")
     func unknown() async throws {
-        let source = ScopeSource<BasicRequestContext>.principal { _, _ in throw HTTPError(.unauthorized) }
+        let source = IdempotencyScope<BasicRequestContext>.principal { _, _ in throw HTTPError(.unauthorized) }
         try await self.app(source).test(.router) { client in
             let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
             #expect(answer.status == .unauthorized)

@@ -4,6 +4,12 @@ import IdemptxTesting
 import TestSupport
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 @Suite("The lease of a running operation")
 struct LeaseTests {
     @Test("is kept alive for as long as the operation runs")
@@ -99,7 +105,7 @@ struct LeaseTests {
         let bench = Workbench { $0.lease = .seconds(30) }
         let gate = Gate()
         let running = try await self.cutOff(bench, until: gate) { context in #expect(!context.isLeaseHeld) }
-        let attempt = try await bench.otherProcess().idempotency.run(key: "k-1") { $0.attempt }
+        let attempt = try await bench.otherProcess().idempotency.run("charge", key: "k-1") { $0.attempt }
         #expect(attempt == 2)
 
         gate.open()
@@ -114,7 +120,7 @@ struct LeaseTests {
         let bench = Workbench { $0.lease = .seconds(30) }
         let isCancelled = Gate()
         let task = Task { [ledger = bench.ledger] in
-            try await bench.idempotency.run(key: "k-1") { _ in
+            try await bench.idempotency.run("charge", key: "k-1") { _ in
                 let entry = ledger.add()
                 await withTaskCancellationHandler {
                     await isCancelled.pass()
@@ -156,15 +162,60 @@ struct LeaseTests {
         #expect(try await bench.otherProcess().charge() == 1)
         #expect(bench.ledger.count == 1)
     }
+}
 
-    @Test("ends by itself if an adapter drops its execution")
-    func dropped() async throws {
-        let bench = Workbench { $0.lease = .seconds(30) }
-        let service = GuardedService(bench.idempotency)
-        try await service.abandon(key: "k-1")
-        #expect(try await service.send(key: "k-1").head.status == .conflict)
-        bench.clock.advance(by: .seconds(30))
-        #expect(try await service.send(key: "k-1").head.status == .ok)
-        #expect(bench.store.count(of: .renew) == 0)
+/// On the real clock, and on all threads of the pool: one at a time, and nothing beside it in this suite.
+@Suite("The lease of an operation that does not let go of its thread", .serialized, .timeLimit(.minutes(1)))
+struct BlockedPoolTests {
+    @Test("is renewed all the same")
+    func blocked() async throws {
+        let store = FaultyStore(MemoryStore())
+        let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.lease = .milliseconds(300) })
+        // More than there are threads in the pool, each of which is held until the lease has been renewed.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    try await idempotency.run("compute", key: "k-\(number)") { _ in
+                        while store.count(of: .renew) == 0 { usleep(1_000) }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(store.count(of: .renew) > 0)
+    }
+}
+
+@Suite("An operation that takes too long")
+struct MaxRunTimeTests {
+    @Test("no longer keeps its key, by the rule for unknown outcomes")
+    func maxRunTime() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.maxRunTime = .seconds(60)
+        }
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate)
+        try await bench.whileTimePasses { try await eventually { bench.clock.now.offset > .seconds(100) } }
+        #expect(try await bench.otherProcess().charge() == 2)
+        gate.open()
+        #expect(try await running.value == 1)
+    }
+}
+
+@Suite("A policy")
+struct PolicyTests {
+    @Test("cannot be one that does not hold, whoever sets it, and when")
+    func holds() async throws {
+        let bench = Workbench { $0.lease = .zero }
+        bench.idempotency.policy.keyTTL = .seconds(-1)
+        bench.idempotency.policy.maxKeyLength = 0
+        bench.idempotency.policy.maxRequestBody = -1
+        bench.idempotency.policy.waitTimeout = .seconds(-1)
+        let policy = bench.idempotency.policy
+        #expect(policy.lease > .zero && policy.keyTTL > .zero && policy.maxKeyLength > 0)
+        #expect(policy.maxRequestBody == 0 && policy.waitTimeout == .zero)
+        let entry = try await bench.idempotency.run("charge", key: "k") { [ledger = bench.ledger] _ in ledger.add() }
+        #expect(entry == 1)
     }
 }
