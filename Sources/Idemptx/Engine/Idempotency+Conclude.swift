@@ -31,6 +31,8 @@ extension Idempotency {
             deadline: isObserved || policy.completionRetryTime <= .zero ? nil : deadline
         ) {
             self.keepForRetries(outcome, lease, disposition, policy)
+            // It may have been stored just now, and taken off the list before it was on it.
+            if lease.isOver { self.retrier.remove(lease.claim.key) }
             if report.make(disposition.conclusionIfLate) { self.tellUnstored(lease, disposition, "the store is slow") }
         }
         defer {

@@ -86,6 +86,16 @@ final class Lease: Sendable {
         }
     }
 
+    /// Whether nothing has to be kept alive any more.
+    var isOver: Bool {
+        self.state.withLock { state in
+            switch state.phase {
+            case .running, .completing: false
+            case .lost, .ended: true
+            }
+        }
+    }
+
     /// Calls `action` once if the lease is lost while the attempt runs, at once if it is lost already.
     func onLoss(_ action: @escaping @Sendable () -> Void) {
         let isLost = self.state.withLock { state in

@@ -17,7 +17,7 @@ final class LeaseRenewer: Sendable {
     private let store: any IdempotencyStore
     private let time: TimeSource
     private let telemetry: Telemetry
-    private let executor = DispatchQueueExecutor(label: "idemptx.leases")
+    private let executor = DispatchQueueExecutor.leases
     /// Whether the queue's own timers go by the clock; a test's clock does not.
     private let isRealTime: Bool
     private let state = Mutex(State())
@@ -135,9 +135,12 @@ final class LeaseRenewer: Sendable {
 
 /// Runs tasks on a queue of its own.
 final class DispatchQueueExecutor: TaskExecutor {
+    /// One for all instances, and for good: a task does not keep its executor alive.
+    static let leases = DispatchQueueExecutor(label: "idemptx.leases")
+
     private let queue: DispatchQueue
 
-    init(label: String) {
+    private init(label: String) {
         self.queue = DispatchQueue(label: label, qos: .userInitiated)
     }
 

@@ -290,8 +290,7 @@ extension Idempotency {
         }
         if case .producer(length: nil, let produce) = parts.body {
             let recorder = StreamRecorder(limit: policy.maxResponseBody)
-            let sent = ResponseParts(head: parts.head, body: recorder.sentBody)
-            handover.fulfil(markers.marked(sent, as: .new))
+            handover.fulfil(markers.marked(ResponseParts(head: parts.head, body: recorder.sentBody), as: .new))
             let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
             return await recording.run(produce) { disposition, outcome, report in
                 await self.conclude(lease, as: disposition, outcome, policy: policy, report: report)

@@ -71,7 +71,7 @@ struct RunTests {
         let bench = Workbench()
         for _ in 0..<2 {
             try await bench.idempotency.run("charge", key: "void") { [ledger = bench.ledger] _ in _ = ledger.add() }
-            let none: Int? = try await bench.idempotency.run("charge", key: "nil") { [ledger = bench.ledger] _ in
+            let none: Int? = try await bench.idempotency.run("charge", key: "optional") { [ledger = bench.ledger] _ in
                 ledger.add()
                 return nil
             }
