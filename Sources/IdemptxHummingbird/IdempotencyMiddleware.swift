@@ -72,10 +72,8 @@ public struct IdempotencyMiddleware<Context: RequestContext>: RouterMiddleware {
         try await self.idempotency.respond(
             to: request, through: HummingbirdAdapter(context: context),
             scope: { try await self.scope.scope(of: $0, context: context) },
-            policy: self.policy?(request, context)
-        ) { request, attempt in
-            try await next(request, context.carrying(attempt))
-        }
+            policy: self.policy?(request, context),
+            operation: { request, attempt in try await next(request, context.carrying(attempt)) })
     }
 }
 

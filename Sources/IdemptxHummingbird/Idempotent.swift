@@ -58,10 +58,10 @@ public func idempotent<Context: RequestContext & Sendable>(
     { request, context in
         try await idempotency.respond(
             to: request, through: HummingbirdAdapter(context: context),
-            scope: { try await scope.scope(of: $0, context: context) }
-        ) { request, attempt in
-            let context = context.carrying(attempt)
-            return try await handler(request, context).response(from: request, context: context)
-        }
+            scope: { try await scope.scope(of: $0, context: context) },
+            operation: { request, attempt in
+                let context = context.carrying(attempt)
+                return try await handler(request, context).response(from: request, context: context)
+            })
     }
 }

@@ -26,10 +26,8 @@ struct IdempotentHandler: HTTPHandler {
         let adapter = FlyingFoxAdapter()
         let fields = adapter.head(of: request).headerFields
         return try await self.idempotency.respond(
-            to: request, through: adapter, scope: { _ in try .credentials(in: fields) }
-        ) { request, _ in
-            try await self.handler(request)
-        }
+            to: request, through: adapter, scope: { _ in try .credentials(in: fields) },
+            operation: { request, _ in try await self.handler(request) })
     }
 }
 

@@ -268,14 +268,17 @@ struct GuardedTests {
         }
     }
 
-    @Test("ends as its upstream says, and the client does not see it", arguments: [
-        ("keep", 429, "429"), ("release", 200, "200 new"), ("tombstone", 200, "409"), ("unknown", 200, "409"),
-    ])
+    @Test(
+        "ends as its upstream says, and the client does not see it",
+        arguments: [
+            ("keep", 429, "429"), ("release", 200, "200 new"), ("tombstone", 200, "409"), ("unknown", 200, "409"),
+        ])
     func disposition(_ word: String, _ status: Int, _ expected: String) async throws {
         let script = TestUpstream.answering { _ in
             .answer("\(status) X", ["X-Idempotency-Disposition: \(word)"], body: "x")
         }
-        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.onAbandoned = .refuse }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.onAbandoned = .refuse }) {
+            proxy in
             let first = try await proxy.pay()
             #expect(first.status == status)
             #expect(first["X-Idempotency-Disposition"] == [])

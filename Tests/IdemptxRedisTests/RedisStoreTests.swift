@@ -67,7 +67,8 @@ struct RedisStoreTests {
                     group.addTask {
                         for number in 0..<100 {
                             for _ in 0..<2 {
-                                try await idempotency.run("charge", key: "\(worker)-\(number)") { _ in _ = ledger.add() }
+                                try await idempotency.run("charge", key: "\(worker)-\(number)") { _ in _ = ledger.add()
+                                }
                             }
                         }
                     }

@@ -23,6 +23,7 @@ package enum AdapterCase: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - port: The port it listens on.
     ///   - script: What its routes do.
+    /// - Throws: What the connection throws, and what never came true.
     package func play(port: Int, script: AdapterScript) async throws {
         func send(
             _ path: String, key: String? = "k-1", body: String = "5", _ fields: [String] = []

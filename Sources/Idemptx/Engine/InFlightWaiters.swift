@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// All that wait for one key with one fingerprint form a group. A group has one subscription and one poll: a claim on
 /// behalf of the one who has waited longest. If it is granted, because the running attempt gave the key back or was
-/// abandoned, that one goes on to run and the others keep waiting. Any final answer is for all of them.
+/// abandoned, that one goes on to run and the others keep waiting. Any final result is for all of them.
 final class InFlightWaiters: Sendable {
     /// One request's wish to wait.
     struct Wait: Sendable {
@@ -38,7 +38,7 @@ final class InFlightWaiters: Sendable {
         self.telemetry = telemetry
     }
 
-    /// Waits until the operation has an answer, or the caller may run it, or its time is over.
+    /// Waits until the operation has an outcome, or the caller may run it, or its time is over.
     ///
     /// - Returns: ``ClaimResult/inProgress(remainingLease:)`` if the time is over, or too many wait already.
     func wait(for wait: Wait, limits: Limits, claimer: Claimer) async throws -> ClaimResult<Lease> {
@@ -97,7 +97,7 @@ final class InFlightWaiters: Sendable {
             tasks.addTask { for await _ in changes { pace.hint() } }
             while let round = self.nextRound(of: subject) {
                 if pace.beginPoll(now: self.time.now) {
-                    // Beside the loop, which sends away those whose time is over while a store does not answer.
+                    // Beside the loop, which sends away those whose time is over while a store does not reply.
                     tasks.addTask {
                         await withLogger(round.logger) { _ in
                             await self.poll(round.request, for: subject, claimer: claimer)

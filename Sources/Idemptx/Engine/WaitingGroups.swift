@@ -4,7 +4,7 @@ import Logging
 struct WaitingGroups {
     /// What a group waits for.
     ///
-    /// Requests that ask for something else with the same key must not share its answer.
+    /// Requests that ask for something else with the same key must not share its result.
     struct Subject: Hashable {
         let key: StorageKey
         let fingerprint: Fingerprint

@@ -70,156 +70,10 @@ extension Idempotency {
     }
 }
 
-/// A request that may not run more than once.
-private struct GuardedRequest {
-    let key: IdempotencyKey
-    let claim: ClaimRequest
-    let markers: MarkerHeaders
-}
-
-/// The request is refused before anything is claimed for it.
-private struct Refusal: Error {
-    let problem: IdempotencyProblem
-    let markers: MarkerHeaders?
-
-    init(_ problem: IdempotencyProblem, _ markers: MarkerHeaders? = nil) {
-        self.problem = problem
-        self.markers = markers
-    }
-
-    func response(under policy: IdempotencyPolicy) -> ResponseParts {
-        var parts = self.problem.under(policy).response
-        self.markers?.mark(&parts.head.headerFields)
-        return parts
-    }
-}
-
-// MARK: - Before the claim
-
-extension Idempotency {
-    /// Finds out what a request asks for, and under which key.
-    ///
-    /// - Returns: `nil` if the request passes unguarded.
-    /// - Throws: ``Refusal``, or what `scope` and the adapter throw.
-    private func prepare<Adapter: HTTPAdapter>(
-        _ request: inout Adapter.Request,
-        head: HTTPRequest,
-        through adapter: Adapter,
-        scope: (Adapter.Request) async throws -> Scope,
-        policy: IdempotencyPolicy,
-        allowance: BodyAllowance
-    ) async throws -> GuardedRequest? {
-        let keyInHead: IdempotencyKey?
-        switch try Self.keyInHead(of: head, policy: policy) {
-        case .key(let key): keyInHead = key
-        case .inBody: keyInHead = nil
-        case .none:
-            guard policy.required else { return nil }
-            throw Refusal(IdempotencyProblem(.keyMissing))
-        case .unsupportedMediaType:
-            guard !policy.required else { throw Refusal(keyProblem: .unsupportedMediaType) }
-            self.telemetry.keyHasNoPlace()
-            return nil
-        }
-        guard let scope = try await self.scope(of: request, by: scope, policy: policy) else { return nil }
-
-        let keyHeader = policy.keySource.echo(of: head)
-        let body = try await self.body(
-            of: &request, head: head, through: adapter, keyHeader: keyHeader, allowance: allowance, policy: policy)
-        var builder = FingerprintBuilder(
-            head: head, recipe: policy.fingerprint, keySource: keyInHead == nil ? policy.keySource : nil)
-        builder.update(body)
-        let reading = builder.finalize(maximumKeyLength: policy.maxKeyLength)
-        let markers = MarkerHeaders(key: keyHeader, fingerprint: reading.fingerprint)
-        if let problem = head.problem(withBodyOf: body.count) {
-            throw Refusal(IdempotencyProblem(problem), markers)
-        }
-        guard let key = try keyInHead ?? Self.keyInBody(reading.key) else {
-            guard policy.required else { return nil }
-            throw Refusal(IdempotencyProblem(.keyMissing))
-        }
-        let claim = ClaimRequest(key: key, scope: scope, fingerprint: reading.fingerprint, policy: policy)
-        return GuardedRequest(key: key, claim: claim, markers: markers)
-    }
-
-    private static func keyInHead(of head: HTTPRequest, policy: IdempotencyPolicy) throws(Refusal) -> KeyInHead {
-        do {
-            return try policy.keySource.key(in: head, maximumLength: policy.maxKeyLength)
-        } catch {
-            throw Refusal(keyProblem: error)
-        }
-    }
-
-    private static func keyInBody(
-        _ key: Result<IdempotencyKey?, IdempotencyKey.ValidationError>
-    ) throws(Refusal) -> IdempotencyKey? {
-        do {
-            return try key.get()
-        } catch {
-            throw Refusal(keyProblem: error)
-        }
-    }
-
-    /// - Returns: `nil` if the scope is not known, and the layer only observes.
-    private func scope<Request>(
-        of request: Request,
-        by scope: (Request) async throws -> Scope,
-        policy: IdempotencyPolicy
-    ) async throws -> Scope? {
-        do {
-            return try await scope(request)
-        } catch {
-            guard policy.mode == .enforce else { return nil }
-            guard let problem = error as? ScopeProblem else { throw error }
-            self.telemetry.scopeIsUnknown(problem)
-            throw Refusal(IdempotencyProblem(.scopeUnknown, reason: problem.rawValue))
-        }
-    }
-
-    private func body<Adapter: HTTPAdapter>(
-        of request: inout Adapter.Request,
-        head: HTTPRequest,
-        through adapter: Adapter,
-        keyHeader: String?,
-        allowance: BodyAllowance,
-        policy: IdempotencyPolicy
-    ) async throws -> [UInt8] {
-        let announced = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
-        if announced <= allowance.maximum, let body = try await adapter.readBody(of: &request, within: allowance) {
-            return body
-        }
-        let kind = allowance.refusal ?? .bodyTooLarge
-        let retryAfter = kind.isOfTheMoment ? policy.retryAfter() : nil
-        throw Refusal(IdempotencyProblem(kind, retryAfter: retryAfter), MarkerHeaders(key: keyHeader))
-    }
-}
-
-extension Refusal {
-    fileprivate init(keyProblem: IdempotencyKey.ValidationError) {
-        self.init(IdempotencyProblem(.keyInvalid, reason: keyProblem.rawValue))
-    }
-}
-
-extension HTTPRequest {
-    /// Why the bytes that have come cannot be taken for the whole body: half a request must not be executed.
-    fileprivate func problem(withBodyOf size: Int) -> IdempotencyProblem.Kind? {
-        // A chunked body has an end of its own (RFC 9112, section 7.1). A middleware that decodes bodies changes their
-        // lengths, and not the header; it has seen their end.
-        if self.headerFields.contains(.transferEncoding) || self.headerFields.contains(.contentEncoding) { return nil }
-        guard let length = self.headerFields[.contentLength].flatMap({ Int($0) }) else {
-            // HTTP/2 and later: a server may not tell the end of the stream from the end of the connection.
-            return size > 0 ? .lengthRequired : nil
-        }
-        return size < length ? .bodyIncomplete : nil
-    }
-}
-
-// MARK: - The operation
-
 extension Idempotency {
     /// Runs the operation and records its response, in one task of its own, which the caller's cancellation does not reach.
     ///
-    /// - Parameter lease: `nil` if it runs unprotected.
+    /// Without a lease, it runs unprotected.
     private func run<Adapter: HTTPAdapter>(
         _ request: Adapter.Request,
         _ guarded: GuardedRequest,
@@ -251,7 +105,9 @@ extension Idempotency {
         return adapter.assemble(parts)
     }
 
-    /// The response to an error. Nothing has been sent yet, so that a body that fails is like any other failure.
+    /// The response to an error.
+    ///
+    /// Nothing has been sent yet, so that a body that fails is like any other failure.
     private static func parts<Adapter: HTTPAdapter>(
         for error: any Error,
         _ request: Adapter.Request,
@@ -268,7 +124,7 @@ extension Idempotency {
 
     /// Stores what the operation came to, and only then hands over what is sent.
     ///
-    /// - Parameter parts: `nil` if another attempt has the key, for which the operation was cancelled.
+    /// There are no parts if another attempt has the key, for which the operation was cancelled.
     private func record(
         _ parts: ResponseParts?,
         under lease: Lease?,
@@ -347,9 +203,7 @@ extension Idempotency {
 }
 
 extension IdempotencyPolicy {
-    /// What becomes of a key, and what is stored, by the response of its operation.
-    ///
-    /// - Parameter body: `nil` if it was not captured.
+    /// What becomes of a key, and what is stored, by the response of its operation; there is no body if it was not captured.
     func judge(_ head: HTTPResponse, _ body: [UInt8]?, in context: IdempotencyContext) -> (Disposition, Outcome?) {
         let disposition = context.disposition ?? self.disposition(of: head)
         switch disposition {

@@ -34,8 +34,9 @@ public struct ProxyConfiguration: Sendable {
     /// By which rules each request is made idempotent.
     public var rules = ProxyRules()
 
-    /// The header fields that tell one caller from another; see `Scope.headers(_:in:)`. `nil`, the default, takes the
-    /// credentials of a request, and refuses what has none that could tell its caller; see `Scope.credentials(in:)`.
+    /// The header fields that tell one caller from another; see `Scope.headers(_:in:)`.
+    ///
+    /// `nil`, the default, takes the credentials of a request, and refuses what has none that could tell its caller; see `Scope.credentials(in:)`.
     ///
     /// Without a name, all callers share their keys, and one that guesses another's key gets its response.
     public var scopeHeaders: [HTTPField.Name]?

@@ -74,10 +74,8 @@ struct GuardedService: Sendable {
             method: method, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
         return try await self.idempotency.respond(
             to: TestAdapter.Request(head: head, body: Array(body.utf8)), through: TestAdapter(),
-            scope: { try self.scope($0) }
-        ) { _, context in
-            try await handler(context)
-        }
+            scope: { try self.scope($0) },
+            operation: { _, context in try await handler(context) })
     }
 }
 

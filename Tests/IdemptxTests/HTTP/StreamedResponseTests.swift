@@ -203,7 +203,10 @@ struct StreamedResponseTests {
         // It is stored all the same, as soon as that is possible.
         bench.store.heal()
         try await bench.whileTimePasses {
-            try await eventually { bench.memory.statistics().count(of: .tombstone) + bench.memory.statistics().count(of: .completed) == 1 }
+            try await eventually {
+                let statistics = bench.memory.statistics()
+                return statistics.count(of: .tombstone) + statistics.count(of: .completed) == 1
+            }
         }
     }
 
