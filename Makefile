@@ -7,9 +7,13 @@ SWIFT_FILES = Sources Tests Snippets Package.swift
 
 .PHONY: demo test lint docs release
 
+# Builds neither the proxy nor, unless its store is asked for, the client of Redis.
+DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
+comma = ,
+
 demo:
 	@Scripts/install-requirements build
-	$(SWIFT) run idemptx demo $(ARGS)
+	$(SWIFT) run --disable-default-traits --traits $(DEMO_TRAITS) idemptx demo $(ARGS)
 
 test:
 	@Scripts/install-requirements test

@@ -24,8 +24,8 @@ let package = Package(
         ),
         .trait(
             name: "CommandLine",
-            description: "The idemptx executable.",
-            enabledTraits: ["SQLite", "Redis", "Hummingbird", "Proxy"]
+            description: "The idemptx executable; the traits Proxy and Redis add to it.",
+            enabledTraits: ["SQLite", "Hummingbird"]
         ),
         .default(enabledTraits: ["SQLite", "Redis", "Hummingbird", "Proxy", "CommandLine"]),
     ],
@@ -133,7 +133,9 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxProxy", "IdemptxRedis", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                .target(name: "IdemptxProxy", condition: .when(traits: ["Proxy"])),
+                .target(name: "IdemptxRedis", condition: .when(traits: ["Redis"])),
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser",
                     condition: .when(traits: ["CommandLine"])),

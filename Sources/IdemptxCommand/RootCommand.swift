@@ -6,6 +6,14 @@ struct RootCommand: AsyncParsableCommand {
         commandName: "idemptx",
         abstract: "Makes operations safe to retry.",
         version: Version.current,
-        subcommands: [DemoCommand.self, ProxyCommand.self, KeysCommand.self]
+        subcommands: Self.subcommands
     )
+
+    private static var subcommands: [any ParsableCommand.Type] {
+        #if Proxy
+        [DemoCommand.self, ProxyCommand.self, KeysCommand.self]
+        #else
+        [DemoCommand.self, KeysCommand.self]
+        #endif
+    }
 }

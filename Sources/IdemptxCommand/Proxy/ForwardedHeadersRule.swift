@@ -1,3 +1,4 @@
+#if Proxy
 import IdemptxProxy
 
 /// What happens to a client's `Forwarded` and `X-Forwarded-…`.
@@ -12,3 +13,4 @@ enum ForwardedHeadersRule: String, Choice {
         }
     }
 }
+#endif

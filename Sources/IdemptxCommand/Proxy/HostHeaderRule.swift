@@ -1,3 +1,4 @@
+#if Proxy
 import IdemptxProxy
 
 /// Whose `Host` the upstream gets.
@@ -12,3 +13,4 @@ enum HostHeaderRule: String, Choice {
         }
     }
 }
+#endif

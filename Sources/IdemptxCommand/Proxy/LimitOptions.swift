@@ -1,3 +1,4 @@
+#if Proxy
 import ArgumentParser
 
 /// How much, and how long.
@@ -31,3 +32,4 @@ struct LimitOptions: ParsableArguments {
         ]
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Proxy
 import ArgumentParser
 
 /// Where the proxy listens, and what is behind it.
@@ -46,3 +47,4 @@ struct NetworkOptions: ParsableArguments {
         ]
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Proxy
 import ArgumentParser
 import Logging
 
@@ -62,3 +63,4 @@ struct ProxyCommand: AsyncParsableCommand {
         .merging(self.limits.flags) { $1 }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Proxy
 import Idemptx
 import IdemptxProxy
 import Logging
@@ -77,3 +78,4 @@ struct ProxyServer {
         return ListeningService(server: server, address: HostPort(host: host, port: port))
     }
 }
+#endif

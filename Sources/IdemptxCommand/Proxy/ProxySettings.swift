@@ -1,3 +1,4 @@
+#if Proxy
 import Idemptx
 import IdemptxProxy
 
@@ -134,3 +135,4 @@ struct ProxySettings {
         throw CommandError("--config: there is no setting '\(path)\(name)'.")
     }
 }
+#endif

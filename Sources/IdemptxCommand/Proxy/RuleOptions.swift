@@ -1,3 +1,4 @@
+#if Proxy
 import ArgumentParser
 import Idemptx
 
@@ -62,3 +63,4 @@ struct RuleOptions: ParsableArguments {
         ]
     }
 }
+#endif

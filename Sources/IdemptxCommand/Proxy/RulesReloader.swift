@@ -1,3 +1,4 @@
+#if Proxy
 import IdemptxProxy
 import Logging
 import ServiceLifecycle
@@ -38,3 +39,4 @@ struct RulesReloader: Service {
         return lists.filter { !$0.value.isEmpty }.mapValues { .array($0.map { .string($0) }) }
     }
 }
+#endif

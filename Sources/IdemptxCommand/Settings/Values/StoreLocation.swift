@@ -1,7 +1,10 @@
 import Idemptx
-import IdemptxRedis
 import IdemptxSQLite
 import ServiceLifecycle
+
+#if Redis
+import IdemptxRedis
+#endif
 
 /// Where records are kept, as `--store` says it.
 enum StoreLocation: SettingValue, Equatable {
@@ -61,10 +64,16 @@ enum StoreLocation: SettingValue, Equatable {
             case .sqlite(let path):
                 return try SQLiteStore(path: path, mustHoldRecords: condition == .existing)
             case .redis(let url):
+                #if Redis
                 let store = try RedisStore(url: url)
                 try await store.verify()
                 return store
+                #else
+                throw CommandError("--store: this program was built without the store in Redis.")
+                #endif
             }
+        } catch let error as CommandError {
+            throw error
         } catch let error as StoreError {
             throw CommandError("--store: \(error.message)")
         } catch {
