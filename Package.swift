@@ -264,6 +264,22 @@ if Context.environment["IDEMPTX_DOCUMENTATION"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
 
+// Only for the proof that an adapter for another framework is one file: users should not have to fetch that framework.
+if Context.environment["IDEMPTX_ADAPTER_PROOF"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"))
+    package.targets.append(
+        .testTarget(
+            name: "FlyingFoxTests",
+            dependencies: [
+                "Idemptx", "TestSupport",
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]
+        )
+    )
+}
+
 // Only for the benchmarks: what they measure of the package's inside, through a public face.
 if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
     package.products.append(.library(name: "BenchmarkSupport", targets: ["BenchmarkSupport"]))

@@ -13,7 +13,7 @@ struct Receipt: Codable, Sendable {
 
 /// Handles a message that a queue may deliver more than once.
 func handle(_ transfer: Transfer, by idempotency: Idempotency) async throws -> Receipt {
-    try await idempotency.run(key: transfer.id, fingerprint: Fingerprint(of: transfer)) { context in
+    try await idempotency.run("transfer", key: transfer.id, fingerprint: Fingerprint(of: transfer)) { context in
         // The number is 2 or more if an earlier attempt was cut off. Whatever the transfer writes to can refuse a
         // smaller number than it has seen.
         print("Attempt \(context.attempt) runs")

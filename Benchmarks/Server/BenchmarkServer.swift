@@ -58,10 +58,8 @@ struct BenchmarkServer: AsyncParsableCommand {
         }
         router.post("echo", use: idempotent(store: store.records) { try await payloads.echo($0, $1) })
 
-        let waiting = IdempotencyConfiguration<BasicRequestContext>(
-            policy: IdempotencyPolicy { $0.waitTimeout = .seconds(20) })
         router.post(
-            "slow/orders", use: idempotent(store: store.records, configuration: waiting) { try await orders.placeSlowly($0, $1) })
+            "slow/orders", use: idempotent(store: store.records, waitTimeout: .seconds(20)) { try await orders.placeSlowly($0, $1) })
 
         let filler = StoreFiller(store: store.records)
         router.post("fill") { request, _ in

@@ -22,7 +22,7 @@ final class LeaseHolder: Sendable {
                 for number in 0..<count {
                     operations.append(
                         Task {
-                            try await self.idempotency.run(key: "\(run)-\(number)") { _ in
+                            try await self.idempotency.run("hold", key: "\(run)-\(number)") { _ in
                                 if started.add(1, ordering: .relaxed).newValue == count { continuation.resume() }
                                 try await Task.sleep(for: .seconds(600))
                             }

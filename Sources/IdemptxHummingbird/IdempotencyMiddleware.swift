@@ -10,63 +10,85 @@ public import Idemptx
 /// ```
 ///
 /// Put it **behind** authentication, rate limiting, CORS and compression, and **in front of** whatever turns errors into
-/// answers: it stores the answer as it sees it. An error that reaches it becomes the answer that Hummingbird would make
-/// of it, and goes on as a response.
+/// responses: it stores the response as it sees it. An error that reaches it becomes the response that Hummingbird would
+/// make of it, and goes on as a response.
 public struct IdempotencyMiddleware<Context: RequestContext>: RouterMiddleware {
-    /// The runner behind the middleware, such as for switching its mode.
-    public var idempotency: Idempotency { self.handler.idempotency }
+    /// The engine behind the middleware, such as for switching its mode or for draining it.
+    public let idempotency: Idempotency
 
-    private let handler: IdempotentHandler<Context>
+    private let scope: IdempotencyScope<Context>
+    private let policy: (@Sendable (Request, Context) -> IdempotencyPolicy)?
 
-    /// Creates a middleware with the default rules.
+    /// Creates a middleware over a store.
     ///
-    /// - Parameter store: Where records are kept.
-    public init(store: any IdempotencyStore) {
-        self.init(store: store, configuration: IdempotencyConfiguration())
-    }
-
-    /// Creates a middleware.
+    /// What is not given is as in `policy`.
     ///
     /// - Parameters:
     ///   - store: Where records are kept.
-    ///   - configuration: The rules.
-    public init(store: any IdempotencyStore, configuration: IdempotencyConfiguration<Context>) {
-        self.init(
-            idempotency: Idempotency(store: store, policy: configuration.policy), scope: configuration.scope)
+    ///   - keyTTL: How long a response is kept.
+    ///   - waitTimeout: How long a request waits for another with the same key that is running; zero responds with 409 at
+    ///     once.
+    ///   - validateSignature: Whether a key that was used for another request is refused.
+    ///   - required: Whether a request without a key is refused.
+    ///   - policy: Everything else.
+    ///   - scope: Whose key a request's key is.
+    public init(
+        store: any IdempotencyStore,
+        keyTTL: Duration? = nil,
+        waitTimeout: Duration? = nil,
+        validateSignature: Bool? = nil,
+        required: Bool? = nil,
+        policy: IdempotencyPolicy = IdempotencyPolicy(),
+        scope: IdempotencyScope<Context> = .credentials
+    ) {
+        let policy = policy.with(
+            keyTTL: keyTTL, waitTimeout: waitTimeout, validateSignature: validateSignature, required: required)
+        self.init(idempotency: Idempotency(store: store, policy: policy), scope: scope)
     }
 
-    /// Creates a middleware over a runner that is used elsewhere, too.
+    /// Creates a middleware over an engine that is used elsewhere, too.
     ///
     /// - Parameters:
-    ///   - idempotency: The runner.
+    ///   - idempotency: The engine.
     ///   - scope: Whose key a request's key is.
-    public init(idempotency: Idempotency, scope: ScopeSource<Context> = .authorization) {
-        self.handler = IdempotentHandler(idempotency: idempotency, scope: scope)
-    }
-
-    /// Creates a middleware that chooses its rules anew for each request.
-    ///
-    /// - Parameters:
-    ///   - idempotency: The runner.
-    ///   - scope: Whose key a request's key is.
-    ///   - policy: Returns the rules for a request, which hold to its end, instead of those of the runner.
+    ///   - policy: Returns the policy for a request, which holds to its end; `nil` for that of the engine.
     public init(
         idempotency: Idempotency,
-        scope: ScopeSource<Context>,
-        policy: @escaping @Sendable (Request, Context) -> IdempotencyPolicy
+        scope: IdempotencyScope<Context> = .credentials,
+        policy: (@Sendable (Request, Context) -> IdempotencyPolicy)? = nil
     ) {
-        self.handler = IdempotentHandler(idempotency: idempotency, scope: scope, policy: policy)
+        self.idempotency = idempotency
+        self.scope = scope
+        self.policy = policy
     }
 
-    /// Answers a request with a replay or a problem, or passes it on.
+    /// Responds with a replay or a problem, or passes the request on.
     public func handle(
         _ request: Request,
         context: Context,
         // Hummingbird is built without nonisolated(nonsending) by default, so that its closure runs elsewhere.
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
-        try await self.handler.respond(to: request, context: context) { request, context in
-            try await next(request, context)
-        }
+        try await self.idempotency.respond(
+            to: request, through: HummingbirdAdapter(context: context),
+            scope: { try await self.scope.scope(of: $0, context: context) },
+            policy: self.policy?(request, context),
+            operation: { request, attempt in try await next(request, context.carrying(attempt)) })
+    }
+}
+
+extension IdempotencyPolicy {
+    func with(
+        keyTTL: Duration?,
+        waitTimeout: Duration?,
+        validateSignature: Bool?,
+        required: Bool?
+    ) -> IdempotencyPolicy {
+        var policy = self
+        policy.keyTTL = keyTTL ?? policy.keyTTL
+        policy.waitTimeout = waitTimeout ?? policy.waitTimeout
+        policy.validateSignature = validateSignature ?? policy.validateSignature
+        policy.required = required ?? policy.required
+        return policy
     }
 }

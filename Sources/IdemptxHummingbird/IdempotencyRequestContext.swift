@@ -20,8 +20,8 @@ public protocol IdempotencyRequestContext: RequestContext {
 
 extension RequestContext {
     /// The context with the attempt in it, if it has a place for one.
-    func carrying(_ idempotency: IdempotencyContext) -> Self {
-        guard var context = self as? any IdempotencyRequestContext else { return self }
+    func carrying(_ idempotency: IdempotencyContext?) -> Self {
+        guard let idempotency, var context = self as? any IdempotencyRequestContext else { return self }
         context.idempotency = idempotency
         return context as? Self ?? self
     }

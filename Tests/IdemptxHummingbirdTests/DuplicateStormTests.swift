@@ -16,7 +16,7 @@ struct DuplicateStormTests {
         router.post(
             "charges",
             use: idempotent(
-                store: MemoryStore(), configuration: IdempotencyConfiguration<BasicRequestContext>(policy: policy)
+                store: MemoryStore(), policy: policy
             ) { request, context -> Charge in
                 let order = try await request.decode(as: Order.self, context: context)
                 return Charge(id: ledger.add(), amount: order.amount)

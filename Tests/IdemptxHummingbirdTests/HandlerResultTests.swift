@@ -18,14 +18,13 @@ struct HandlerResultTests {
         _ handler: @escaping @Sendable (Int) async throws -> some ResponseGenerator & Sendable
     ) -> some ApplicationProtocol {
         let ledger = self.ledger
-        let configuration = IdempotencyConfiguration<BasicRequestContext>(policy: policy)
         let router = Router()
         router.group("group")
-            .add(middleware: IdempotencyMiddleware(store: MemoryStore(), configuration: configuration))
+            .add(middleware: IdempotencyMiddleware(store: MemoryStore(), policy: policy))
             .post { _, _ in try await handler(ledger.add()) }
         router.post(
             "single",
-            use: idempotent(store: MemoryStore(), configuration: configuration) { _, _ in
+            use: idempotent(store: MemoryStore(), policy: policy) { _, _ in
                 try await handler(ledger.add())
             })
         return Application(router: router)
@@ -133,10 +132,10 @@ struct HandlerResultTests {
     func released(path: String) async throws {
         let answers = try await self.sendTwice(
             self.app { entry -> String in
-                if entry == 1 { throw HTTPError(.serviceUnavailable) }
+                if entry == 1 { throw HTTPError(.tooManyRequests) }
                 return "Charge \(entry)"
             }, to: path)
-        #expect(answers.first.status == .serviceUnavailable)
+        #expect(answers.first.status == .tooManyRequests)
         #expect(answers.again.text == "Charge 2")
         #expect(!answers.again.isReplay)
     }

@@ -20,7 +20,7 @@ struct HangUpTests {
         router.group("charges")
             .add(
                 middleware: IdempotencyMiddleware(
-                    store: store, configuration: IdempotencyConfiguration(policy: policy))
+                    store: store, policy: policy)
             )
             .post { request, context -> Charge in
                 let order = try await request.decode(as: Order.self, context: context)
@@ -91,5 +91,34 @@ struct HangUpTests {
             }
         }
         #expect(self.ledger.count == 1)
+    }
+}
+
+@Suite("A caller who stops reading")
+struct StalledReaderTests {
+    @Test("does not hold the operation: the stream is recorded to its end, and the retry gets it")
+    func stalled() async throws {
+        let router = Router()
+        router.post(
+            "events",
+            use: idempotent(store: MemoryStore(), policy: IdempotencyPolicy { $0.maxResponseBody = 64 << 20 }) { _, _ in
+                Response(
+                    status: .ok,
+                    body: ResponseBody { writer in
+                        // More than the buffers of two sockets hold.
+                        for _ in 0..<32 { try await writer.write(ByteBuffer(repeating: 7, count: 1 << 20)) }
+                        try await writer.finish(nil)
+                    })
+            })
+        try await Application(router: router).test(.ahc()) { client in
+            try await RawConnection.open(port: #require(client.port)) { connection in
+                try await connection.post("/events", key: "k-1", body: "")
+                _ = try await connection.read(until: "X-Idempotency-Status: new")
+                // The connection stays open, and nobody reads.
+                try await eventually {
+                    try await client.execute(uri: "/events", idempotencyKey: "k-1").isReplay
+                }
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ struct LeaseLossTests {
 
         init(clock: ManualClock) {
             self.second = MemoryStore(clock: clock)
-            self.first = FaultyStore(self.second)
+            self.first = FaultyStore(self.second, clock: clock)
         }
     }
 

@@ -18,7 +18,7 @@ struct MiddlewareTests {
         let ledger = self.ledger
         let router = Router()
         let charges = router.group("charges").add(
-            middleware: IdempotencyMiddleware(store: store, configuration: IdempotencyConfiguration(policy: policy)))
+            middleware: IdempotencyMiddleware(store: store, policy: policy))
         charges.post { request, context -> EditedResponse<Charge> in
             let order = try await request.decode(as: Order.self, context: context)
             let id = ledger.add()
@@ -178,7 +178,7 @@ struct MiddlewareTests {
             let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
             #expect(answer.status == .serviceUnavailable)
             #expect(try answer.problemKind == .storeUnavailable)
-            #expect(answer.headers[.retryAfter] == "5")
+            #expect(answer.headers[.retryAfter] != nil)
             store.heal()
             #expect(
                 try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)).status == .created)
@@ -219,7 +219,7 @@ struct MiddlewareTests {
         let router = Router()
         router.add(
             middleware: IdempotencyMiddleware(
-                store: MemoryStore(), configuration: IdempotencyConfiguration(policy: policy)))
+                store: MemoryStore(), policy: policy))
         router.put("/charges") { _, _ in
             Response(status: .ok, headers: [.setCookie: "a=\(ledger.add())", note: "b"])
         }
@@ -252,13 +252,13 @@ struct MiddlewareTests {
     func nestedProblem() async throws {
         let idempotency = Idempotency(store: MemoryStore(), policy: IdempotencyPolicy { $0.problemTypeBase = "urn:a:" })
         let gate = Gate()
-        let running = Task { try await idempotency.run(key: "inner") { _ in await gate.pass() } }
+        let running = Task { try await idempotency.run("charge", key: "inner") { _ in await gate.pass() } }
         try await eventually { gate.arrivals == 1 }
         let router = Router()
         router.post(
             "charges",
             use: idempotent(store: MemoryStore()) { (_, _: BasicRequestContext) in
-                try await idempotency.run(key: "inner") { _ in }
+                try await idempotency.run("charge", key: "inner") { _ in }
                 return "done"
             })
         try await Application(router: router).test(.router) { client in
@@ -282,7 +282,8 @@ struct MiddlewareTests {
             #expect(answer.status == .created)
             #expect(answer.idempotencyStatus == .unstored)
             let again = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
-            #expect(try again.problemKind == .requestInProgress)
+            // From the memory of this process, until the store takes it.
+            #expect(again.isReplay)
         }
         #expect(self.ledger.count == 1)
     }

@@ -21,7 +21,7 @@ struct StreamedAnswerTests {
         let router = Router()
         router.post(
             "events",
-            use: idempotent(store: store, configuration: IdempotencyConfiguration(policy: policy)) { _, _ in
+            use: idempotent(store: store, policy: policy) { _, _ in
                 ledger.add()
                 return Response(
                     status: .ok, headers: [.contentType: "text/event-stream"], body: ResponseBody(stream))

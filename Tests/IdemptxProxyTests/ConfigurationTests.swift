@@ -85,7 +85,7 @@ struct ProxyConfigurationTests {
         _ = try ReverseProxy(configuration: configuration, store: MemoryStore(), logger: .silent)
     }
 
-    @Test("is refused if no proxy can work with it", arguments: 0..<14)
+    @Test("is refused if no proxy can work with it", arguments: 0..<12)
     func refused(_ number: Int) throws {
         let changes: [(inout ProxyConfiguration) throws -> Void] = [
             { $0.port = -1 }, { $0.port = 65_536 }, { $0.limits.maxConnections = 0 }, { $0.limits.maxHeaderSize = 0 },
@@ -93,11 +93,6 @@ struct ProxyConfigurationTests {
             { $0.limits.minimumBodyRate = 0 }, { $0.limits.maxUpstreamConnections = 0 },
             { $0.limits.connectTimeout = .zero },
             { $0.limits.upstreamTimeout = .zero }, { $0.limits.drainTimeout = .seconds(-1) },
-            { $0.rules.standard.lease = .milliseconds(1) },
-            { configuration in
-                let policy = IdempotencyPolicy { $0.keyTTL = .zero }
-                configuration.rules.routes = [RouteRule(path: try PathPattern("/a"), policy: policy)]
-            },
         ]
         var configuration = ProxyConfiguration(upstream: try Upstream("http://localhost"))
         try changes[number](&configuration)

@@ -241,7 +241,7 @@ struct GuardedTests {
         }
     }
 
-    @Test("runs again if its answer says that nothing was done", arguments: [401, 408, 425, 429, 503])
+    @Test("runs again if its answer says that nothing was done", arguments: [401, 407, 425, 429])
     func released(_ status: Int) async throws {
         let ledger = Ledger()
         let script = TestUpstream.answering { _ in ledger.add() == 1 ? .answer("\(status) X") : .answer() }
@@ -265,6 +265,26 @@ struct GuardedTests {
             _ = try await proxy.pay()
             #expect(try await proxy.pay()["Idempotent-Replayed"] == [])
             #expect(proxy.upstream.requests.count == 2)
+        }
+    }
+
+    @Test(
+        "ends as its upstream says, and the client does not see it",
+        arguments: [
+            ("keep", 429, "429"), ("release", 200, "200 new"), ("tombstone", 200, "409"), ("unknown", 200, "409"),
+        ])
+    func disposition(_ word: String, _ status: Int, _ expected: String) async throws {
+        let script = TestUpstream.answering { _ in
+            .answer("\(status) X", ["X-Idempotency-Disposition: \(word)"], body: "x")
+        }
+        try await TestProxy.with(script: script, configure: Change { $0.rules.standard.onAbandoned = .refuse }) {
+            proxy in
+            let first = try await proxy.pay()
+            #expect(first.status == status)
+            #expect(first["X-Idempotency-Disposition"] == [])
+            let retry = try await proxy.pay()
+            #expect("\(retry.status)" == expected.prefix(3))
+            #expect(proxy.upstream.requests.count == (word == "release" ? 2 : 1))
         }
     }
 }

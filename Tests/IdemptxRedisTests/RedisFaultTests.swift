@@ -77,11 +77,11 @@ struct RedisFaultTests {
                 let ledger = Ledger()
                 for number in 0..<20 {
                     if number.isMultiple(of: 2) { await link.cutBeforeNextAnswer() }
-                    let entry = try await idempotency.run(key: "k-\(number)") { _ in
+                    let entry = try await idempotency.run("charge", key: "k-\(number)") { _ in
                         await link.cutBeforeNextAnswer()
                         return ledger.add()
                     }
-                    #expect(try await idempotency.run(key: "k-\(number)") { _ in ledger.add() } == entry)
+                    #expect(try await idempotency.run("charge", key: "k-\(number)") { _ in ledger.add() } == entry)
                 }
                 #expect(ledger.count == 20)
             }
@@ -96,19 +96,19 @@ struct RedisFaultTests {
             let store = try RedisStore(url: server.url(), connection: self.brisk)
             let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.claimRetryTime = .zero })
             let ledger = Ledger()
-            #expect(try await idempotency.run(key: "k-1") { _ in ledger.add() } == 1)
+            #expect(try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1)
             try await server.kill()
             for _ in 0..<3 {
                 await #expect(throws: IdempotencyProblem.self) {
-                    _ = try await idempotency.run(key: "k-2") { _ in ledger.add() }
+                    _ = try await idempotency.run("charge", key: "k-2") { _ in ledger.add() }
                 }
             }
             #expect(ledger.count == 1)
             try await server.restart()
             try await eventually("The server is used again") {
-                try await idempotency.run(key: "k-1") { _ in ledger.add() } == 1
+                try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1
             }
-            #expect(try await idempotency.run(key: "k-2") { _ in ledger.add() } == 2)
+            #expect(try await idempotency.run("charge", key: "k-2") { _ in ledger.add() } == 2)
         }
     }
 

@@ -41,7 +41,7 @@ struct RedisStoreTests {
             let idempotency = Idempotency(store: RedisStore(executor: executor))
             let ledger = Ledger()
             @Sendable func charge(_ key: String) async throws -> Int {
-                try await idempotency.run(key: key) { _ in ledger.add() }
+                try await idempotency.run("charge", key: key) { _ in ledger.add() }
             }
             // The first use of a script sends it once more, whole.
             #expect(try await charge("k-0") == 1)
@@ -60,14 +60,15 @@ struct RedisStoreTests {
             let idempotency = Idempotency(store: store)
             let ledger = Ledger()
             // The first use of a script is no case of forgetting.
-            try await idempotency.run(key: "first") { _ in _ = ledger.add() }
+            try await idempotency.run("charge", key: "first") { _ in _ = ledger.add() }
             let unknown = try await server.errors("NOSCRIPT")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for worker in 0..<8 {
                     group.addTask {
                         for number in 0..<100 {
                             for _ in 0..<2 {
-                                try await idempotency.run(key: "\(worker)-\(number)") { _ in _ = ledger.add() }
+                                try await idempotency.run("charge", key: "\(worker)-\(number)") { _ in _ = ledger.add()
+                                }
                             }
                         }
                     }

@@ -17,7 +17,7 @@ struct RedisTopologyTests {
             let idempotency = Idempotency(store: try RedisStore(url: group.url, configuration: configuration))
             let ledger = Ledger()
             @Sendable func charge(_ key: String) async throws -> Int {
-                try await idempotency.run(key: key) { _ in ledger.add() }
+                try await idempotency.run("charge", key: key) { _ in ledger.add() }
             }
             #expect(try await charge("k-1") == 1)
             try await group.primary.kill()

@@ -1,77 +1,143 @@
 import HTTPTypes
 
-/// A request that may not run more than once, whose body is being read.
-public struct GuardedRequest: Sendable {
-    /// How the end of a body can be told from the end of the connection.
-    private enum Framing {
-        /// The number of bytes is announced, or there are none.
-        case length(Int)
-        /// It has an end of its own (RFC 9112, section 7.1), or was decoded from a body whose end has been seen.
-        case delimited
-        /// HTTP/2 and later: a server may not tell the end of the stream from the end of the connection.
-        case unknown
+/// A request that may not run more than once.
+struct GuardedRequest {
+    let key: IdempotencyKey
+    let claim: ClaimRequest
+    let markers: MarkerHeaders
+}
+
+/// The request is refused before anything is claimed for it.
+struct Refusal: Error {
+    let problem: IdempotencyProblem
+    let markers: MarkerHeaders?
+
+    init(_ problem: IdempotencyProblem, _ markers: MarkerHeaders? = nil) {
+        self.problem = problem
+        self.markers = markers
     }
 
-    let policy: IdempotencyPolicy
-    /// The value of `Idempotency-Key` as it was sent; `nil` if the key comes from elsewhere.
-    let keyHeader: String?
-    /// `nil` if the key is in the body.
-    private let keyInHead: IdempotencyKey?
-    private var fingerprint: FingerprintBuilder
-    private let framing: Framing
-    private var size = 0
-
-    /// - Parameters:
-    ///   - head: The head of the request.
-    ///   - key: Its key; `nil` if that is in the body.
-    ///   - policy: The rules for this request.
-    init(head: HTTPRequest, key: IdempotencyKey?, policy: IdempotencyPolicy) {
-        self.policy = policy
-        self.keyHeader = policy.keySource.echo(of: head)
-        self.keyInHead = key
-        self.fingerprint = FingerprintBuilder(
-            head: head, recipe: policy.fingerprint, keySource: key == nil ? policy.keySource : nil)
-        self.framing = Self.framing(of: head.headerFields)
+    func response(under policy: IdempotencyPolicy) -> ResponseParts {
+        var parts = self.problem.under(policy).response
+        self.markers?.mark(&parts.head.headerFields)
+        return parts
     }
+}
 
-    private static func framing(of fields: HTTPFields) -> Framing {
-        // A middleware that decodes bodies changes their lengths, and not the header.
-        if fields.contains(.transferEncoding) || fields.contains(.contentEncoding) { return .delimited }
-        return fields[.contentLength].flatMap { Int($0) }.map { .length($0) } ?? .unknown
-    }
-
-    /// The largest body to read, in bytes.
+extension Idempotency {
+    /// Finds out what a request asks for, and under which key.
     ///
-    /// If it is larger, ask ``Idempotency/refuseBody(of:)``.
-    public var maxBodySize: Int { self.policy.maxRequestBody }
-
-    /// Whether a failure of the adapter, such as not knowing the ``Scope``, must let the request pass all the same.
-    public var isOnlyObserved: Bool { self.policy.mode == .observe }
-
-    /// Adds the next bytes of the body.
-    ///
-    /// - Parameter chunk: Any number of bytes.
-    public mutating func update(body chunk: [UInt8]) {
-        self.size += chunk.count
-        self.fingerprint.update(chunk)
-    }
-
-    /// Reads the request, once all of the body has come.
-    ///
-    /// - Returns: Its fingerprint, and its key: `nil` if there is none, or the rule that it breaks.
-    func read() -> (
-        fingerprint: Fingerprint, key: Result<IdempotencyKey?, IdempotencyKey.ValidationError>
-    ) {
-        let reading = self.fingerprint.finalize(maximumKeyLength: self.policy.maxKeyLength)
-        return (reading.fingerprint, self.keyInHead.map { .success($0) } ?? reading.key)
-    }
-
-    /// Why the bytes that have come cannot be taken for the whole body: half a request must not be executed.
-    var bodyProblem: IdempotencyProblem? {
-        switch self.framing {
-        case .length(let length) where self.size < length: IdempotencyProblem(.bodyIncomplete)
-        case .unknown where self.size > 0: IdempotencyProblem(.lengthRequired)
-        case .length, .delimited, .unknown: nil
+    /// - Returns: `nil` if the request passes unguarded.
+    /// - Throws: ``Refusal``, or what `scope` and the adapter throw.
+    func prepare<Adapter: HTTPAdapter>(
+        _ request: inout Adapter.Request,
+        head: HTTPRequest,
+        through adapter: Adapter,
+        scope: (Adapter.Request) async throws -> Scope,
+        policy: IdempotencyPolicy,
+        allowance: BodyAllowance
+    ) async throws -> GuardedRequest? {
+        let keyInHead: IdempotencyKey?
+        switch try Self.keyInHead(of: head, policy: policy) {
+        case .key(let key): keyInHead = key
+        case .inBody: keyInHead = nil
+        case .none:
+            guard policy.required else { return nil }
+            throw Refusal(IdempotencyProblem(.keyMissing))
+        case .unsupportedMediaType:
+            guard !policy.required else { throw Refusal(keyProblem: .unsupportedMediaType) }
+            self.telemetry.keyHasNoPlace()
+            return nil
         }
+        guard let scope = try await self.scope(of: request, by: scope, policy: policy) else { return nil }
+
+        let keyHeader = policy.keySource.echo(of: head)
+        let body = try await self.body(
+            of: &request, head: head, through: adapter, keyHeader: keyHeader, allowance: allowance, policy: policy)
+        var builder = FingerprintBuilder(
+            head: head, recipe: policy.fingerprint, keySource: keyInHead == nil ? policy.keySource : nil)
+        builder.update(body)
+        let reading = builder.finalize(maximumKeyLength: policy.maxKeyLength)
+        let markers = MarkerHeaders(key: keyHeader, fingerprint: reading.fingerprint)
+        if let problem = head.problem(withBodyOf: body.count) {
+            throw Refusal(IdempotencyProblem(problem), markers)
+        }
+        guard let key = try keyInHead ?? Self.keyInBody(reading.key) else {
+            guard policy.required else { return nil }
+            throw Refusal(IdempotencyProblem(.keyMissing))
+        }
+        let claim = ClaimRequest(key: key, scope: scope, fingerprint: reading.fingerprint, policy: policy)
+        return GuardedRequest(key: key, claim: claim, markers: markers)
+    }
+
+    private static func keyInHead(of head: HTTPRequest, policy: IdempotencyPolicy) throws(Refusal) -> KeyInHead {
+        do {
+            return try policy.keySource.key(in: head, maximumLength: policy.maxKeyLength)
+        } catch {
+            throw Refusal(keyProblem: error)
+        }
+    }
+
+    private static func keyInBody(
+        _ key: Result<IdempotencyKey?, IdempotencyKey.ValidationError>
+    ) throws(Refusal) -> IdempotencyKey? {
+        do {
+            return try key.get()
+        } catch {
+            throw Refusal(keyProblem: error)
+        }
+    }
+
+    /// - Returns: `nil` if the scope is not known, and the layer only observes.
+    private func scope<Request>(
+        of request: Request,
+        by scope: (Request) async throws -> Scope,
+        policy: IdempotencyPolicy
+    ) async throws -> Scope? {
+        do {
+            return try await scope(request)
+        } catch {
+            guard policy.mode == .enforce else { return nil }
+            guard let problem = error as? ScopeProblem else { throw error }
+            self.telemetry.scopeIsUnknown(problem)
+            throw Refusal(IdempotencyProblem(.scopeUnknown, reason: problem.rawValue))
+        }
+    }
+
+    private func body<Adapter: HTTPAdapter>(
+        of request: inout Adapter.Request,
+        head: HTTPRequest,
+        through adapter: Adapter,
+        keyHeader: String?,
+        allowance: BodyAllowance,
+        policy: IdempotencyPolicy
+    ) async throws -> [UInt8] {
+        let announced = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+        if announced <= allowance.maximum, let body = try await adapter.readBody(of: &request, within: allowance) {
+            return body
+        }
+        let kind = allowance.refusal ?? .bodyTooLarge
+        let retryAfter = kind.isOfTheMoment ? policy.retryAfter() : nil
+        throw Refusal(IdempotencyProblem(kind, retryAfter: retryAfter), MarkerHeaders(key: keyHeader))
+    }
+}
+
+extension Refusal {
+    fileprivate init(keyProblem: IdempotencyKey.ValidationError) {
+        self.init(IdempotencyProblem(.keyInvalid, reason: keyProblem.rawValue))
+    }
+}
+
+extension HTTPRequest {
+    /// Why the bytes that have come cannot be taken for the whole body: half a request must not be executed.
+    fileprivate func problem(withBodyOf size: Int) -> IdempotencyProblem.Kind? {
+        // A chunked body has an end of its own (RFC 9112, section 7.1). A middleware that decodes bodies changes their
+        // lengths, and not the header; it has seen their end.
+        if self.headerFields.contains(.transferEncoding) || self.headerFields.contains(.contentEncoding) { return nil }
+        guard let length = self.headerFields[.contentLength].flatMap({ Int($0) }) else {
+            // HTTP/2 and later: a server may not tell the end of the stream from the end of the connection.
+            return size > 0 ? .lengthRequired : nil
+        }
+        return size < length ? .bodyIncomplete : nil
     }
 }

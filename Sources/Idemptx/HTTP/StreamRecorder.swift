@@ -1,126 +1,196 @@
 import HTTPTypes
 import Synchronization
 
-/// Records an answer of unknown length beside the connection that it flows to.
+/// A body of unknown length on its way into the store and to its reader.
 ///
-/// Pass each chunk to ``append(_:)`` as it comes, then call ``finish()`` **before** the end of the answer is sent: nobody
-/// may hold a complete answer that is not stored. If the caller leaves, keep appending. If the answer breaks off, call
-/// ``fail()`` and cut the connection. The calls come one after the other, from one task at a time.
-public final class StreamRecorder: Sendable {
-    /// The answer cannot be stored.
-    ///
-    /// Cut the connection, so that the caller does not take the answer for complete.
-    public struct NotStored: Error, Sendable {}
+/// The producer writes at its own pace: what is recorded is kept anyway, and the reader takes it from there. A reader who
+/// stops reading, or leaves, holds nothing up. Beyond the limit of what is recorded, the producer waits for the reader, and
+/// stops if there is none left.
+final class StreamRecorder: Sendable {
+    /// The body is recorded; there is nobody to send the rest to.
+    struct ReaderLeft: Error {}
 
-    private enum State {
-        case capturing([UInt8])
-        /// The answer grew too large; what became of the claim, if that is settled already.
-        case overflown(Settlement?)
-        case ended
+    fileprivate enum End {
+        case finished(HTTPFields?)
+        case failed(any Error)
     }
 
-    private let runner: Idempotency
-    private let lease: HeldLease
-    private let head: HTTPResponse
-    private let recording: ResponseRecording
-    private let policy: IdempotencyPolicy
-    private let state = Mutex(State.capturing([]))
-
-    init(
-        runner: Idempotency,
-        lease: HeldLease,
-        head: HTTPResponse,
-        recording: ResponseRecording,
-        policy: IdempotencyPolicy
-    ) {
-        self.runner = runner
-        self.lease = lease
-        self.head = head
-        self.recording = recording
-        self.policy = policy
+    fileprivate struct State {
+        var chunks: [[UInt8]] = []
+        /// The place of the reader.
+        var next = 0
+        var size = 0
+        var hasOverflown = false
+        /// Nothing is left to be recorded.
+        var isSettled = false
+        var isReaderGone = false
+        var end: End?
+        var reader: CheckedContinuation<Void, Never>?
+        var producer: CheckedContinuation<Void, Never>?
     }
+
+    private let limit: Int
+    private let state = Mutex(State())
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    // MARK: The producer's side
 
     /// Records the next bytes.
     ///
-    /// When the answer grows beyond the limit, what was captured is dropped and a tombstone stored before this returns.
-    ///
-    /// - Parameter chunk: Any number of bytes.
-    /// - Returns: Whether there is more to record. If not, and the caller has left, nobody needs the rest.
-    @discardableResult
-    public func append(_ chunk: [UInt8]) async -> Bool {
-        let isOverflowing = self.state.withLock { state in
-            guard case .capturing(var bytes) = state else { return false }
-            // Keeps the buffer unique, so that it grows in place.
-            state = .ended
-            bytes.append(contentsOf: chunk)
-            let isOverflowing = bytes.count > self.policy.maxResponseBody
-            state = .capturing(isOverflowing ? [] : bytes)
-            return isOverflowing
-        }
-        if isOverflowing { await self.overflow() }
-        return self.state.withLock { state in
-            if case .overflown(_?) = state { return false }
-            return true
-        }
-    }
-
-    private func overflow() async {
-        self.state.withLock { $0 = .overflown(nil) }
-        // A key that is given back must wait for the end: until then the operation is running.
-        guard case .complete = self.endingIfTooLarge else { return }
-        let settlement = await self.runner.settle(
-            self.lease, as: self.endingIfTooLarge, policy: self.policy, isFinal: false)
-        // If the store failed, the lease is kept, and the end of the answer is the next chance.
-        if settlement != .unstored { self.state.withLock { $0 = .overflown(settlement) } }
-    }
-
-    /// Stores the answer.
-    ///
-    /// Send its end only after this has returned.
-    ///
-    /// - Throws: ``NotStored`` if the answer could not be stored, unless the layer only observes.
-    public func finish() async throws(NotStored) {
-        let settlement =
-            switch self.end() {
-            case .capturing(let bytes): await self.settle(self.recording.ending(self.head, body: .bytes(bytes)))
-            case .overflown(nil): await self.settle(self.endingIfTooLarge)
-            case .overflown(let settlement?): settlement
-            case .ended: Settlement.unstored
+    /// - Returns: Whether they are the first that are too many.
+    func append(_ chunk: [UInt8]) -> Bool {
+        let (isOverflowing, reader) = self.state.withLock { state in
+            state.chunks.append(chunk)
+            state.size += chunk.count
+            let isOverflowing = !state.hasOverflown && state.size > self.limit
+            if isOverflowing {
+                state.hasOverflown = true
+                state.dropRead()
             }
-        if settlement == .unstored && self.policy.mode == .enforce { throw NotStored() }
-    }
-
-    /// Stores that the answer broke off: a tombstone with status 502, since the operation may have had its effect.
-    ///
-    /// An answer that is settled already stays as it is. A handler that said that it had no effect is believed.
-    public func fail() async {
-        switch self.end() {
-        case .capturing, .overflown(nil): await self.settle(self.recording.endingOfBrokenAnswer)
-        case .overflown, .ended: break
+            return (isOverflowing, state.reader.take())
         }
+        reader?.resume()
+        return isOverflowing
     }
 
-    /// Binds the operation's context to the task, for code that makes the body after the handler has returned.
-    ///
-    /// - Parameter body: Produces the body.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws.
-    @concurrent
-    public func withContext<Value>(_ body: @concurrent () async throws -> Value) async rethrows -> Value {
-        try await IdempotencyContext.$current.withValue(self.recording.context) { try await body() }
-    }
-
-    private func end() -> State {
+    /// Everything that was written; `nil` if it is too large.
+    var body: [UInt8]? {
         self.state.withLock { state in
-            defer { state = .ended }
-            return state
+            guard !state.hasOverflown else { return nil }
+            if state.chunks.count == 1 { return state.chunks[0] }
+            var body: [UInt8] = []
+            body.reserveCapacity(state.size)
+            for chunk in state.chunks { body.append(contentsOf: chunk) }
+            return body
         }
     }
 
-    private var endingIfTooLarge: Ending { self.recording.ending(self.head, body: .notCaptured) }
+    /// The outcome is stored already: the rest is for the reader alone.
+    func settle() {
+        self.state.withLock { $0.isSettled = true }
+    }
 
-    @discardableResult
-    private func settle(_ ending: Ending) async -> Settlement {
-        await self.runner.settleUnlessObserving(self.lease, as: ending, policy: self.policy)
+    /// Waits until the reader has taken everything, once it is too much to be kept.
+    ///
+    /// - Throws: ``ReaderLeft`` if nobody needs the rest.
+    func waitForReader() async throws(ReaderLeft) {
+        await withCheckedContinuation { continuation in
+            let isWaiting = self.state.withLock { state in
+                guard state.hasOverflown, state.next < state.chunks.count, !state.isReaderGone else { return false }
+                state.producer = continuation
+                return true
+            }
+            if !isWaiting { continuation.resume() }
+        }
+        let isOver = self.state.withLock { state in
+            if state.isReaderGone, state.hasOverflown { state.chunks = [] }
+            return state.isReaderGone && state.isSettled
+        }
+        if isOver { throw ReaderLeft() }
+    }
+
+    /// Lets the reader see the end.
+    ///
+    /// - Parameter result: The fields behind the body, or why it is cut.
+    func end(_ result: Result<HTTPFields?, any Error>) {
+        let reader = self.state.withLock { state in
+            if state.end == nil {
+                state.end =
+                    switch result {
+                    case .success(let trailers): .finished(trailers)
+                    case .failure(let error): .failed(error)
+                    }
+            }
+            return state.reader.take()
+        }
+        reader?.resume()
+    }
+
+    // MARK: The reader's side
+
+    /// A body that is sent as it is recorded.
+    var sentBody: ResponseParts.Body {
+        let departure = Departure(self)
+        return .producer(length: nil) { sink in
+            defer { departure.leave() }
+            while let chunk = try await self.next() { try await sink.write(chunk) }
+            return self.state.withLock { state in
+                if case .finished(let trailers) = state.end { trailers } else { nil }
+            }
+        }
+    }
+
+    private func next() async throws -> [UInt8]? {
+        while true {
+            if let chunk = self.takeNext() { return chunk }
+            switch self.state.withLock({ $0.end }) {
+            case .failed(let error): throw error
+            case .finished: return nil
+            case nil: await self.waitForProducer()
+            }
+            try Task.checkCancellation()
+        }
+    }
+
+    private func takeNext() -> [UInt8]? {
+        let (chunk, producer) = self.state.withLock { state -> ([UInt8]?, CheckedContinuation<Void, Never>?) in
+            guard state.next < state.chunks.count else { return (nil, nil) }
+            let chunk = state.chunks[state.next]
+            state.next += 1
+            if state.hasOverflown, state.next == state.chunks.count { state.dropRead() }
+            return (chunk, state.next == state.chunks.count ? state.producer.take() : nil)
+        }
+        producer?.resume()
+        return chunk
+    }
+
+    private func waitForProducer() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isWaiting = self.state.withLock { state in
+                    guard state.next == state.chunks.count, state.end == nil, !Task.isCancelled else { return false }
+                    state.reader = continuation
+                    return true
+                }
+                if !isWaiting { continuation.resume() }
+            }
+        } onCancel: {
+            self.state.withLock { $0.reader.take() }?.resume()
+        }
+    }
+
+    fileprivate func readerLeft() {
+        let producer = self.state.withLock { state in
+            state.isReaderGone = true
+            return state.producer.take()
+        }
+        producer?.resume()
+    }
+}
+
+extension StreamRecorder.State {
+    fileprivate mutating func dropRead() {
+        self.chunks.removeFirst(self.next)
+        self.next = 0
+    }
+}
+
+/// Notices that a body is not read any more, or never was.
+private final class Departure: Sendable {
+    private let recorder: StreamRecorder
+
+    init(_ recorder: StreamRecorder) {
+        self.recorder = recorder
+    }
+
+    func leave() {
+        self.recorder.readerLeft()
+    }
+
+    deinit {
+        self.leave()
     }
 }

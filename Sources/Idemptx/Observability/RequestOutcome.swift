@@ -4,7 +4,7 @@ enum RequestOutcome: String, CaseIterable, Sendable {
     case executed
     /// The operation ran without protection, because the store could not be used and the policy says so.
     case bypassed
-    /// An earlier answer was repeated.
+    /// An earlier response was replayed.
     case replayed
     /// Another request with the key is running.
     case conflict
@@ -12,22 +12,22 @@ enum RequestOutcome: String, CaseIterable, Sendable {
     case mismatch
     /// The request had no key, an invalid one, or a body that is too large or not whole.
     case rejected
-    /// An attempt was abandoned, and the rule is to refuse.
+    /// The outcome of an attempt is unknown, and the rule is to refuse.
     case unknown
-    /// The answer was not kept.
+    /// The response was not kept.
     case notReplayable = "not_replayable"
     /// The store could not be used.
     case unavailable
 
-    init(_ kind: IdempotencyProblem.Kind) {
+    init<Grant>(_ result: ClaimResult<Grant>) {
         self =
-            switch kind {
-            case .keyMissing, .keyInvalid, .bodyTooLarge, .bodyIncomplete, .lengthRequired: .rejected
-            case .keyReused: .mismatch
-            case .requestInProgress: .conflict
-            case .outcomeUnknown: .unknown
-            case .responseNotReplayable: .notReplayable
-            case .storeUnavailable: .unavailable
+            switch result {
+            case .granted: .executed
+            case .completed(.response): .replayed
+            case .completed(.tombstone): .notReplayable
+            case .inProgress: .conflict
+            case .mismatch: .mismatch
+            case .unknown: .unknown
             }
     }
 }

@@ -1,11 +1,13 @@
+import Instrumentation
 import Logging
 import Metrics
+import Synchronization
 import Tracing
 
-/// The metrics, spans and log lines of a runner.
+/// The metrics, spans and log lines of the engine.
 ///
-/// None of them holds a key, an identity or a body: records are named by the first bytes of their storage key, a
-/// digest.
+/// None of them holds a key, an identity or a body: records are named by the first bytes of their storage key, a digest.
+/// Where nobody listens, nothing is measured.
 struct Telemetry: Sendable {
     /// The calls of the store contract, as they are named in metrics and spans.
     enum StoreCall: String, CaseIterable, Sendable {
@@ -13,83 +15,80 @@ struct Telemetry: Sendable {
         case renew
         case complete
         case release
+
+        fileprivate var spanName: String { "idempotency.\(self.rawValue)" }
     }
 
-    private struct RequestKind: Hashable {
-        let mode: IdempotencyPolicy.Mode
-        let outcome: RequestOutcome
-    }
-
-    private let requests: [RequestKind: Counter]
-    private let storeDurations: [StoreCall: Metrics.Timer]
-    private let storeErrors: [StoreCall: Counter]
-    private let executions: [ExecutionEnding: Counter]
-    private let takeovers = Counter(label: "idempotency.takeovers")
-    private let unstored = Counter(label: "idempotency.unstored")
-    private let renewals = Counter(label: "idempotency.lease.renewals")
-    private let losses = Counter(label: "idempotency.lease.losses")
-    private let running = Gauge(label: "idempotency.running")
-    private let waiting = Gauge(label: "idempotency.waiting")
-    private let waitDuration = Metrics.Timer(label: "idempotency.wait.duration")
+    /// `nil` if the metrics system has no backend.
+    private let metrics: EngineMetrics?
 
     init() {
-        var requests: [RequestKind: Counter] = [:]
-        for mode in [IdempotencyPolicy.Mode.enforce, .observe] {
-            for outcome in RequestOutcome.allCases {
-                requests[RequestKind(mode: mode, outcome: outcome)] = Counter(
-                    label: "idempotency.requests",
-                    dimensions: [("outcome", outcome.rawValue), ("mode", mode.rawValue)])
-            }
-        }
-        self.requests = requests
-        self.executions = Dictionary(
-            uniqueKeysWithValues: ExecutionEnding.allCases.map {
-                ($0, Counter(label: "idempotency.executions", dimensions: [("ending", $0.rawValue)]))
-            })
-        self.storeDurations = Self.perCall { Timer(label: "idempotency.store.duration", dimensions: $0) }
-        self.storeErrors = Self.perCall { Counter(label: "idempotency.store.errors", dimensions: $0) }
+        self.metrics = MetricsSystem.factory is NOOPMetricsHandler ? nil : EngineMetrics()
     }
 
-    private static func perCall<Metric>(_ make: ([(String, String)]) -> Metric) -> [StoreCall: Metric] {
-        Dictionary(uniqueKeysWithValues: StoreCall.allCases.map { ($0, make([("operation", $0.rawValue)])) })
-    }
+    /// Whether anybody listens to metrics.
+    var isMeasured: Bool { self.metrics != nil }
+
+    private var isTraced: Bool { !(InstrumentationSystem.instrument is NoOpInstrument) }
 
     // MARK: Requests
+
+    /// Counts what a claim came to.
+    func decided(_ result: ClaimResult<Lease>, mode: IdempotencyPolicy.Mode, key: StorageKey) {
+        var attempt: Int?
+        if case .granted(let lease) = result { attempt = lease.claim.attempt }
+        self.decided(RequestOutcome(result), mode: mode, key: key, attempt: attempt)
+    }
 
     /// Counts what was decided about a request.
     ///
     /// - Parameters:
     ///   - outcome: What was decided.
     ///   - mode: The mode it was decided in.
-    ///   - key: `nil` if the request was turned away before its record was known.
+    ///   - key: `nil` if the request was refused before its record was known.
     ///   - attempt: The number of the attempt, if one runs under a lease.
     func decided(_ outcome: RequestOutcome, mode: IdempotencyPolicy.Mode, key: StorageKey? = nil, attempt: Int? = nil) {
-        self.requests[RequestKind(mode: mode, outcome: outcome)]?.increment()
-        if let attempt, attempt > 1 { self.takeovers.increment() }
-        Logger.current.debug(
-            "Idempotency decided on a request",
-            metadata: {
-                var metadata: Logger.Metadata = [
-                    "idempotency.outcome": "\(outcome.rawValue)", "idempotency.mode": "\(mode.rawValue)",
-                ]
-                if let key { metadata["idempotency.record"] = "\(Self.name(of: key))" }
-                if let attempt { metadata["idempotency.attempt"] = "\(attempt)" }
-                return metadata
-            }())
+        if let metrics {
+            metrics.requests[EngineMetrics.RequestKind(mode: mode, outcome: outcome)]?.increment()
+            if let attempt, attempt > 1 { metrics.takeovers.increment() }
+        }
+        let logger = Logger.current
+        guard logger.logLevel <= .debug else { return }
+        var metadata: Logger.Metadata = [
+            "idempotency.outcome": "\(outcome.rawValue)", "idempotency.mode": "\(mode.rawValue)",
+        ]
+        if let key { metadata["idempotency.record"] = "\(Self.name(of: key))" }
+        if let attempt { metadata["idempotency.attempt"] = "\(attempt)" }
+        logger.debug("Idempotency decided on a request", metadata: metadata)
+    }
+
+    /// Says once that requests pass unguarded because their bodies cannot hold a key.
+    func keyHasNoPlace() {
+        guard !Self.hasToldOfKeys.exchange(true, ordering: .relaxed) else { return }
+        Logger.current.warning(
+            "Requests pass unguarded: the key is looked for where bodies of their media type have none")
+    }
+
+    private static let hasToldOfKeys = Atomic(false)
+
+    func scopeIsUnknown(_ problem: ScopeProblem) {
+        Logger.current.error(
+            "A request was refused, since it cannot be told whose key it has",
+            metadata: ["idempotency.reason": "\(problem.rawValue)", "idempotency.advice": "\(problem)"])
     }
 
     // MARK: Leases
 
     func recordRunning(_ count: Int) {
-        self.running.record(count)
+        self.metrics?.running.record(count)
     }
 
     func leaseRenewed() {
-        self.renewals.increment()
+        self.metrics?.renewals.increment()
     }
 
     func leaseLost(_ claim: borrowing Claim) {
-        self.losses.increment()
+        self.metrics?.losses.increment()
         Logger.current.warning(
             "A running attempt lost its lease; its outcome will not be stored",
             metadata: [
@@ -100,12 +99,12 @@ struct Telemetry: Sendable {
 
     // MARK: Outcomes
 
-    func executed(_ ending: ExecutionEnding) {
-        self.executions[ending]?.increment()
+    func executed(_ conclusion: Conclusion) {
+        self.metrics?.executions[conclusion]?.increment()
     }
 
     func outcomeNotStored(_ claim: borrowing Claim, reason: String) {
-        self.unstored.increment()
+        self.metrics?.unstored.increment()
         Logger.current.error(
             "An operation ran, but its outcome is not stored: a retry may run it again",
             metadata: [
@@ -115,15 +114,31 @@ struct Telemetry: Sendable {
             ])
     }
 
+    func storedLate(_ claim: borrowing Claim) {
+        Logger.current.notice(
+            "An outcome that could not be stored at first is stored",
+            metadata: [
+                "idempotency.record": "\(Self.name(of: claim.key))",
+                "idempotency.attempt": "\(claim.attempt)",
+            ])
+    }
+
+    /// How many known outcomes are not stored, and since when.
+    func recordUnstored(_ count: Int, oldest: Duration) {
+        guard let metrics else { return }
+        metrics.pending.record(count)
+        metrics.pendingAge.record(Int(clamping: oldest.wholeMilliseconds / 1000))
+    }
+
     // MARK: Waiting
 
     func recordWaiting(_ count: Int) {
-        self.waiting.record(count)
+        self.metrics?.waiting.record(count)
     }
 
-    func waited<Answer>(_ wait: () async throws -> Answer) async rethrows -> Answer {
+    func waited<Result>(_ wait: () async throws -> Result) async rethrows -> Result {
         let start = ContinuousClock.now
-        defer { self.waitDuration.record(duration: start.duration(to: .now)) }
+        defer { self.metrics?.waitDuration.record(duration: start.duration(to: .now)) }
         return try await withSpan("idempotency.wait") { _ in try await wait() }
     }
 
@@ -132,24 +147,28 @@ struct Telemetry: Sendable {
     /// Measures one call to the store, in a span of its own.
     ///
     /// An error of a store that is not ours might quote what it was given, so it is wrapped before anybody describes it.
-    func storeCall<Answer>(
-        _ call: StoreCall,
-        _ operation: () async throws -> Answer
-    ) async throws(StoreError) -> Answer {
-        let start = ContinuousClock.now
-        defer { self.storeDurations[call]?.record(duration: start.duration(to: .now)) }
+    ///
+    /// - Throws: ``StoreError``; `CancellationError` if the task is cancelled and the store stopped for that.
+    func storeCall<Result>(_ call: StoreCall, _ operation: () async throws -> Result) async throws -> Result {
+        let start = self.metrics.map { _ in ContinuousClock.now }
+        defer {
+            if let start { self.metrics?.storeDurations[call]?.record(duration: start.duration(to: .now)) }
+        }
         do {
-            return try await withSpan("idempotency.\(call.rawValue)", ofKind: .client) { span in
+            guard self.isTraced else { return try await operation() }
+            return try await withSpan(call.spanName, ofKind: .client) { span in
                 do {
                     return try await operation()
                 } catch {
                     span.setStatus(.init(code: .error))
-                    throw StoreError(wrapping: error)
+                    throw error is CancellationError ? error : StoreError(wrapping: error)
                 }
             }
+        } catch let error as CancellationError where Task.isCancelled {
+            throw error
         } catch {
             let error = StoreError(wrapping: error)
-            self.storeErrors[call]?.increment()
+            self.metrics?.storeErrors[call]?.increment()
             Logger.current.info(
                 "A call to the idempotency store failed",
                 metadata: ["idempotency.operation": "\(call.rawValue)", "idempotency.error": "\(error)"])

@@ -40,7 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(
         help: "What happens to an abandoned charge: rerun or refuse. (default: rerun)",
-        completion: AbandonedRule.completion)
+        completion: AbandonedChoice.completion)
     var onAbandoned: String?
 
     func run() async throws {

@@ -16,7 +16,7 @@ struct PaymentsAPI: Sendable {
         let router = Router(options: .autoGenerateHeadEndpoints)
         router.get(use: DemoPage().show)
         router.group("charges")
-            .add(middleware: IdempotencyMiddleware(idempotency: idempotency))
+            .add(middleware: IdempotencyMiddleware(idempotency: idempotency, scope: .anonymous))
             .get(use: self.list)
             .get(":id", use: self.show)
             .post(use: self.create)

@@ -52,8 +52,7 @@ struct ProxySettings {
         configuration.host = try settings.value("host", default: configuration.host)
         configuration.port = try settings.value("port", default: Port.standard).number
         configuration.certificate = try Self.certificate(&settings)
-        let scope = HeaderNameList(configuration.scopeHeaders)
-        configuration.scopeHeaders = try settings.value("scopeHeader", default: scope).names
+        configuration.scopeHeaders = try settings.value("scopeHeader", as: HeaderNameList.self)?.names
         configuration.hostField = try settings.value("hostHeader", default: HostHeaderRule.client).field
         configuration.forwardedFields =
             try settings.value("forwardedHeaders", default: ForwardedHeadersRule.replace).fields

@@ -35,7 +35,7 @@ struct RuleOptions: ParsableArguments {
 
     @Option(
         help: "What happens to an abandoned operation: rerun or refuse. (default: rerun)",
-        completion: AbandonedRule.completion)
+        completion: AbandonedChoice.completion)
     var onAbandoned: String?
 
     @Option(
@@ -49,13 +49,16 @@ struct RuleOptions: ParsableArguments {
     @Option(help: "The largest body of an answer that is kept. (default: 1MiB)")
     var maxResponseBody: String?
 
+    @Option(help: "How much the bodies of all guarded requests may take together. (default: 256MiB)")
+    var bodyBudget: String?
+
     var flags: [String: String?] {
         [
             "mode": self.mode, "methods": self.methods, "requireKey": self.requireKey?.description,
             "keyFrom": self.keyFrom, "namespace": self.namespace, "keyTTL": self.keyTTL, "lease": self.lease,
             "waitTimeout": self.waitTimeout, "replayPolicy": self.replayPolicy, "onAbandoned": self.onAbandoned,
             "onStoreFailure": self.onStoreFailure, "maxRequestBody": self.maxRequestBody,
-            "maxResponseBody": self.maxResponseBody,
+            "maxResponseBody": self.maxResponseBody, "bodyBudget": self.bodyBudget,
         ]
     }
 }

@@ -21,7 +21,7 @@ struct RulesReloader: Service {
     private func reload() {
         do {
             let settings = try ProxySettings(flags: self.flags)
-            try self.proxy.replaceRules(with: settings.configuration.rules)
+            self.proxy.replaceRules(with: settings.configuration.rules)
             self.logger.info("The rules have been read again", metadata: self.metadata(of: settings))
         } catch {
             self.logger.error("The rules stay as they are: \(error)")

@@ -36,8 +36,10 @@ public struct ProxyConfiguration: Sendable {
 
     /// The header fields that tell one caller from another; see `Scope.headers(_:in:)`.
     ///
-    /// Without a name, all callers share their keys, and one that guesses another's key gets its answer.
-    public var scopeHeaders: [HTTPField.Name] = [.authorization]
+    /// `nil`, the default, takes the credentials of a request, and refuses what has none that could tell its caller; see `Scope.credentials(in:)`.
+    ///
+    /// Without a name, all callers share their keys, and one that guesses another's key gets its response.
+    public var scopeHeaders: [HTTPField.Name]?
 
     /// What the upstream gets as `Host`.
     public var hostField = HostField.preserved
@@ -63,7 +65,6 @@ public struct ProxyConfiguration: Sendable {
     }
 
     func check() throws(InvalidProxyConfiguration) {
-        try self.rules.check()
         try self.limits.check()
         guard (0...65535).contains(self.port) else {
             throw InvalidProxyConfiguration("The port to listen on must be between 0 and 65535.")

@@ -26,10 +26,4 @@ public struct ProxyRules: Sendable {
     func policy(for target: String) -> IdempotencyPolicy {
         self.routes.first { $0.path.matches(target) }?.policy ?? self.standard
     }
-
-    func check() throws(InvalidProxyConfiguration) {
-        for policy in self.routes.map(\.policy) + [self.standard] {
-            if let flaw = policy.flaw { throw InvalidProxyConfiguration(flaw) }
-        }
-    }
 }

@@ -4,6 +4,9 @@ extension HTTPField.Name {
     /// `X-Idempotency-Attempt`: tells the upstream which attempt a guarded request is: 1, then one more with each takeover.
     public static let idempotencyAttempt = HTTPField.Name.constant("X-Idempotency-Attempt")
 
+    /// `X-Idempotency-Disposition`: what becomes of the key, by the upstream's own word; it never reaches the client.
+    public static let idempotencyDisposition = HTTPField.Name.constant("X-Idempotency-Disposition")
+
     static let forwarded = HTTPField.Name.constant("Forwarded")
     static let forwardedFor = HTTPField.Name.constant("X-Forwarded-For")
     static let forwardedHost = HTTPField.Name.constant("X-Forwarded-Host")

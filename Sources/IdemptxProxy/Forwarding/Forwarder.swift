@@ -112,6 +112,10 @@ struct Forwarder: Sendable {
         var fields = HTTPFields(HopByHop.removed(from: received))
         let isChunked = received.contains(.transferEncoding)
         if isChunked { fields[.contentLength] = nil }
+        if let disposition = fields[.idempotencyDisposition] {
+            fields[.idempotencyDisposition] = nil
+            Disposition(rawValue: disposition.lowercased()).map { context.idempotency?.choose($0) }
+        }
         let length = isChunked ? nil : received[.contentLength].flatMap { Int($0) }
         let status = HTTPResponse.Status(answer.status)
         return Response(

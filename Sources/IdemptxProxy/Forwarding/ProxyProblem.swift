@@ -48,12 +48,13 @@ struct ProxyProblem: HTTPResponseError {
         }
     }
 
-    func answer(under policy: IdempotencyPolicy) -> HTTPAnswer {
-        ProblemDetails(type: policy.problemTypeBase + self.kind.rawValue, title: self.title, status: self.status).answer
+    func response(under policy: IdempotencyPolicy) -> ResponseParts {
+        ProblemDetails(type: policy.problemTypeBase + self.kind.rawValue, title: self.title, status: self.status)
+            .response
     }
 
     func response(from request: Request, context: some RequestContext) -> Response {
-        Response(self.answer(under: (context as? ProxyContext)?.policy ?? IdempotencyPolicy()))
+        Response(self.response(under: (context as? ProxyContext)?.policy ?? IdempotencyPolicy()))
     }
 }
 

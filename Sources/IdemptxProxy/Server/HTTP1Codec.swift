@@ -30,9 +30,9 @@ final class HTTP1Codec: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadingEnded = false
     /// Why a request is refused.
     private var problem: ProxyProblem.Kind?
-    private let refusal: (ProxyProblem.Kind) -> HTTPAnswer
+    private let refusal: (ProxyProblem.Kind) -> ResponseParts
 
-    init(isSecure: Bool, refusal: @escaping (ProxyProblem.Kind) -> HTTPAnswer) {
+    init(isSecure: Bool, refusal: @escaping (ProxyProblem.Kind) -> ResponseParts) {
         self.isSecure = isSecure
         self.refusal = refusal
     }
@@ -110,12 +110,12 @@ final class HTTP1Codec: ChannelDuplexHandler, RemovableChannelHandler {
         // Only the server's own answer to what cannot be read has this field.
         let refusal = head.headerFields.contains(.connection) ? self.problem.map(self.refusal) : nil
         var head = HTTPResponseHead(refusal?.head ?? head)
-        if let refusal { head.headers.replaceOrAdd(name: "Content-Length", value: "\(refusal.body.count)") }
+        if let refusal { head.headers.replaceOrAdd(name: "Content-Length", value: "\(refusal.bytes?.count ?? 0)") }
         exchange.hasBody = head.frame(for: exchange.method, isHTTP10: exchange.isHTTP10, closes: exchange.closes)
         if !self.exchanges.isEmpty { self.exchanges[self.exchanges.startIndex] = exchange }
         context.write(self.wrapOutboundOut(.head(head)), promise: promise)
         guard exchange.hasBody, let refusal else { return }
-        context.write(self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: refusal.body)))), promise: nil)
+        context.write(self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: refusal.bytes ?? [])))), promise: nil)
     }
 
     private func writeEnd(_ trailers: HTTPFields?, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {

@@ -15,7 +15,7 @@ struct HTTP1ServerChannel: HTTPChannelHandler {
     let limits: ProxyLimits
     let isSecure: Bool
     /// Makes the answer to a request that cannot be read.
-    let refusal: @Sendable (ProxyProblem.Kind) -> HTTPAnswer
+    let refusal: @Sendable (ProxyProblem.Kind) -> ResponseParts
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {

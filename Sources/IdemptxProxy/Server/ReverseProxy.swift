@@ -74,9 +74,7 @@ public final class ReverseProxy: Service {
     /// Puts other rules in force, for the requests that begin from now on; those under way end by the rules they began with.
     ///
     /// - Parameter rules: The rules.
-    /// - Throws: ``InvalidProxyConfiguration``; the rules are as before then.
-    public func replaceRules(with rules: ProxyRules) throws(InvalidProxyConfiguration) {
-        try rules.check()
+    public func replaceRules(with rules: ProxyRules) {
         self.currentRules.withLock { $0 = rules }
     }
 
@@ -127,11 +125,11 @@ public final class ReverseProxy: Service {
                 try await responder.respond(to: request, by: writer, on: channel, isHTTP2: isHTTP2)
             }
         }
-        let refusal = { @Sendable (kind: ProxyProblem.Kind) -> HTTPAnswer in
+        let refusal = { @Sendable (kind: ProxyProblem.Kind) -> ResponseParts in
             self.telemetry.answered(kind.status)
-            var answer = ProxyProblem(kind).answer(under: self.rules.standard)
-            answer.head.headerFields.setDate()
-            return answer
+            var response = ProxyProblem(kind).response(under: self.rules.standard)
+            response.head.headerFields.setDate()
+            return response
         }
         let channel: any ServerChildChannel =
             if let tls {
@@ -161,8 +159,9 @@ public final class ReverseProxy: Service {
             maxBodySize: configuration.limits.maxBodySize ?? .max,
             telemetry: self.telemetry)
         let middleware = IdempotencyMiddleware<ProxyContext>(
-            idempotency: self.idempotency, scope: .headers(configuration.scopeHeaders)
-        ) { _, context in context.policy }
+            idempotency: self.idempotency,
+            scope: configuration.scopeHeaders.map { .headers($0) } ?? .credentials,
+            policy: { _, context in context.policy })
         return ProxyResponder(
             middleware: middleware, forwarder: forwarder, maxHeaderCount: configuration.limits.maxHeaderCount,
             rules: { self.rules }, telemetry: self.telemetry, logger: self.logger,

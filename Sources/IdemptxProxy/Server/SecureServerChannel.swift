@@ -30,7 +30,7 @@ struct SecureServerChannel: ServerChildChannel {
         tls: NIOSSLContext,
         limits: ProxyLimits,
         responder: @escaping @Sendable (_ isHTTP2: Bool) -> HTTPChannelHandler.Responder,
-        refusal: @escaping @Sendable (ProxyProblem.Kind) -> HTTPAnswer
+        refusal: @escaping @Sendable (ProxyProblem.Kind) -> ResponseParts
     ) {
         self.tls = tls
         self.limits = limits

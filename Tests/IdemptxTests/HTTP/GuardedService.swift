@@ -1,14 +1,48 @@
 import HTTPTypes
 import Idemptx
+import Synchronization
 
-/// The smallest adapter: leads a request through the steps of the runner.
+/// A whole response.
+struct TestResponse: Sendable {
+    var head: HTTPResponse
+    var body: [UInt8] = []
+}
+
+/// The smallest adapter: its requests are head and body, its responses are those of the driver.
+struct TestAdapter: HTTPAdapter {
+    struct Request: Sendable {
+        let head: HTTPRequest
+        let body: [UInt8]
+    }
+
+    func head(of request: Request) -> HTTPRequest { request.head }
+
+    func readBody(of request: inout Request, within allowance: BodyAllowance) async throws -> [UInt8]? {
+        allowance.take(request.body.count) ? request.body : nil
+    }
+
+    func takeApart(_ response: ResponseParts) -> ResponseParts { response }
+
+    func assemble(_ parts: ResponseParts) -> ResponseParts { parts }
+
+    func response(to error: any Error, for request: Request) -> ResponseParts {
+        ResponseParts(head: HTTPResponse(status: .internalServerError))
+    }
+}
+
+/// Leads requests through the driver.
 struct GuardedService: Sendable {
-    typealias Handler = @Sendable (IdempotencyContext?) async throws -> HTTPAnswer
+    typealias Handler = @Sendable (IdempotencyContext?) async throws -> TestResponse
 
     let idempotency: Idempotency
+    private let scope: @Sendable (TestAdapter.Request) throws -> Scope
 
-    init(_ idempotency: Idempotency) {
+    init(
+        _ idempotency: Idempotency,
+        scope: @escaping @Sendable (TestAdapter.Request) throws -> Scope = { .authorization(in: $0.head.headerFields) }
+    ) {
         self.idempotency = idempotency
+        self.scope = scope
     }
 
     func send(
@@ -16,57 +50,55 @@ struct GuardedService: Sendable {
         key: String?,
         body: String = "",
         headers: HTTPFields = [:],
-        handler: Handler = { _ in HTTPAnswer(head: HTTPResponse(status: .ok)) }
-    ) async throws -> HTTPAnswer {
-        let request = self.request(method, key: key, headers: headers, length: body.utf8.count)
-        switch self.idempotency.screen(request) {
-        case .pass: return try await handler(nil)
-        case .answer(let answer): return answer
-        case .guarded(var guarded):
-            guard body.utf8.count <= guarded.maxBodySize else {
-                guard case .answer(let answer) = self.idempotency.refuseBody(of: guarded) else {
-                    return try await handler(nil)
-                }
-                return answer
-            }
-            guarded.update(body: Array(body.utf8))
-            switch try await self.idempotency.admit(guarded, scope: .authorization(in: request.headerFields)) {
-            case .pass: return try await handler(nil)
-            case .answer(let answer): return answer
-            case .execute(let execution):
-                var answer = try await handler(execution.context)
-                answer.head = await execution.finish(answer.head, body: .bytes(answer.body))
-                return answer
-            }
+        handler: Handler = { _ in TestResponse(head: HTTPResponse(status: .ok)) }
+    ) async throws -> TestResponse {
+        let parts = try await self.respond(method, key: key, body: body, headers: headers) { context in
+            let response = try await handler(context)
+            return ResponseParts(head: response.head, body: .bytes(response.body))
+        }
+        return TestResponse(head: parts.head, body: try await parts.sent())
+    }
+
+    /// Sends a request; the body of the response has not been read yet.
+    func respond(
+        _ method: HTTPRequest.Method = .post,
+        key: String?,
+        body: String = "",
+        headers: HTTPFields = [:],
+        handler: @Sendable (IdempotencyContext?) async throws -> ResponseParts
+    ) async throws -> ResponseParts {
+        var fields = headers
+        if fields[.contentLength] == nil { fields[.contentLength] = "\(body.utf8.count)" }
+        if let key { fields[.idempotencyKey] = key }
+        let head = HTTPRequest(
+            method: method, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
+        return try await self.idempotency.respond(
+            to: TestAdapter.Request(head: head, body: Array(body.utf8)), through: TestAdapter(),
+            scope: { try self.scope($0) },
+            operation: { _, context in try await handler(context) })
+    }
+}
+
+extension ResponseParts {
+    /// Reads all of the body, as a server does that sends it.
+    func sent() async throws -> [UInt8] {
+        switch self.body {
+        case .bytes(let bytes, _): return bytes
+        case .producer(_, let produce):
+            let received = Received()
+            _ = try await produce(BodySink { received.append($0) })
+            return received.bytes
         }
     }
+}
 
-    /// Starts an execution and forgets it.
-    func abandon(key: String) async throws {
-        _ = try await self.execution(key: key)
-    }
+/// What has come of a body.
+final class Received: Sendable {
+    private let state = Mutex<[UInt8]>([])
 
-    /// The execution of a request that may run.
-    func execution(key: String) async throws -> Execution {
-        guard case .guarded(let guarded) = self.idempotency.screen(self.request(.post, key: key)),
-            case .execute(let execution) = try await self.idempotency.admit(
-                guarded, scope: .authorization(in: [:]))
-        else { throw NotExecuted() }
-        return execution
-    }
+    var bytes: [UInt8] { self.state.withLock { $0 } }
 
-    struct NotExecuted: Error {}
-
-    private func request(
-        _ method: HTTPRequest.Method,
-        key: String?,
-        headers: HTTPFields = [:],
-        length: Int = 0
-    ) -> HTTPRequest {
-        var fields = headers
-        if fields[.contentLength] == nil { fields[.contentLength] = "\(length)" }
-        if let key { fields[.idempotencyKey] = key }
-        return HTTPRequest(
-            method: method, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
+    func append(_ bytes: [UInt8]) {
+        self.state.withLock { $0 += bytes }
     }
 }

@@ -4,12 +4,13 @@ import IdemptxTesting
 import InMemoryLogging
 import InMemoryTracing
 import Logging
+import Metrics
 import MetricsTestKit
 import TestSupport
 import Testing
 import Tracing
 
-@Suite("What a runner tells")
+@Suite("What the engine tells")
 struct ObservabilityTests {
     @Test("counts each request by what became of it")
     func requests() async throws {
@@ -29,10 +30,10 @@ struct ObservabilityTests {
         _ = try await service.send(key: "k-3") { context in
             _ = try await service.send(key: "k-3")
             context?.tombstone()
-            return HTTPAnswer(head: HTTPResponse(status: .ok))
+            return TestResponse(head: HTTPResponse(status: .ok))
         }
         _ = try await service.send(key: "k-3")
-        try await service.abandon(key: "k-5")
+        try await bench.abandonRequest("k-5", onAbandoned: .refuse)
         bench.clock.advance(by: .seconds(31))
         bench.idempotency.policy.onAbandoned = .refuse
         _ = try await service.send(key: "k-5")
@@ -41,7 +42,7 @@ struct ObservabilityTests {
         bench.idempotency.policy.onStoreFailure = .bypass
         _ = try await service.send(key: "k-4")
         let expected: [String: Int64] = [
-            "executed": 3, "replayed": 2, "mismatch": 1, "rejected": 4, "conflict": 1, "not_replayable": 1,
+            "executed": 2, "replayed": 2, "mismatch": 1, "rejected": 4, "conflict": 1, "not_replayable": 1,
             "unavailable": 1, "unknown": 1, "bypassed": 1,
         ]
         for (outcome, count) in expected { #expect(try observed.requests(outcome) == count, "\(outcome)") }
@@ -56,9 +57,9 @@ struct ObservabilityTests {
         for key in ["k-1", "k-1", "k-2"] { _ = try await service.send(key: key) }
         _ = try await service.send(key: "k-3") { context in
             context?.tombstone()
-            return HTTPAnswer(head: HTTPResponse(status: .ok))
+            return TestResponse(head: HTTPResponse(status: .ok))
         }
-        _ = try await service.send(key: "k-4") { _ in HTTPAnswer(head: HTTPResponse(status: .tooManyRequests)) }
+        _ = try await service.send(key: "k-4") { _ in TestResponse(head: HTTPResponse(status: .tooManyRequests)) }
         bench.store.breakDown(at: .complete)
         _ = try await service.send(key: "k-5")
         for (ending, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
@@ -73,11 +74,11 @@ struct ObservabilityTests {
         let service = GuardedService(bench.idempotency)
         _ = try await service.send(key: "k-1", body: "5")
         // Nobody waits for the outcome to be stored.
-        try await eventually { bench.memory.statistics().completed == 1 }
+        try await eventually { bench.memory.statistics().count(of: .completed) == 1 }
         for body in ["5", "6"] { _ = try await service.send(key: "k-1", body: body) }
         _ = try await service.send(key: nil)
         for outcome in ["executed", "replayed", "mismatch", "rejected"] {
-            #expect(try observed.requests(outcome, mode: "observe") == 1, "\(outcome)")
+            try await eventually { try observed.requests(outcome, mode: "observe") == 1 }
             #expect(try observed.requests(outcome) == 0, "\(outcome)")
         }
     }
@@ -175,7 +176,7 @@ struct ObservabilityTests {
         }
         let entry = try #require(observed.log.entries.first { $0.level == .error })
         #expect(entry.metadata["idempotency.attempt"] == "1")
-        let key = StorageKey(scope: .unscoped, key: try IdempotencyKey("k-1"))
+        let key = StorageKey(scope: .operation("charge"), key: try IdempotencyKey("k-1"))
         #expect(entry.metadata["idempotency.record"] == "\(key.description.prefix(16))")
         let decision = try #require(observed.log.entries.first { $0.level == .debug })
         #expect(decision.metadata["idempotency.outcome"] == "executed")
@@ -194,7 +195,7 @@ struct ObservabilityTests {
         @Sendable func send(_ key: String, body: String = secret, releasing: Bool = false) async throws {
             _ = try await service.send(key: key, body: body, headers: headers) { context in
                 if releasing { context?.release() }
-                return HTTPAnswer(
+                return TestResponse(
                     head: HTTPResponse(status: .created, headerFields: [.location: "/\(secret)"]),
                     body: Array(secret.utf8))
             }
@@ -229,6 +230,21 @@ struct ObservabilityTests {
         #expect(observed.log.entries.count > 10)
         #expect(observed.tracer.finishedSpans.count > 5)
         #expect(!observed.everything.contains(secret))
+    }
+
+    @Test("shows the operations of all instances, not those of the one that spoke last")
+    func sharedGauges() async throws {
+        let bench = Workbench()
+        let observed = Observed(bench)
+        let other = withMetricsFactory(bench.metrics) { Idempotency(store: bench.store, clock: bench.clock) }
+        let gate = Gate()
+        let running = try await bench.startCharge("k-1", until: gate)
+        let second = Task { try await other.run("charge", key: "k-2") { _ in await gate.pass() } }
+        try await eventually { gate.arrivals == 2 }
+        #expect(try observed.metrics.expectGauge("idempotency.running").lastValue == 2)
+        gate.open()
+        _ = try await (running.value, second.value)
+        #expect(try observed.metrics.expectGauge("idempotency.running").lastValue == 0)
     }
 
     /// What a database driver throws that quotes the statement it was given.

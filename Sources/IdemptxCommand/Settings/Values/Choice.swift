@@ -19,7 +19,18 @@ extension Choice {
     static var completion: CompletionKind { .list(Self.allCases.map(\.rawValue)) }
 }
 
-extension AbandonedRule: Choice {}
+/// What happens to an operation whose outcome is unknown: the rules that need no code.
+enum AbandonedChoice: String, Choice {
+    case rerun
+    case refuse
+
+    var rule: UnknownOutcomeRule {
+        switch self {
+        case .rerun: .rerun
+        case .refuse: .refuse
+        }
+    }
+}
 
 extension IdempotencyPolicy.Mode: Choice {}
 

@@ -1,0 +1,136 @@
+import Synchronization
+
+/// Lets claims of one key that arrive together share one call to the store.
+///
+/// A result that cannot change any more goes to all that wait for it. Any other one speaks of the moment it was made at: it
+/// goes to those that had come before the call began. The others make one more call together.
+final class ClaimCoalescer: Sendable {
+    /// Claims that have the same result.
+    private struct Subject: Hashable {
+        let key: StorageKey
+        let fingerprint: Fingerprint
+        let comparesFingerprint: Bool
+        let onAbandoned: AbandonedRule
+
+        init(_ request: ClaimRequest) {
+            self.key = request.key
+            self.fingerprint = request.fingerprint
+            self.comparesFingerprint = request.comparesFingerprint
+            self.onAbandoned = request.onAbandoned
+        }
+    }
+
+    /// What a claim that has to wait is told.
+    private enum Word: Sendable {
+        case result(ClaimResult<Lease>)
+        case failed(StoreError)
+        /// Make the next call, for these as well.
+        case lead
+    }
+
+    private typealias Waiter = CheckedContinuation<Word, Never>
+
+    /// One call to the store.
+    private struct Call {
+        /// They had come before the call began.
+        var followers: [Waiter] = []
+        /// They came while it was under way.
+        var latecomers: [Waiter] = []
+    }
+
+    private let calls = Mutex<[Subject: Call]>([:])
+
+    /// Claims, or waits for a claim that says the same.
+    func claim(
+        _ request: ClaimRequest,
+        _ call: () async throws -> ClaimResult<Lease>
+    ) async throws -> ClaimResult<Lease> {
+        let subject = Subject(request)
+        guard self.join(subject) else { return try await self.lead(subject, call) }
+        let word = await withCheckedContinuation { continuation in
+            let isOver = self.calls.withLock { calls in
+                guard calls[subject] != nil else {
+                    calls[subject] = Call()
+                    return true
+                }
+                calls[subject]?.latecomers.append(continuation)
+                return false
+            }
+            if isOver { continuation.resume(returning: .lead) }
+        }
+        switch word {
+        case .result(let result): return result
+        case .failed(let error): throw error
+        case .lead: return try await self.lead(subject, call)
+        }
+    }
+
+    /// Whether there is a call to wait for; otherwise one has begun now.
+    private func join(_ subject: Subject) -> Bool {
+        self.calls.withLock { calls in
+            if calls[subject] != nil { return true }
+            calls[subject] = Call()
+            return false
+        }
+    }
+
+    private func lead(
+        _ subject: Subject,
+        _ call: () async throws -> ClaimResult<Lease>
+    ) async throws -> ClaimResult<Lease> {
+        do {
+            let result = try await call()
+            self.end(subject, shared: .result(result.asSeenByOthers), isFinal: result.isFinal)
+            return result
+        } catch let error as StoreError {
+            self.end(subject, shared: .failed(error), isFinal: false)
+            throw error
+        } catch {
+            self.end(subject, shared: nil, isFinal: false)
+            throw error
+        }
+    }
+
+    /// Ends a call.
+    ///
+    /// - Parameters:
+    ///   - subject: What was claimed.
+    ///   - word: What the others are told; `nil` if there is nothing to tell, since the caller has left.
+    ///   - isFinal: Whether it holds for latecomers, too.
+    private func end(_ subject: Subject, shared word: Word?, isFinal: Bool) {
+        let (told, leader) = self.calls.withLock { calls -> ([Waiter], Waiter?) in
+            guard let call = calls.removeValue(forKey: subject) else { return ([], nil) }
+            var waiting = call.latecomers
+            var told = call.followers
+            if word == nil {
+                waiting = told + waiting
+                told = []
+            } else if isFinal {
+                told += waiting
+                waiting = []
+            }
+            guard !waiting.isEmpty else { return (told, nil) }
+            let leader = waiting.removeFirst()
+            calls[subject] = Call(followers: waiting)
+            return (told, leader)
+        }
+        if let word { for waiter in told { waiter.resume(returning: word) } }
+        leader?.resume(returning: .lead)
+    }
+}
+
+extension ClaimResult<Lease> {
+    /// Whether it stays the same for as long as the record is kept.
+    fileprivate var isFinal: Bool {
+        switch self {
+        case .completed, .mismatch: true
+        case .granted, .inProgress, .unknown: false
+        }
+    }
+
+    /// What it means for somebody else: a key that was granted is in use.
+    fileprivate var asSeenByOthers: ClaimResult<Lease> {
+        guard case .granted(let lease) = self else { return self }
+        return .inProgress(remainingLease: lease.duration)
+    }
+}

@@ -1,0 +1,128 @@
+import Synchronization
+
+/// The outcomes that are known in this process and not stored yet.
+///
+/// An operation that has run must not run again because its store was away. Its task goes on storing the outcome, and
+/// meanwhile a retry that reaches this process gets it from here.
+final class CompletionRetrier: Sendable {
+    private struct Pending {
+        let fingerprint: Fingerprint
+        let outcome: Outcome
+        let since: Timestamp
+    }
+
+    private struct State {
+        var pending: [StorageKey: Pending] = [:]
+        var bytes = 0
+        var withdrawals = 0
+        var observations = 0
+        var isStopped = false
+    }
+
+    /// More than these are left to their leases.
+    private static let maxWithdrawals = 10_000
+
+    /// One more is left out.
+    private static let maxObservations = 1_000
+
+    private let time: TimeSource
+    private let telemetry: Telemetry
+    private let state = Mutex(State())
+    /// Spares claims the look into a table that is nearly always empty.
+    private let count = Atomic(0)
+
+    init(time: TimeSource, telemetry: Telemetry) {
+        self.time = time
+        self.telemetry = telemetry
+    }
+
+    /// Keeps an outcome until it is stored.
+    ///
+    /// - Returns: What is kept: a tombstone if there is no room for more.
+    func keep(_ outcome: Outcome, of claim: borrowing Claim, maxBytes: Int) -> Outcome {
+        let (key, fingerprint, now) = (claim.key, claim.fingerprint, self.time.now)
+        let kept = self.state.withLock { state in
+            if let pending = state.pending.removeValue(forKey: key) { state.bytes -= pending.outcome.size }
+            let kept = state.bytes + outcome.size <= maxBytes ? outcome : .tombstone(outcome.tombstone)
+            state.pending[key] = Pending(fingerprint: fingerprint, outcome: kept, since: now)
+            state.bytes += kept.size
+            self.count.store(state.pending.count, ordering: .releasing)
+            return kept
+        }
+        self.report()
+        return kept
+    }
+
+    /// An outcome is stored, or given up.
+    func remove(_ key: StorageKey) {
+        guard self.count.load(ordering: .acquiring) > 0 else { return }
+        let isRemoved = self.state.withLock { state in
+            guard let pending = state.pending.removeValue(forKey: key) else { return false }
+            state.bytes -= pending.outcome.size
+            self.count.store(state.pending.count, ordering: .releasing)
+            return true
+        }
+        if isRemoved { self.report() }
+    }
+
+    /// What a claim comes to that meets an outcome which is not stored yet.
+    func result(for request: ClaimRequest) -> ClaimResult<Lease>? {
+        guard self.count.load(ordering: .acquiring) > 0 else { return nil }
+        guard let pending = self.state.withLock({ $0.pending[request.key] }) else { return nil }
+        if request.comparesFingerprint, pending.fingerprint.disagrees(with: request.fingerprint) { return .mismatch }
+        return .completed(pending.outcome)
+    }
+
+    /// Tells the gauges how many outcomes there are, and how old the oldest is.
+    func report() {
+        guard self.telemetry.isMeasured else { return }
+        let (count, oldest) = self.state.withLock { state in
+            (state.pending.count, state.pending.values.map(\.since).min())
+        }
+        self.telemetry.recordUnstored(count, oldest: oldest.map { $0.duration(to: self.time.now) } ?? .zero)
+    }
+
+    // MARK: Withdrawals
+
+    /// Takes note of a withdrawal that begins.
+    ///
+    /// - Returns: `false` if there are too many.
+    func beginWithdrawal() -> Bool {
+        self.state.withLock { state in
+            guard !state.isStopped, state.withdrawals < Self.maxWithdrawals else { return false }
+            state.withdrawals += 1
+            return true
+        }
+    }
+
+    func endWithdrawal() {
+        self.state.withLock { $0.withdrawals -= 1 }
+    }
+
+    // MARK: Observations
+
+    /// Takes note of an operation that is observed.
+    ///
+    /// - Returns: `false` if the store is behind with too many.
+    func beginObservation() -> Bool {
+        self.state.withLock { state in
+            guard state.observations < Self.maxObservations else { return false }
+            state.observations += 1
+            return true
+        }
+    }
+
+    func endObservation() {
+        self.state.withLock { $0.observations -= 1 }
+    }
+
+    // MARK: The end
+
+    var isEmpty: Bool { self.state.withLock { $0.pending.isEmpty && $0.withdrawals == 0 } }
+
+    var isStopped: Bool { self.state.withLock { $0.isStopped } }
+
+    func stop() {
+        self.state.withLock { $0.isStopped = true }
+    }
+}

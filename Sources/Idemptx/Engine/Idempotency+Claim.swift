@@ -1,0 +1,252 @@
+extension Idempotency {
+    /// Claims a key, and waits for the attempt that holds it as long as the policy says.
+    ///
+    /// Runs in the task of the caller. One that is cancelled leaves no claim behind: what the store may have granted is
+    /// withdrawn in the background.
+    ///
+    /// - Returns: If the key is granted, there is time to start the operation under its lease.
+    /// - Throws: ``StoreError`` if the store cannot be used, `CancellationError` if the caller was cancelled before the
+    ///   operation could start.
+    func claim(
+        _ request: ClaimRequest,
+        key: IdempotencyKey,
+        policy: IdempotencyPolicy
+    ) async throws -> ClaimResult<Lease> {
+        var result = try await self.claimOrWait(request, policy: policy)
+        var isRecovered = false
+        for _ in 0..<3 {
+            guard case .granted(let lease) = result else { return result }
+            if Task.isCancelled {
+                self.giveBack(lease)
+                throw CancellationError()
+            }
+            if !isRecovered, case .recover(let recover) = policy.onAbandoned, let attempt = lease.claim.abandoned {
+                isRecovered = true
+                result = await self.recover(lease, key: key, from: attempt, policy: policy, by: recover)
+                continue
+            }
+            if lease.maySafelyStart(at: self.time.now) { return result }
+            // The reply came late, or the process was paused. Nothing has run: the same token claims again.
+            self.renewer.remove(lease)
+            result = try await self.claimRepeatedly(request, policy: policy)
+        }
+        if case .granted(let lease) = result {
+            guard !lease.maySafelyStart(at: self.time.now) else { return result }
+            self.giveBack(lease)
+            throw StoreError(.unavailable, "The store takes longer than the lease to grant it.")
+        }
+        return result
+    }
+
+    private func claimOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        let result = try await self.claimUnlessBypassed(request, policy: policy)
+        guard case .inProgress(let remainingLease) = result, policy.waitTimeout > .zero else { return result }
+        return try await self.waiters.wait(
+            for: InFlightWaiters.Wait(request: request, timeout: policy.waitTimeout, remainingLease: remainingLease),
+            limits: InFlightWaiters.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),
+            claimer: InFlightWaiters.Claimer(
+                claim: { try await self.claimRepeatedly($0, policy: policy) },
+                giveBack: { self.giveBack($0) }
+            )
+        )
+    }
+
+    /// Claims; where the operation may run without the store, a store that does not reply holds nobody up for long.
+    private func claimUnlessBypassed(
+        _ request: ClaimRequest,
+        policy: IdempotencyPolicy
+    ) async throws -> ClaimResult<Lease> {
+        guard policy.onStoreFailure == .bypass else { return try await self.claimRepeatedly(request, policy: policy) }
+        guard self.health.mayAsk() else { throw StoreError(.unavailable, "The store did not reply just now.") }
+        do {
+            let result = try await self.claimInTime(request, policy: policy)
+            self.health.replied()
+            return result
+        } catch {
+            if (error as? StoreError)?.isTransient == true { self.health.failed() } else { self.health.replied() }
+            throw error
+        }
+    }
+
+    private func claimInTime(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        let handover = Handover<Result<ClaimResult<Lease>, any Error>>()
+        startTask {
+            do {
+                let result = try await self.claimRepeatedly(request, policy: policy)
+                if !handover.fulfil(.success(result)), case .granted(let lease) = result { self.giveBack(lease) }
+            } catch {
+                handover.fulfil(.failure(error))
+            }
+        }
+        if let result = handover.valueIfReady { return try result.get() }
+        let timer = startTask {
+            guard (try? await self.time.sleep(for: policy.claimTimeout + policy.claimRetryTime)) != nil else { return }
+            handover.fulfil(.failure(StoreError(.unavailable, "The store did not reply in time.")))
+        }
+        defer { timer.cancel() }
+        return try await handover.value.get()
+    }
+
+    /// Claims a key, repeating the call while its failure may pass.
+    func claimRepeatedly(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        let deadline = self.time.now.advanced(by: min(policy.claimRetryTime, request.lease))
+        var backoff = Backoff()
+        var mayBeClaimed = false
+        do {
+            while true {
+                do {
+                    return try await self.claimOnce(request, policy: policy)
+                } catch let error as StoreError {
+                    mayBeClaimed = mayBeClaimed || error.code == .replyLost
+                    let pause = backoff.next()
+                    guard error.isTransient, self.time.now.advanced(by: pause) < deadline else { throw error }
+                    try await self.time.sleep(for: pause)
+                } catch {
+                    mayBeClaimed = true
+                    throw error
+                }
+            }
+        } catch {
+            if mayBeClaimed { self.withdraw(request) }
+            throw error
+        }
+    }
+
+    private func claimOnce(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        if let known = self.resultKnownHere(request, policy: policy) { return known }
+        let result = try await self.coalescer.claim(request) {
+            let requestedAt = self.time.now
+            return try await self.telemetry.storeCall(.claim) {
+                try await self.store.claim(request).map { claim in
+                    let lease = Lease(
+                        claim, store: self.store.identity, duration: request.lease, requestedAt: requestedAt,
+                        maxRunTime: policy.maxRunTime)
+                    self.renewer.add(lease)
+                    return lease
+                }
+            }
+        }
+        switch result {
+        case .completed(let outcome): self.cache.insert(outcome, for: request, policy: policy)
+        case .granted(let lease):
+            // An outcome that could not be stored has become known since we looked.
+            guard let known = self.retrier.result(for: request) else { break }
+            self.giveBack(lease)
+            return known
+        case .inProgress, .mismatch, .unknown: break
+        }
+        return result
+    }
+
+    private func resultKnownHere(_ request: ClaimRequest, policy: IdempotencyPolicy) -> ClaimResult<Lease>? {
+        if let result = self.retrier.result(for: request) { return result }
+        return policy.replayCache == nil ? nil : self.cache.result(for: request)
+    }
+
+    // MARK: Recovery
+
+    /// Finds out what happened in an attempt whose outcome is unknown.
+    ///
+    /// In a task of its own, which the cancellation of the caller does not reach: one question is enough.
+    private func recover(
+        _ lease: Lease,
+        key: IdempotencyKey,
+        from attempt: UnknownAttempt,
+        policy: IdempotencyPolicy,
+        by recover: @escaping @Sendable (UnknownOutcome) async throws -> Recovery
+    ) async -> ClaimResult<Lease> {
+        let unknown = UnknownOutcome(
+            key: key, attempt: attempt.attempt, created: attempt.created, leaseEnd: attempt.leaseEnd)
+        let handover = Handover<ClaimResult<Lease>>()
+        startTask {
+            switch (try? await recover(unknown)) ?? .refuse {
+            case .rerun: handover.fulfil(.granted(lease))
+            case .complete(let outcome):
+                await self.conclude(lease, as: .keep, outcome, policy: policy) { _ in
+                    handover.fulfil(.completed(outcome))
+                }
+            case .refuse:
+                await self.conclude(lease, as: .unknown, policy: policy) { _ in handover.fulfil(.unknown) }
+            }
+        }
+        return await handover.value
+    }
+
+    // MARK: Giving up
+
+    /// Frees a key under whose claim nothing ran.
+    func giveBack(_ lease: Lease) {
+        self.renewer.remove(lease)
+        let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.abandoned != nil
+        self.freeInBackground(lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil) {
+            try await self.free(lease.claim, endsLease: endsLease)
+        }
+    }
+
+    /// Withdraws a claim that may have been granted without our hearing of it.
+    ///
+    /// Nothing ran under it, so that nobody should have to wait for its lease, or be told of an unknown outcome. Under the
+    /// rule to recover, it may have replaced an attempt whose outcome is unknown, which it has to stay.
+    private func withdraw(_ request: ClaimRequest) {
+        let grantedUntil = self.time.now.advanced(by: request.timeout ?? .zero)
+        let box = ClaimBox(claim: Claim(granting: request, ClaimGrant(attempt: 1)))
+        self.freeInBackground(
+            request.key, rule: request.onAbandoned, until: grantedUntil.advanced(by: request.lease),
+            grantedUntil: grantedUntil
+        ) {
+            try await self.free(box.claim, endsLease: request.onAbandoned == .recover)
+        }
+    }
+
+    /// Tells the store that nothing runs under a claim, until it has heard.
+    ///
+    /// - Parameters:
+    ///   - key: What was claimed.
+    ///   - rule: What happens once the lease is over; under the rule to run again, that does as well.
+    ///   - end: When the lease is over.
+    ///   - grantedUntil: Until when the store may still grant the claim; a refusal before is not the last word.
+    ///   - free: Tells the store. Returns whether the claim was there.
+    private func freeInBackground(
+        _ key: StorageKey,
+        rule: AbandonedRule,
+        until end: Timestamp,
+        grantedUntil: Timestamp? = nil,
+        _ free: @escaping @Sendable () async throws -> Bool
+    ) {
+        guard self.retrier.beginWithdrawal() else { return }
+        startTask {
+            // In a task that the cancellation of the caller does not reach.
+            var backoff = Backoff()
+            while !self.retrier.isStopped {
+                do {
+                    let isFreed = try await free()
+                    if isFreed { self.waiters.hint(key) }
+                    if isFreed || (grantedUntil.map { $0 <= self.time.now } ?? true) { break }
+                } catch {
+                    guard (error as? StoreError)?.isTransient == true else { break }
+                    if rule == .rerun, end <= self.time.now { break }
+                }
+                try? await self.time.sleep(for: backoff.next())
+            }
+            self.retrier.endWithdrawal()
+        }
+    }
+
+    private func free(_ claim: borrowing Claim, endsLease: Bool) async throws -> Bool {
+        let store = self.store
+        return if endsLease {
+            try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
+        } else {
+            try await self.telemetry.storeCall(.release) { try await store.release(claim) }
+        }
+    }
+}
+
+/// A claim that several closures look at.
+private final class ClaimBox: Sendable {
+    let claim: Claim
+
+    init(claim: consuming Claim) {
+        self.claim = claim
+    }
+}

@@ -1,0 +1,196 @@
+import HTTPTypes
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension Idempotency {
+    /// Runs a function once per key, and gives every later call its result.
+    ///
+    /// ```swift
+    /// let receipt = try await idempotency.run("transfer", key: message.id) { context in
+    ///     try await bank.transfer(order, reference: context.downstreamKey("bank"), fence: context.attempt)
+    /// }
+    /// ```
+    ///
+    /// The result is stored before this returns. If the store fails, the result is returned all the same after
+    /// ``IdempotencyPolicy/completionRetryTime``, and storing goes on in the background. A caller who is cancelled cancels
+    /// nothing: the operation ends and its result is stored. Only the loss of its lease to another attempt cancels it.
+    ///
+    /// An error that `operation` throws reaches this caller as it is. The policy treats it as a status of 500: with
+    /// ``ReplayPolicy/atMostOnce``, the default, later calls throw ``IdempotencyProblem/Kind/responseNotReplayable``,
+    /// because it is not known whether the operation had an effect; with ``ReplayPolicy/retryServerErrors`` they run it
+    /// again. ``IdempotencyContext/release()`` says so for one error.
+    ///
+    /// - Parameters:
+    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - scope: Whose key it is. Needed if the key comes from outside.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - operation: The work. Its result has to survive a round trip through JSON.
+    /// - Returns: The result of `operation`, now or then.
+    /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor replayed; `DecodingError` if a stored
+    ///   result is not a `Value`; `CancellationError` if the caller is cancelled before the operation starts; what
+    ///   `operation` throws.
+    public func run<Value: Codable & Sendable>(
+        _ name: String,
+        key: String,
+        scope: Scope = .unscoped,
+        fingerprint: Fingerprint = .none,
+        operation: @escaping @Sendable (IdempotencyContext) async throws -> Value
+    ) async throws -> Value {
+        let policy = self.policy
+        let key = try self.validated(key, policy: policy)
+        let request = ClaimRequest(
+            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint, policy: policy)
+        switch policy.mode {
+        case .off: return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
+        case .observe: return try await self.runObserved(operation, key: key, request: request, policy: policy)
+        case .enforce: return try await self.runEnforced(operation, key: key, request: request, policy: policy)
+        }
+    }
+
+    /// Runs a function without a result once per key.
+    ///
+    /// All that is said of the form with a result holds here.
+    ///
+    /// - Parameters:
+    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - scope: Whose key it is. Needed if the key comes from outside.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - operation: The work.
+    /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor done before; `CancellationError` if the
+    ///   caller is cancelled before the operation starts; what `operation` throws.
+    public func run(
+        _ name: String,
+        key: String,
+        scope: Scope = .unscoped,
+        fingerprint: Fingerprint = .none,
+        operation: @escaping @Sendable (IdempotencyContext) async throws -> Void
+    ) async throws {
+        _ = try await self.run(name, key: key, scope: scope, fingerprint: fingerprint) { context in
+            try await operation(context)
+            return NoResult()
+        }
+    }
+}
+
+extension Idempotency {
+    private func validated(_ key: String, policy: IdempotencyPolicy) throws(IdempotencyProblem) -> IdempotencyKey {
+        do {
+            return try IdempotencyKey(key, maximumLength: policy.maxKeyLength)
+        } catch {
+            self.telemetry.decided(.rejected, mode: policy.mode)
+            throw IdempotencyProblem(.keyInvalid, reason: error.rawValue).under(policy)
+        }
+    }
+
+    private func runEnforced<Value: Codable & Sendable>(
+        _ operation: @escaping @Sendable (IdempotencyContext) async throws -> Value,
+        key: IdempotencyKey,
+        request: ClaimRequest,
+        policy: IdempotencyPolicy
+    ) async throws -> Value {
+        switch try await self.decide(request, key: key, policy: policy) {
+        case .granted(let lease?):
+            return try await self.run(operation, under: lease, key: key, policy: policy)
+        case .granted(nil):
+            return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
+        case .completed(.response(let response)):
+            return try JSONDecoder().decode(Value.self, from: Data(response.body))
+        case let result: throw IdempotencyProblem(result, policy: policy)
+        }
+    }
+
+    private func runUnprotected<Value>(
+        _ operation: (IdempotencyContext) async throws -> Value,
+        key: IdempotencyKey,
+        request: ClaimRequest,
+        policy: IdempotencyPolicy
+    ) async throws -> Value {
+        let context = IdempotencyContext(
+            key: key, storageKey: request.key, lease: nil, mode: policy.mode, time: self.time)
+        return try await IdempotencyContext.$current.withValue(context) { try await operation(context) }
+    }
+
+    private func runObserved<Value: Codable & Sendable>(
+        _ operation: (IdempotencyContext) async throws -> Value,
+        key: IdempotencyKey,
+        request: ClaimRequest,
+        policy: IdempotencyPolicy
+    ) async throws -> Value {
+        let observation = self.observe(request, key: key, policy: policy)
+        let context = IdempotencyContext(
+            key: key, storageKey: request.key, lease: nil, mode: policy.mode, time: self.time)
+        let result: Result<Value, any Error>
+        do {
+            result = .success(
+                try await IdempotencyContext.$current.withValue(context) { try await operation(context) })
+        } catch {
+            result = .failure(error)
+        }
+        let (disposition, outcome) = self.judge(result, in: context, policy: policy)
+        observation?.conclude(as: disposition, outcome)
+        return try result.get()
+    }
+
+    /// Runs the operation and stores its result in a task of its own, which the caller's cancellation does not reach.
+    private func run<Value: Codable & Sendable>(
+        _ operation: @escaping @Sendable (IdempotencyContext) async throws -> Value,
+        under lease: Lease,
+        key: IdempotencyKey,
+        policy: IdempotencyPolicy
+    ) async throws -> Value {
+        let context = IdempotencyContext(
+            key: key, storageKey: lease.claim.key, lease: lease, mode: policy.mode, time: self.time)
+        let result: Result<Value, any Error> = await shielded {
+            do {
+                return .success(
+                    try await IdempotencyContext.$current.withValue(context) { try await operation(context) })
+            } catch {
+                return .failure(error)
+            }
+        } onStart: { cancel in
+            context.onLeaseLoss(cancel)
+        } then: { (result: Result<Value, any Error>, handover) in
+            if case .failure(let error) = result, error is CancellationError, lease.isLost {
+                self.renewer.remove(lease)
+                handover.fulfil(.failure(IdempotencyProblem.leaseLost.under(policy)))
+                return
+            }
+            let (disposition, outcome) = self.judge(result, in: context, policy: policy)
+            await self.conclude(lease, as: disposition, outcome, policy: policy) { _ in handover.fulfil(result) }
+        }
+        return try result.get()
+    }
+
+    /// What is to become of the key, and what is stored.
+    ///
+    /// An error cannot be stored, only the fact that there was one.
+    private func judge<Value: Encodable>(
+        _ result: Result<Value, any Error>,
+        in context: IdempotencyContext,
+        policy: IdempotencyPolicy
+    ) -> (Disposition, Outcome) {
+        let outcome: Outcome
+        switch result {
+        case .failure(let error):
+            context.operationThrew(error)
+            outcome = .tombstone(Tombstone(status: 500))
+        case .success(let value):
+            if let json = try? JSONEncoder().encode(value), json.count <= policy.maxResponseBody {
+                outcome = .response(StoredResponse(status: .ok, body: Array(json)))
+            } else {
+                outcome = .tombstone(Tombstone(status: 200))
+            }
+        }
+        let head = HTTPResponse(status: .init(code: outcome.tombstone.status))
+        return (context.disposition ?? policy.disposition(of: head), outcome)
+    }
+}
+
+/// What is stored for a function without a result.
+private struct NoResult: Codable {}

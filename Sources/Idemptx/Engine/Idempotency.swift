@@ -1,0 +1,89 @@
+public import ServiceLifecycle
+import Synchronization
+
+/// Runs operations so that retrying one is safe.
+///
+/// The first call with a key runs its operation; every later one gets the same response. Concurrent ones never run beside
+/// it. If the process dies in the middle, the next call follows the rule of ``IdempotencyPolicy/onAbandoned``.
+///
+/// The promise is *at most once while the store keeps acknowledged writes and the lease holds; after a crash, the rule
+/// you chose*.
+///
+/// One instance serves any number of operations at a time. Plain functions go through ``run(_:key:scope:fingerprint:operation:)->_``,
+/// requests through ``respond(to:through:scope:policy:operation:)``.
+///
+/// It is a `Service`: in a service group, a graceful shutdown waits for operations and for outcomes that could not be stored
+/// yet. Without one, call ``drain(atMost:)`` before the process ends.
+public final class Idempotency: Sendable {
+    let store: any IdempotencyStore
+    let time: TimeSource
+    let telemetry: Telemetry
+    let renewer: LeaseRenewer
+    let waiters: InFlightWaiters
+    let retrier: CompletionRetrier
+    let coalescer = ClaimCoalescer()
+    let health: StoreHealth
+    let cache: ReplayCache
+    private let currentPolicy: Mutex<IdempotencyPolicy>
+
+    /// Creates an instance.
+    ///
+    /// - Parameters:
+    ///   - store: Where records are kept.
+    ///   - policy: How operations are made idempotent.
+    ///   - clock: What leases are renewed, and waits are measured, by.
+    public init(
+        store: any IdempotencyStore,
+        policy: IdempotencyPolicy = IdempotencyPolicy(),
+        clock: some Clock<Duration> = ContinuousClock()
+    ) {
+        let (time, telemetry) = (TimeSource(clock), Telemetry())
+        self.store = store
+        self.time = time
+        self.telemetry = telemetry
+        self.renewer = LeaseRenewer(
+            store: store, time: time, isRealTime: clock is ContinuousClock, telemetry: telemetry)
+        self.waiters = InFlightWaiters(store: store, time: time, telemetry: telemetry)
+        self.retrier = CompletionRetrier(time: time, telemetry: telemetry)
+        self.health = StoreHealth(time: time)
+        self.cache = ReplayCache(time: time)
+        self.currentPolicy = Mutex(policy)
+    }
+
+    /// The policy, which may be changed at any time.
+    ///
+    /// An operation ends by the policy it started with.
+    public var policy: IdempotencyPolicy {
+        get { self.currentPolicy.withLock { $0 } }
+        set { self.currentPolicy.withLock { $0 = newValue } }
+    }
+
+    /// Whether the policy applies: the kill switch.
+    public var mode: IdempotencyPolicy.Mode {
+        get { self.currentPolicy.withLock { $0.mode } }
+        set { self.currentPolicy.withLock { $0.mode = newValue } }
+    }
+}
+
+extension Idempotency: Service {
+    /// Waits for a graceful shutdown, then drains.
+    ///
+    /// Put it behind the store and in front of the server in a list of services: those in front of it shut down later.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        await self.drain()
+    }
+
+    /// Waits until no operation runs and every known outcome is stored.
+    ///
+    /// Outcomes that are not stored by then are given up.
+    ///
+    /// - Parameter duration: How long to wait.
+    public func drain(atMost duration: Duration = .seconds(10)) async {
+        let deadline = self.time.now.advanced(by: duration)
+        while self.renewer.count > 0 || !self.retrier.isEmpty, self.time.now < deadline {
+            guard (try? await self.time.sleep(for: .milliseconds(20))) != nil else { break }
+        }
+        self.retrier.stop()
+    }
+}

@@ -1,0 +1,131 @@
+import Synchronization
+
+/// What a running operation knows about its attempt, and its say in what becomes of the key.
+public final class IdempotencyContext: Sendable {
+    /// The context of the operation that the current task runs; `nil` outside of one.
+    @TaskLocal public static var current: IdempotencyContext?
+
+    /// The client's key.
+    public let key: IdempotencyKey
+
+    /// The number of this attempt: 1, then one more with each later attempt.
+    ///
+    /// It never repeats while an earlier attempt may be running, so that whatever the operation writes to can refuse a
+    /// smaller number than it has seen: a fencing number. A key that its first attempt releases, or that expires, counts
+    /// from 1 again. An attempt that runs unprotected, or is only observed, counts as the first.
+    public let attempt: Int
+
+    private let storageKey: StorageKey
+    private let lease: Lease?
+    private let mode: IdempotencyPolicy.Mode
+    private let time: TimeSource
+    private let chosenDisposition = Mutex<Disposition?>(nil)
+
+    /// - Parameters:
+    ///   - key: The client's key.
+    ///   - storageKey: The name of its record.
+    ///   - lease: `nil` if the operation runs unprotected.
+    ///   - mode: Whether the policy applies.
+    ///   - time: The clock that the lease is measured by.
+    init(
+        key: IdempotencyKey,
+        storageKey: StorageKey,
+        lease: Lease?,
+        mode: IdempotencyPolicy.Mode,
+        time: TimeSource
+    ) {
+        self.key = key
+        self.storageKey = storageKey
+        self.attempt = lease?.claim.attempt ?? 1
+        self.lease = lease
+        self.mode = mode
+        self.time = time
+    }
+
+    /// Whether this attempt can be sure that no other is running.
+    ///
+    /// `false` once another attempt has the key, while the lease could not be renewed in time, and in an operation that runs
+    /// unprotected. Look before an effect that must not happen twice; it can still turn `false` right afterwards, which is
+    /// what ``attempt`` is for.
+    public var isLeaseHeld: Bool {
+        guard let lease, !lease.isLost else { return false }
+        return self.time.now < lease.heldUntil
+    }
+
+    /// Calls `action` if another attempt gets the key while this one runs, unless the layer only observes.
+    ///
+    /// - Parameter action: Called at most once, on any thread, such as to cancel a task.
+    public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
+        guard self.mode == .enforce else { return }
+        self.lease?.onLoss(action)
+    }
+
+    /// A key for another service that this operation calls, such as a payment provider.
+    ///
+    /// It is the same for each attempt and each retry, and differs between services and between callers: two tenants who
+    /// both chose `order-1` never meet there. The client's key cannot be derived from it.
+    ///
+    /// ```swift
+    /// request.headers["Idempotency-Key"] = context.downstreamKey("stripe")
+    /// ```
+    ///
+    /// - Parameter service: Names the service, or one of several calls to it.
+    /// - Returns: A UUID (RFC 9562, version 8) in lower case.
+    public func downstreamKey(_ service: String) -> String {
+        var message = self.storageKey.bytes
+        message.append(lengthPrefixed: service.utf8)
+        var bytes = Array(Digest32(hashing: message).bytes.prefix(16))
+        bytes[6] = bytes[6] & 0x0F | 0x80
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        let digits = bytes.hexadecimal
+        let groups = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { range in
+            digits.dropFirst(range.lowerBound).prefix(range.count)
+        }
+        return groups.joined(separator: "-")
+    }
+
+    /// Frees the key when the operation has ended, whatever its response: nothing was done, and a retry may run it.
+    public func release() {
+        self.choose(.release)
+    }
+
+    /// Keeps the response for replays, whatever the policy says of it.
+    public func keep() {
+        self.choose(.keep)
+    }
+
+    /// Keeps the fact that the operation is done, but not its response, such as one that holds a secret.
+    public func tombstone() {
+        self.choose(.tombstone)
+    }
+
+    /// Says that nobody knows whether anything was done: the rule for unknown outcomes decides about a retry.
+    public func markUnknown() {
+        self.choose(.unknown)
+    }
+
+    /// Says what becomes of the key when the operation has ended.
+    ///
+    /// - Parameter disposition: What becomes of it, whatever the policy says.
+    public func choose(_ disposition: Disposition) {
+        self.chosenDisposition.withLock { $0 = disposition }
+    }
+
+    /// Whether the operation runs under a claim of `key` in a store.
+    func holds(_ key: StorageKey, in store: StoreIdentity) -> Bool {
+        self.lease.map { $0.claim.key == key && $0.store == store } ?? false
+    }
+
+    /// Takes note of what the operation threw.
+    ///
+    /// A problem of another call inside of it that speaks of the moment, such as that something is in progress, must not
+    /// be replayed for as long as responses are kept. Nor does it say that this operation had no effect before, so that it
+    /// does not free the key.
+    func operationThrew(_ error: any Error) {
+        guard let problem = error as? IdempotencyProblem, problem.kind.isOfTheMoment else { return }
+        self.chosenDisposition.withLock { $0 = $0 ?? .tombstone }
+    }
+
+    /// What the operation decided; `nil` leaves it to the policy.
+    var disposition: Disposition? { self.chosenDisposition.withLock { $0 } }
+}

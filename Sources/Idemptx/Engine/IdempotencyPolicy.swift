@@ -1,0 +1,242 @@
+public import HTTPTypes
+
+/// How operations are made idempotent.
+///
+/// A policy always holds: a value that cannot work, such as a lease of no time, is replaced by the nearest one that can.
+public struct IdempotencyPolicy: Sendable {
+    /// Whether the policy applies.
+    public enum Mode: String, Sendable, CaseIterable {
+        /// It does.
+        case enforce
+        /// Every request runs, and never waits for the store. Keys are claimed and outcomes recorded beside it, and what
+        /// enforcing would have done is counted and logged. For trying the layer out on live traffic.
+        case observe
+        /// Requests pass untouched, and the store is left alone.
+        case off
+    }
+
+    /// What happens when the store cannot be used.
+    public enum StoreFailureRule: String, Sendable, CaseIterable {
+        /// The request is refused with 503; nothing runs.
+        case refuse
+        /// The operation runs unprotected: a retry can run it twice. While the store does not reply, requests do not wait
+        /// for it.
+        case bypass
+    }
+
+    /// Whether the policy applies.
+    public var mode = Mode.enforce
+
+    /// The methods that are guarded.
+    ///
+    /// The others are idempotent by themselves (RFC 9110, section 9.2.2).
+    public var methods: Set<HTTPRequest.Method> = [.post, .patch]
+
+    /// Whether a request without a key is refused.
+    public var required = true
+
+    /// Where the key of a request comes from.
+    public var keySource = KeySource.idempotencyKey
+
+    /// Separates operations that share a store.
+    ///
+    /// A key in one namespace says nothing about the same key in another.
+    public var namespace = ""
+
+    /// How long a response is kept, counted from completion.
+    ///
+    /// At least a millisecond.
+    public var keyTTL = Duration.seconds(24 * 60 * 60) {
+        didSet { self.keyTTL = max(self.keyTTL, .milliseconds(1)) }
+    }
+
+    /// After which time without renewal the outcome of an attempt counts as unknown.
+    ///
+    /// Renewed three times per lease. At least 10 ms.
+    public var lease = Duration.seconds(30) {
+        didSet { self.lease = max(self.lease, .milliseconds(10)) }
+    }
+
+    /// For how long a running attempt renews its lease; `nil` for as long as it runs.
+    ///
+    /// An attempt that takes longer goes on, yet its key follows the rule of ``onAbandoned`` once the lease is over.
+    public var maxRunTime: Duration? {
+        didSet { self.maxRunTime = self.maxRunTime.map { max($0, .zero) } }
+    }
+
+    /// How long a request waits for another with the same key that is running; zero responds with 409 at once.
+    public var waitTimeout = Duration.zero {
+        didSet { self.waitTimeout = max(self.waitTimeout, .zero) }
+    }
+
+    /// In which time a retry makes sense, as `Retry-After` says; shortened at random by up to half.
+    ///
+    /// At least a second.
+    public var retryHint = Duration.seconds(5) {
+        didSet { self.retryHint = max(self.retryHint, .seconds(1)) }
+    }
+
+    /// What happens to a key if the outcome of its attempt is unknown.
+    public var onAbandoned = UnknownOutcomeRule.rerun
+
+    /// How long an unknown outcome is remembered under a rule other than ``UnknownOutcomeRule/rerun``; `nil` for good.
+    public var unresolvedRetention: Duration? {
+        didSet { self.unresolvedRetention = self.unresolvedRetention.map { max($0, .zero) } }
+    }
+
+    /// What happens when the store cannot be used.
+    public var onStoreFailure = StoreFailureRule.refuse
+
+    /// How long one claim may take.
+    ///
+    /// The store does not grant a claim that it gets to later.
+    public var claimTimeout = Duration.seconds(2) {
+        didSet { self.claimTimeout = max(self.claimTimeout, .milliseconds(1)) }
+    }
+
+    /// For how long a failed claim is tried again before the store counts as unusable.
+    public var claimRetryTime = Duration.seconds(1)
+
+    /// How long the caller waits for an outcome to be stored.
+    ///
+    /// The response is then sent as `unstored`, and storing goes on without the caller.
+    public var completionRetryTime = Duration.seconds(3)
+
+    /// How many bytes of outcomes that could not be stored yet are kept in memory; a tombstone takes the place of more.
+    public var maxUnstoredBytes = 64 << 20 {
+        didSet { self.maxUnstoredBytes = max(self.maxUnstoredBytes, 0) }
+    }
+
+    /// What becomes of a key, by the response of its operation.
+    ///
+    /// The lists of statuses below go first.
+    public var replay = ReplayPolicy.atMostOnce
+
+    /// Statuses that are kept, whatever ``replay`` says.
+    public var keepStatuses: Set<Int> = []
+
+    /// Statuses that free the key, whatever ``replay`` says: nothing was done.
+    public var releaseStatuses: Set<Int> = []
+
+    /// Statuses that leave a tombstone, whatever ``replay`` says.
+    public var tombstoneStatuses: Set<Int> = []
+
+    /// Statuses that leave the outcome unknown, whatever ``replay`` says.
+    public var unknownStatuses: Set<Int> = []
+
+    /// Whether `Cache-Control: no-store` keeps a response from being stored.
+    ///
+    /// A tombstone takes its place.
+    public var honorsNoStore = false
+
+    /// Which header fields of a response are kept.
+    public var headerFilter = HeaderFilter()
+
+    /// What of a request enters its fingerprint.
+    public var fingerprint = FingerprintRecipe()
+
+    /// Whether a key that was used for another request is refused.
+    public var validateSignature = true
+
+    /// The longest key, in characters.
+    public var maxKeyLength = IdempotencyKey.defaultMaximumLength {
+        didSet { self.maxKeyLength = max(self.maxKeyLength, 1) }
+    }
+
+    /// The largest request body, in bytes.
+    ///
+    /// It has to be fingerprinted before anything runs.
+    public var maxRequestBody = 1 << 20 {
+        didSet { self.maxRequestBody = max(self.maxRequestBody, 0) }
+    }
+
+    /// The largest response that is kept, in bytes of its body.
+    ///
+    /// A tombstone takes the place of a larger one.
+    public var maxResponseBody = 1 << 20 {
+        didSet { self.maxResponseBody = max(self.maxResponseBody, 0) }
+    }
+
+    /// How many bytes the request bodies of this process may take together, from the first byte to the end of the request.
+    ///
+    /// One more request is refused with 503; nothing runs.
+    public var bodyBudget = 256 << 20 {
+        didSet { self.bodyBudget = max(self.bodyBudget, 0) }
+    }
+
+    /// Keeps completed operations in the memory of this process; `nil`, the default, asks the store for each replay.
+    public var replayCache: ReplayCachePolicy?
+
+    /// How many requests may wait for one key at a time.
+    ///
+    /// One more gets 409 at once.
+    public var maxWaitersPerKey = 1_000
+
+    /// How many requests may wait at a time in all.
+    ///
+    /// One more gets 409 at once.
+    public var maxWaiters = 10_000
+
+    /// What the `type` of problem details starts with: an absolute URI that stays the same (RFC 9457, section 3.1.1).
+    public var problemTypeBase = IdempotencyProblem.defaultTypeBase
+
+    /// The default policy, changed as you like.
+    ///
+    /// ```swift
+    /// let policy = IdempotencyPolicy { $0.keyTTL = .seconds(7 * 24 * 60 * 60) }
+    /// ```
+    ///
+    /// - Parameter change: Sets what differs from the defaults.
+    public init(_ change: (inout IdempotencyPolicy) -> Void = { _ in }) {
+        change(&self)
+    }
+
+    /// What becomes of a key if the operation itself does not say.
+    func disposition(of head: HTTPResponse) -> Disposition {
+        let disposition = self.listed(head.status.code) ?? self.replay.disposition(of: head)
+        guard disposition == .keep, self.honorsNoStore, head.forbidsStoring else { return disposition }
+        return .tombstone
+    }
+
+    private func listed(_ status: Int) -> Disposition? {
+        if self.keepStatuses.contains(status) { return .keep }
+        if self.unknownStatuses.contains(status) { return .unknown }
+        if self.tombstoneStatuses.contains(status) { return .tombstone }
+        return self.releaseStatuses.contains(status) ? .release : nil
+    }
+
+    /// In how many seconds a retry makes sense; `Retry-After` knows whole seconds only (RFC 9110, section 10.2.3).
+    func retryAfter(within remainingLease: Duration? = nil) -> Int {
+        let hint = self.retryHint * Double.random(in: 0.5...1)
+        let milliseconds = min(remainingLease ?? hint, hint).wholeMilliseconds
+        return max(1, Int(clamping: milliseconds / 1000 + (milliseconds % 1000 > 0 ? 1 : 0)))
+    }
+}
+
+/// How completed operations are kept in the memory of a process; see ``IdempotencyPolicy/replayCache``.
+public struct ReplayCachePolicy: Hashable, Sendable {
+    /// How many bytes of bodies to keep.
+    public var maxBytes: Int
+
+    /// How long to keep one: for so long a replay does not notice that an operator has removed its record.
+    public var maxAge: Duration
+
+    /// Creates a cache policy.
+    ///
+    /// - Parameters:
+    ///   - maxBytes: How many bytes of bodies to keep.
+    ///   - maxAge: How long to keep one.
+    public init(maxBytes: Int = 16 << 20, maxAge: Duration = .seconds(10)) {
+        self.maxBytes = max(maxBytes, 0)
+        self.maxAge = max(maxAge, .zero)
+    }
+}
+
+extension HTTPResponse {
+    /// RFC 9111, section 5.2.2.5.
+    fileprivate var forbidsStoring: Bool {
+        self.headerFields[values: .cacheControl].flatMap { $0.split(separator: ",") }.contains { directive in
+            String(Substring(directive.utf8.trimmingOptionalWhitespace())).lowercased() == "no-store"
+        }
+    }
+}

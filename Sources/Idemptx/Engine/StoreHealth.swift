@@ -1,0 +1,39 @@
+import Synchronization
+
+/// Whether it makes sense to wait for the store, for those who can do without it.
+///
+/// While the store does not reply, one request in a while asks it; the others are not held up.
+final class StoreHealth: Sendable {
+    private struct State {
+        var failedUntil: Timestamp?
+        var isProbing = false
+    }
+
+    /// How long a store that did not reply is left alone.
+    private static let pause = Duration.seconds(1)
+
+    private let state = Mutex(State())
+    private let time: TimeSource
+
+    init(time: TimeSource) {
+        self.time = time
+    }
+
+    /// Whether to ask the store; say what came of it.
+    func mayAsk() -> Bool {
+        self.state.withLock { state in
+            guard let failedUntil = state.failedUntil else { return true }
+            guard !state.isProbing, failedUntil <= self.time.now else { return false }
+            state.isProbing = true
+            return true
+        }
+    }
+
+    func replied() {
+        self.state.withLock { $0 = State() }
+    }
+
+    func failed() {
+        self.state.withLock { $0 = State(failedUntil: self.time.now.advanced(by: Self.pause)) }
+    }
+}

@@ -1,0 +1,46 @@
+/// What happens to a key if the lease of its attempt ended without an outcome: the process crashed, or was cut off.
+public enum UnknownOutcomeRule: Sendable {
+    /// The next request runs the operation again, as the next attempt.
+    case rerun
+    /// Every request is told that the outcome is unknown, until the late attempt or an operator settles it.
+    case refuse
+    /// The next request finds out what happened before anything runs: ask the bank, then decide.
+    ///
+    /// The function runs under a claim of its own, so that nobody else runs it or the operation meanwhile. A function that
+    /// throws leaves the outcome unknown, as ``Recovery/refuse`` does, and the next request calls it again.
+    case recover(@Sendable (UnknownOutcome) async throws -> Recovery)
+
+    /// The rule as stores know it.
+    var abandonedRule: AbandonedRule {
+        switch self {
+        case .rerun: .rerun
+        case .refuse: .refuse
+        case .recover: .recover
+        }
+    }
+}
+
+/// What is known about an attempt whose outcome is not.
+public struct UnknownOutcome: Sendable {
+    /// The client's key.
+    public let key: IdempotencyKey
+
+    /// The number of the attempt whose outcome is unknown.
+    public let attempt: Int
+
+    /// When the key was first claimed, on the store's clock.
+    public let created: Timestamp
+
+    /// When the lease of the attempt ended, on the store's clock.
+    public let leaseEnd: Timestamp
+}
+
+/// What to do about an unknown outcome.
+public enum Recovery: Sendable {
+    /// Nothing was done: run the operation, as the next attempt.
+    case rerun
+    /// It was done: store this, and replay it.
+    case complete(with: Outcome)
+    /// It is still not known: tell the caller so.
+    case refuse
+}

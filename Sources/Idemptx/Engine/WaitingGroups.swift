@@ -1,0 +1,115 @@
+import Logging
+
+/// Who waits for what: the table behind a ``InFlightWaiters``.
+struct WaitingGroups {
+    /// What a group waits for.
+    ///
+    /// Requests that ask for something else with the same key must not share its result.
+    struct Subject: Hashable {
+        let key: StorageKey
+        let fingerprint: Fingerprint
+
+        init(_ request: ClaimRequest) {
+            self.key = request.key
+            self.fingerprint = request.fingerprint
+        }
+    }
+
+    struct Waiter {
+        let id: UInt64
+        let wait: InFlightWaiters.Wait
+        let deadline: Timestamp
+        let continuation: CheckedContinuation<ClaimResult<Lease>, any Error>
+    }
+
+    /// One poll of a group.
+    struct Round {
+        let request: ClaimRequest
+        /// That of the request on whose behalf the group asks.
+        let logger: Logger
+        let firstDeadline: Timestamp
+    }
+
+    enum Entry {
+        case refused
+        case joined
+        case formedGroup(PollPace)
+    }
+
+    private struct Group {
+        /// In the order in which they came.
+        var waiters: [Waiter]
+        let pace = PollPace()
+    }
+
+    private(set) var count = 0
+    private var lastID: UInt64 = 0
+    private var groups: [StorageKey: [Fingerprint: Group]] = [:]
+
+    mutating func makeID() -> UInt64 {
+        self.lastID += 1
+        return self.lastID
+    }
+
+    func paces(of key: StorageKey) -> [PollPace] {
+        self.groups[key].map { $0.values.map(\.pace) } ?? []
+    }
+
+    mutating func enter(_ waiter: Waiter, limits: InFlightWaiters.Limits) -> Entry {
+        let subject = Subject(waiter.wait.request)
+        let waitingForKey = self.groups[subject.key]?.values.reduce(0) { $0 + $1.waiters.count } ?? 0
+        guard self.count < limits.total, waitingForKey < limits.perKey else { return .refused }
+        self.count += 1
+        if self[subject] != nil {
+            self[subject]?.waiters.append(waiter)
+            return .joined
+        }
+        let group = Group(waiters: [waiter])
+        self[subject] = group
+        return .formedGroup(group.pace)
+    }
+
+    mutating func leave(_ id: UInt64, _ subject: Subject) -> Waiter? {
+        guard let index = self[subject]?.waiters.firstIndex(where: { $0.id == id }) else { return nil }
+        self.count -= 1
+        // The group may have nobody to wait for now, and finds out by itself.
+        self[subject]?.pace.look()
+        return self[subject]?.waiters.remove(at: index)
+    }
+
+    mutating func nextRound(of subject: Subject, now: Timestamp) -> (overdue: [Waiter], Round?) {
+        let waiters = self[subject]?.waiters ?? []
+        let remaining = waiters.filter { now < $0.deadline }
+        let overdue = waiters.filter { $0.deadline <= now }
+        self.count -= overdue.count
+        guard let first = remaining.first, let firstDeadline = remaining.map(\.deadline).min() else {
+            self[subject] = nil
+            return (overdue, nil)
+        }
+        self[subject]?.waiters = remaining
+        let round = Round(
+            request: first.wait.request, logger: first.wait.logger, firstDeadline: firstDeadline)
+        return (overdue, round)
+    }
+
+    mutating func dismissFirst(of subject: Subject) -> Waiter? {
+        guard self[subject]?.waiters.isEmpty == false else { return nil }
+        self.count -= 1
+        return self[subject]?.waiters.removeFirst()
+    }
+
+    mutating func dismissAll(of subject: Subject) -> [Waiter] {
+        let waiters = self[subject]?.waiters ?? []
+        self.count -= waiters.count
+        self[subject]?.waiters = []
+        return waiters
+    }
+
+    private subscript(subject: Subject) -> Group? {
+        get { self.groups[subject.key]?[subject.fingerprint] }
+        set {
+            self.groups[subject.key, default: [:]][subject.fingerprint] = newValue
+            if self.groups[subject.key]?.isEmpty == true { self.groups[subject.key] = nil }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+import HTTPTypes
+import Logging
+
+/// The way of a request, for every framework.
+extension Idempotency {
+    /// Responds to a request: runs its operation, once per key, or replays what it came to.
+    ///
+    /// This is all that an adapter calls. A request that is not guarded passes to `operation` untouched, with all of its
+    /// body, and what that throws is thrown.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - adapter: Translates between the framework and this.
+    ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for ``ScopeProblem`` there is a
+    ///     response.
+    ///   - policy: The policy for this request, to its end; `nil` for ``policy``.
+    ///   - operation: The handler. Gets `nil` if the request is not guarded.
+    /// - Returns: The response to send.
+    /// - Throws: What `scope` throws, what reading the body throws, and what `operation` throws if it is not guarded;
+    ///   `CancellationError` if the caller is cancelled before the operation starts. Nothing is claimed then.
+    public func respond<Adapter: HTTPAdapter>(
+        to request: Adapter.Request,
+        through adapter: Adapter,
+        scope: (Adapter.Request) async throws -> Scope,
+        policy: IdempotencyPolicy? = nil,
+        operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
+    ) async throws -> Adapter.Response {
+        let policy = policy ?? self.policy
+        let head = adapter.head(of: request)
+        guard policy.mode != .off, policy.methods.contains(head.method) else {
+            return try await operation(request, nil)
+        }
+
+        var request = request
+        let allowance = BodyAllowance(maximum: policy.maxRequestBody, budget: policy.bodyBudget)
+        defer { allowance.release() }
+        let guarded: GuardedRequest
+        do {
+            let prepared = try await self.prepare(
+                &request, head: head, through: adapter, scope: scope, policy: policy, allowance: allowance)
+            guard let prepared else { return try await operation(request, nil) }
+            guarded = prepared
+        } catch let refusal as Refusal {
+            self.telemetry.decided(.rejected, mode: policy.mode)
+            guard policy.mode == .enforce else { return try await operation(request, nil) }
+            return adapter.assemble(refusal.response(under: policy))
+        }
+
+        if let outer = IdempotencyContext.current, outer.holds(guarded.claim.key, in: self.store.identity) {
+            // Guarded twice: the outer guard records and marks the response.
+            return try await operation(request, outer)
+        }
+        guard policy.mode == .enforce else {
+            return try await self.observe(request, guarded, through: adapter, policy: policy, operation: operation)
+        }
+        do {
+            switch try await self.decide(guarded.claim, key: guarded.key, policy: policy) {
+            case .granted(let lease):
+                return await self.run(
+                    request, guarded, under: lease, through: adapter, policy: policy, operation: operation)
+            case .completed(.response(let response)):
+                var parts = ResponseParts(replaying: response)
+                guarded.markers.mark(&parts.head.headerFields, as: .hit)
+                return adapter.assemble(parts)
+            case let result: throw IdempotencyProblem(result, policy: policy)
+            }
+        } catch let problem as IdempotencyProblem {
+            return adapter.assemble(Refusal(problem, guarded.markers).response(under: policy))
+        }
+    }
+}
+
+extension Idempotency {
+    /// Runs the operation and records its response, in one task of its own, which the caller's cancellation does not reach.
+    ///
+    /// Without a lease, it runs unprotected.
+    private func run<Adapter: HTTPAdapter>(
+        _ request: Adapter.Request,
+        _ guarded: GuardedRequest,
+        under lease: Lease?,
+        through adapter: Adapter,
+        policy: IdempotencyPolicy,
+        operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
+    ) async -> Adapter.Response {
+        let context = IdempotencyContext(
+            key: guarded.key, storageKey: guarded.claim.key, lease: lease, mode: policy.mode, time: self.time)
+        let markers = guarded.markers
+        let parts: ResponseParts = await shielded {
+            await IdempotencyContext.$current.withValue(context) {
+                do {
+                    var parts = adapter.takeApart(try await operation(request, context))
+                    if lease != nil { try await parts.collect(upTo: policy.maxResponseBody) }
+                    return parts
+                } catch is CancellationError where lease?.isLost == true {
+                    return nil
+                } catch {
+                    return await Self.parts(for: error, request, in: context, through: adapter, policy: policy)
+                }
+            }
+        } onStart: { cancel in
+            context.onLeaseLoss(cancel)
+        } then: { (parts: ResponseParts?, handover) in
+            await self.record(parts, under: lease, in: context, markers: markers, policy: policy, handover)
+        }
+        return adapter.assemble(parts)
+    }
+
+    /// The response to an error.
+    ///
+    /// Nothing has been sent yet, so that a body that fails is like any other failure.
+    private static func parts<Adapter: HTTPAdapter>(
+        for error: any Error,
+        _ request: Adapter.Request,
+        in context: IdempotencyContext,
+        through adapter: Adapter,
+        policy: IdempotencyPolicy
+    ) async -> ResponseParts {
+        context.operationThrew(error)
+        var parts = adapter.takeApart(adapter.response(to: error, for: request))
+        try? await parts.collect(upTo: policy.maxResponseBody)
+        guard case .bytes = parts.body else { return ResponseParts(head: HTTPResponse(status: .internalServerError)) }
+        return parts
+    }
+
+    /// Stores what the operation came to, and only then hands over what is sent.
+    ///
+    /// There are no parts if another attempt has the key, for which the operation was cancelled.
+    private func record(
+        _ parts: ResponseParts?,
+        under lease: Lease?,
+        in context: IdempotencyContext,
+        markers: MarkerHeaders,
+        policy: IdempotencyPolicy,
+        _ handover: Handover<ResponseParts>
+    ) async {
+        guard let lease else {
+            let parts = parts ?? ResponseParts(head: HTTPResponse(status: .internalServerError))
+            handover.fulfil(markers.marked(parts, as: .unstored))
+            return
+        }
+        guard let parts else {
+            self.renewer.remove(lease)
+            self.telemetry.executed(.unstored)
+            handover.fulfil(Refusal(.leaseLost, markers).response(under: policy))
+            return
+        }
+        if case .producer(length: nil, let produce) = parts.body {
+            let recorder = StreamRecorder(limit: policy.maxResponseBody)
+            handover.fulfil(markers.marked(ResponseParts(head: parts.head, body: recorder.sentBody), as: .new))
+            let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
+            return await recording.run(produce) { disposition, outcome, report in
+                await self.conclude(lease, as: disposition, outcome, policy: policy, report: report)
+            }
+        }
+        let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
+        await self.conclude(lease, as: disposition, outcome, policy: policy) { conclusion in
+            handover.fulfil(markers.marked(parts, as: conclusion == .unstored ? .unstored : .new))
+        }
+    }
+
+    /// Runs the operation as if there were no layer, and records its response beside it.
+    private func observe<Adapter: HTTPAdapter>(
+        _ request: Adapter.Request,
+        _ guarded: GuardedRequest,
+        through adapter: Adapter,
+        policy: IdempotencyPolicy,
+        operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
+    ) async throws -> Adapter.Response {
+        let observation = self.observe(guarded.claim, key: guarded.key, policy: policy)
+        let context = IdempotencyContext(
+            key: guarded.key, storageKey: guarded.claim.key, lease: nil, mode: policy.mode, time: self.time)
+        var parts: ResponseParts
+        do {
+            let response = try await IdempotencyContext.$current.withValue(context) {
+                try await operation(request, context)
+            }
+            guard observation != nil else { return response }
+            parts = adapter.takeApart(response)
+            try await parts.collect(upTo: policy.maxResponseBody)
+        } catch {
+            let parts = await Self.parts(for: error, request, in: context, through: adapter, policy: policy)
+            let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
+            observation?.conclude(as: disposition, outcome)
+            throw error
+        }
+        if case .producer(length: nil, let produce) = parts.body {
+            let recorder = StreamRecorder(limit: policy.maxResponseBody)
+            let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
+            startTask {
+                await recording.run(produce) { disposition, outcome, report in
+                    observation?.conclude(as: disposition, outcome)
+                    report(.stored)
+                    return .stored
+                }
+            }
+            parts.body = recorder.sentBody
+        } else {
+            let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
+            observation?.conclude(as: disposition, outcome)
+        }
+        return adapter.assemble(parts)
+    }
+}
+
+extension IdempotencyPolicy {
+    /// What becomes of a key, and what is stored, by the response of its operation; there is no body if it was not captured.
+    func judge(_ head: HTTPResponse, _ body: [UInt8]?, in context: IdempotencyContext) -> (Disposition, Outcome?) {
+        let disposition = context.disposition ?? self.disposition(of: head)
+        switch disposition {
+        case .release, .unknown: return (disposition, nil)
+        case .keep:
+            if let body, body.count <= self.maxResponseBody { return (.keep, .response(self.stored(head, body))) }
+        case .tombstone: break
+        }
+        return (.tombstone, .tombstone(Tombstone(of: head)))
+    }
+
+    private func stored(_ head: HTTPResponse, _ body: [UInt8]) -> StoredResponse {
+        StoredResponse(status: head.status, headerFields: self.headerFilter.kept(head.headerFields), body: body)
+    }
+}
+
+extension Tombstone {
+    init(of head: HTTPResponse) {
+        self.init(status: head.status.code, location: head.headerFields[.location])
+    }
+}
