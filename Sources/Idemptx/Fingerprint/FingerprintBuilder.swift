@@ -45,7 +45,7 @@ package struct FingerprintBuilder: Sendable {
         self.head = head
         self.recipe = recipe
         self.keySource = keySource
-        let contentType = head.headerFields[.contentType]
+        let contentType = head.headerFields.line(of: .contentType)
         self.mediaType = contentType.flatMap(MediaType.init)
         self.expectedForm = recipe.body == .structure ? Self.form(of: self.mediaType) : .bytes
 
@@ -155,7 +155,8 @@ package struct FingerprintBuilder: Sendable {
         case .form(let name):
             body.keyText = Result { () throws(IdempotencyKey.ValidationError) in try self.formField(name) }
         case .custom(let find):
-            body.keyText = Result { () throws(IdempotencyKey.ValidationError) in try find(self.head, self.collected) }
+            body.keyText = Result { try find(self.head, self.collected) }
+                .mapError { $0 as? IdempotencyKey.ValidationError ?? .malformed }
         case .idempotencyKey, .headers, .query, .none: break
         }
         body.canonical = self.canonicalBody()

@@ -237,12 +237,14 @@ struct KeySourceTests {
     @Test("is what a function finds in head and body, or refuses")
     func function() async throws {
         let source = KeySource.custom { head, body in
-            guard body.first != UInt8(ascii: "!") else { throw .malformed }
+            guard body.first != UInt8(ascii: "!") else { throw IdempotencyKey.ValidationError.invalidCharacter }
+            guard body.first != UInt8(ascii: "?") else { throw CardDeclined() }
             return body.isEmpty ? nil : "\(head.method)-\(body.count)"
         }
         #expect(try await self.send(source, body: "abc") == .key("POST-3"))
         #expect(try await self.send(source) == .problem("key-missing"))
-        #expect(try await self.send(source, body: "!") == .problem("key-invalid", reason: "malformed"))
+        #expect(try await self.send(source, body: "!") == .problem("key-invalid", reason: "invalid_character"))
+        #expect(try await self.send(source, body: "?") == .problem("key-invalid", reason: "malformed"))
     }
 
     @Test("is found in a body that is compared byte for byte, and in an ignored member")
