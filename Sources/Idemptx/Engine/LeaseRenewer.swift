@@ -74,19 +74,19 @@ final class LeaseRenewer: Sendable {
         state.alarm?.cancel()
         state.alarmCount += 1
         let number = state.alarmCount
-        state.alarm = (date, number, self.alarm(number, after: max(.zero, self.time.now.duration(to: date))))
+        state.alarm = (date, number, self.alarm(number, at: date))
     }
 
-    private func alarm(_ number: Int, after pause: Duration) -> @Sendable () -> Void {
+    private func alarm(_ number: Int, at date: Timestamp) -> @Sendable () -> Void {
         guard self.isRealTime else {
             // It serves many requests, so that it must not carry the trace and the logger of one.
             let task = Task.detached(executorPreference: self.executor) { [weak self, time] in
-                guard (try? await time.sleep(for: pause)) != nil else { return }
+                guard (try? await time.sleep(for: max(.zero, time.now.duration(to: date)))) != nil else { return }
                 self?.alarmRang(number)
             }
             return { task.cancel() }
         }
-        self.executor.run(after: pause) { [weak self] in self?.alarmRang(number) }
+        self.executor.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number) }
         // One that rings for nothing does no harm.
         return {}
     }
