@@ -207,7 +207,7 @@ struct RecordCodecTests {
                 let record = try RecordCodec.decode(bytes)
                 #expect(try RecordCodec.decode(RecordCodec.encode(record)) == record)
             } catch {
-                #expect((error as? StoreError)?.code == .corruptRecord)
+                #expect(error.code == .corruptRecord)
             }
         }
     }
