@@ -112,6 +112,7 @@ private struct PreparedStatement: ~Copyable {
     /// - Parameters:
     ///   - sql: The statement.
     ///   - address: That of the connection, which belongs to GRDB, so that the statement must be used by turns with it.
+    /// - Throws: What SQLite says.
     init(_ sql: String, onConnectionAt address: UInt) throws {
         let connection = unsafe OpaquePointer(bitPattern: address)
         var prepared: OpaquePointer?
