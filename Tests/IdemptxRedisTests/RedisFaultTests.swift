@@ -23,7 +23,7 @@ struct RedisFaultTests {
     @Test("A lost reply is an unknown outcome, and the call can be repeated")
     func lostReplies() async throws {
         try await RedisServer.with { server in
-            try await LinkProxy.with(port: server.port) { link in
+            try await TCPProxy.with(port: server.port) { link in
                 let store = try RedisStore(url: "redis://127.0.0.1:\(await link.port)")
                 let request = ClaimRequest(key: try .named("k-1"))
                 // So that the server knows the scripts: an unknown one is sent again, over a new connection.
@@ -36,7 +36,7 @@ struct RedisFaultTests {
                 )
                 _ = try await store.release(warm)
 
-                await link.cutBeforeNextAnswer()
+                await link.cutBeforeNextReply()
                 #expect(await store.claimed(request) == "outcomeUnknown")
                 guard case .execute(let claim) = try await store.claim(request) else {
                     Issue.record("A claim whose reply was lost belongs to its owner")
@@ -44,11 +44,11 @@ struct RedisFaultTests {
                 }
                 #expect(claim.attempt == 1)
 
-                await link.cutBeforeNextAnswer()
+                await link.cutBeforeNextReply()
                 #expect(await self.error { try await store.renew(claim, lease: .seconds(9)) } == .outcomeUnknown)
                 #expect(try await store.renew(claim, lease: .seconds(9)))
 
-                await link.cutBeforeNextAnswer()
+                await link.cutBeforeNextReply()
                 #expect(
                     await self.error { try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }
                         == .outcomeUnknown)
@@ -60,7 +60,7 @@ struct RedisFaultTests {
                     Issue.record("The key should be free")
                     return
                 }
-                await link.cutBeforeNextAnswer()
+                await link.cutBeforeNextReply()
                 #expect(await self.error { try await store.release(released) } == .outcomeUnknown)
                 #expect(try await !store.release(released))
                 #expect(await store.claimed(ClaimRequest(key: other.key)) == "attempt 1")
@@ -71,14 +71,14 @@ struct RedisFaultTests {
     @Test("A runner survives lost replies at every call")
     func runnerWithLostReplies() async throws {
         try await RedisServer.with { server in
-            try await LinkProxy.with(port: server.port) { link in
+            try await TCPProxy.with(port: server.port) { link in
                 let store = try RedisStore(url: "redis://127.0.0.1:\(await link.port)")
                 let idempotency = Idempotency(store: store)
                 let ledger = Ledger()
                 for number in 0..<20 {
-                    if number.isMultiple(of: 2) { await link.cutBeforeNextAnswer() }
+                    if number.isMultiple(of: 2) { await link.cutBeforeNextReply() }
                     let entry = try await idempotency.run(key: "k-\(number)") { _ in
-                        await link.cutBeforeNextAnswer()
+                        await link.cutBeforeNextReply()
                         return ledger.add()
                     }
                     #expect(try await idempotency.run(key: "k-\(number)") { _ in ledger.add() } == entry)

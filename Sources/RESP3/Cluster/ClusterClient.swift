@@ -10,14 +10,14 @@ final class ClusterClient: RedisClient {
     private let subscriptions: Subscriptions
     private let backoff: Backoff
 
-    init(_ seeds: [NodeAddress], _ maker: NodeMaker) {
-        let topology = ClusterTopology(seeds, maker)
-        let timeout = maker.configuration.commandTimeout
+    init(_ seeds: [NodeAddress], _ factory: NodeFactory) {
+        let topology = ClusterTopology(seeds, factory)
+        let timeout = factory.configuration.commandTimeout
         self.commandTimeout = timeout
         self.topology = topology
-        self.backoff = maker.configuration.backoff
+        self.backoff = factory.configuration.backoff
         self.subscriptions = Subscriptions(
-            maker.configuration,
+            factory.configuration,
             repair: { _ = try? await topology.refresh(deadline: .now() + TimeAmount(timeout)) },
             route: { topology.route(of: $0) })
     }

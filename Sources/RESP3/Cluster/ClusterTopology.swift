@@ -16,15 +16,15 @@ final class ClusterTopology: Sendable {
     private static let width = 3
 
     private let seeds: [NodeAddress]
-    private let maker: NodeMaker
+    private let factory: NodeFactory
     private let state = Mutex(State())
     private let refreshing: Coalesced<SlotMap>
 
-    init(_ seeds: [NodeAddress], _ maker: NodeMaker) {
+    init(_ seeds: [NodeAddress], _ factory: NodeFactory) {
         self.seeds = seeds
         // A server that is down is better left for what the others say than waited for.
-        self.maker = maker.with(patience: 1)
-        self.refreshing = Coalesced(on: maker.configuration.eventLoopGroup.next())
+        self.factory = factory.with(maximumConnectFailures: 1)
+        self.refreshing = Coalesced(on: factory.configuration.eventLoopGroup.next())
     }
 
     /// The map, asked for if it is not known.
@@ -64,7 +64,7 @@ final class ClusterTopology: Sendable {
             if state.isClosed { return nil }
             state.idle.remove(address)
             if let node = state.nodes[address] { return node }
-            let node = self.maker.node(at: address)
+            let node = self.factory.node(at: address)
             state.nodes[address] = node
             return node
         }
@@ -78,7 +78,7 @@ final class ClusterTopology: Sendable {
         guard let map, let address = map.owner(of: HashSlot(key: Array(channel.utf8))) ?? map.primaries.first,
             let node = try? self.node(at: address)
         else { return nil }
-        return SubscriptionRoute(link: node.subscriptions, isSharded: map.hasShardedChannels)
+        return SubscriptionRoute(connection: node.subscriptions, isSharded: map.hasShardedChannels)
     }
 
     func close() async {
@@ -135,7 +135,7 @@ extension ClusterTopology {
 
     private func ask(_ address: NodeAddress) async -> Result<SlotMap, RedisError> {
         do throws(RedisError) {
-            let deadline = NIODeadline.now() + TimeAmount(self.maker.configuration.connectTimeout)
+            let deadline = NIODeadline.now() + TimeAmount(self.factory.configuration.connectTimeout)
             let replies = try await self.node(at: address).send(SlotMap.question, deadline: deadline)
             if let map = SlotMap(replies, from: address) { return .success(map) }
             throw replies.first?.serverError.map { .server($0) } ?? .notSent("\(address) knows no slots of a cluster.")
@@ -156,7 +156,7 @@ extension ClusterTopology {
             state.idle = missing.subtracting(leaving)
             return leaving.compactMap { state.nodes.removeValue(forKey: $0) }
         }
-        self.maker.configuration.logger.debug(
+        self.factory.configuration.logger.debug(
             "Cluster known", metadata: ["redis.primaries": "\(map.primaries.count)", "redis.left": "\(leaving.count)"])
     }
 }

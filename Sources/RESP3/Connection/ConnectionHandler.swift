@@ -50,6 +50,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .open = self.phase { self.tell { $0.receivedBytes(attempt: $1) } }
         do {
             try self.processor.process(buffer: Self.unwrapInboundIn(data)) { self.received($0, context) }
         } catch let violation as ProtocolViolation {

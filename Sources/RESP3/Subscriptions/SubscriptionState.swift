@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What a ``SubscriptionLink`` decides, without doing any of it.
+/// What a ``SubscriptionConnection`` decides, without doing any of it.
 struct SubscriptionState: ~Copyable {
     /// Something that is said to the server, which answers in order.
     private enum Request: Hashable {
@@ -120,7 +120,7 @@ struct SubscriptionState: ~Copyable {
 
     private mutating func proceed() -> SubscriptionStep {
         switch self.cycle.phase {
-        case .idle: SubscriptionStep(next: .dial(self.cycle.begin()))
+        case .idle: SubscriptionStep(next: .connect(self.cycle.begin()))
         case .open: SubscriptionStep(next: .flush)
         case .connecting, .pausing, .closed: SubscriptionStep()
         }
@@ -175,7 +175,7 @@ struct SubscriptionState: ~Copyable {
         if self.cycle.phase == .pausing {
             step.next = .pause(failures: self.cycle.failures)
         } else if !self.wanted.isEmpty {
-            step.next = .dial(self.cycle.begin())
+            step.next = .connect(self.cycle.begin())
         }
     }
 }

@@ -80,7 +80,7 @@ struct CommandQueueTests {
         #expect(self.queue.nextDeadline == self.time(30))
     }
 
-    @Test("is overdue when its head is, and not when the head asked for patience")
+    @Test("is overdue when its head is, and not when the head asked for maximumConnectFailures")
     func overdue() {
         _ = self.queue.append("patient", deadline: 30)
         _ = self.queue.append("hasty", deadline: 10)
