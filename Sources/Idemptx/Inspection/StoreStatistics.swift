@@ -12,6 +12,9 @@ public struct StoreStatistics: Hashable, Sendable {
     /// Operations whose answer is not kept.
     public var tombstones = 0
 
+    /// Keys that were released, and whose number of attempts is remembered.
+    public var free = 0
+
     /// Records that are damaged, or of a later version of their format.
     public var unreadable = 0
 
@@ -19,7 +22,7 @@ public struct StoreStatistics: Hashable, Sendable {
     public init() {}
 
     /// All records.
-    public var total: Int { self.claimed + self.abandoned + self.completed + self.tombstones + self.unreadable }
+    public var total: Int { self.claimed + self.abandoned + self.completed + self.tombstones + self.free + self.unreadable }
 
     /// Counts one more record.
     ///
@@ -29,6 +32,7 @@ public struct StoreStatistics: Hashable, Sendable {
         case .claimed: if record.isAbandoned { self.abandoned += 1 } else { self.claimed += 1 }
         case .response: self.completed += 1
         case .tombstone: self.tombstones += 1
+        case .free: self.free += 1
         case nil: self.unreadable += 1
         }
     }

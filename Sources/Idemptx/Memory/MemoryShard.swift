@@ -7,15 +7,17 @@ final class MemoryShard: Sendable {
     private let table = Mutex<[StorageKey: [UInt8]]>([:])
 
     /// Runs one transition as an atomic step.
-    func apply<Answer>(_ key: StorageKey, _ transition: (IdempotencyRecord?) -> Transition<Answer>) throws -> Answer {
+    func apply<Result>(
+        _ key: StorageKey, _ transition: (IdempotencyRecord?) throws -> Transition<Result>
+    ) throws -> Result {
         try self.table.withLock { table in
-            let step = transition(try table[key].map(RecordCodec.decode))
+            let step = try transition(try table[key].map(RecordCodec.decode))
             switch step.change {
             case .none: break
             case .write(let record): table[key] = RecordCodec.encode(record)
             case .remove: table[key] = nil
             }
-            return step.answer
+            return step.result
         }
     }
 

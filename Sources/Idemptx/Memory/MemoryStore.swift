@@ -10,7 +10,7 @@ public import ServiceLifecycle
 /// ```swift
 /// let store = MemoryStore()
 /// ```
-public final class MemoryStore: SynchronousStore {
+public final class MemoryStore: TransactionalStore {
     private let shards: [MemoryShard]
     private let hub = ChangeHub()
     private let time: TimeSource
@@ -36,40 +36,19 @@ public final class MemoryStore: SynchronousStore {
         self.shards[Int(UInt(bitPattern: key.hashValue) % UInt(self.shards.count))]
     }
 
-    /// Asks to run an operation.
-    public func claim(_ request: ClaimRequest) throws -> Admission {
-        let decision = try self.shard(of: request.key).apply(request.key) { record in
-            RecordTransitions.claim(record, request, now: self.time.now)
-        }
-        return Admission(decision, for: request)
+    /// Changes one record behind the lock of its shard.
+    public func transact<Result: Sendable>(
+        _ key: StorageKey,
+        priority: TransactionPriority,
+        timeout: Duration?,
+        _ step: @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+    ) throws -> Result {
+        try self.shard(of: key).apply(key) { record in try step(record, self.time.now) }
     }
 
-    /// Moves the end of a claim's lease.
-    public func renew(_ claim: borrowing Claim, lease: Duration) throws -> Bool {
-        let (owner, keyTTL) = (claim.owner, claim.keyTTL)
-        return try self.shard(of: claim.key).apply(claim.key) { record in
-            RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: self.time.now)
-        }
-    }
-
-    /// Stores how the operation ended.
-    public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) throws -> Bool {
-        let owner = claim.owner
-        let isStored = try self.shard(of: claim.key).apply(claim.key) { record in
-            RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: self.time.now)
-        }
-        if isStored { self.hub.announce(claim.key) }
-        return isStored
-    }
-
-    /// Gives the key back.
-    public func release(_ claim: borrowing Claim) throws -> Bool {
-        let owner = claim.owner
-        let isReleased = try self.shard(of: claim.key).apply(claim.key) { record in
-            RecordTransitions.release(record, owner: owner, now: self.time.now)
-        }
-        if isReleased { self.hub.announce(claim.key) }
-        return isReleased
+    /// Tells those who wait in this process.
+    public func announce(_ key: StorageKey) {
+        self.hub.announce(key)
     }
 
     /// Hints at changes made through this instance.

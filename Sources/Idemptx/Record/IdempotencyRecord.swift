@@ -6,6 +6,8 @@ public struct IdempotencyRecord: Hashable, Sendable {
         case claimed(leaseEnd: Timestamp)
         /// The operation ended.
         case completed(Outcome)
+        /// The key was released, and only the number of its last attempt is remembered.
+        case free
     }
 
     /// What the operation was asked to do.
@@ -14,14 +16,17 @@ public struct IdempotencyRecord: Hashable, Sendable {
     /// The attempt that owns the record, or that completed it.
     public var owner: OwnerToken
 
-    /// The number of that attempt: 1, then one more with each takeover.
+    /// The number of that attempt: 1, then one more with each later attempt.
     public var attempt: Int
 
     /// When the key was first claimed.
     public var created: Timestamp
 
-    /// When the record ceases to exist.
+    /// When the record ceases to exist; ``Timestamp/distantFuture`` stands for never.
     public var expires: Timestamp
+
+    /// When the lease of the attempt before this one ended, if its outcome is unknown.
+    public var abandonedUntil: Timestamp?
 
     /// Where the operation stands.
     public var state: State
@@ -36,6 +41,7 @@ public struct IdempotencyRecord: Hashable, Sendable {
     ///   - attempt: The number of that attempt, from 1.
     ///   - created: When the key was first claimed.
     ///   - expires: When the record ceases to exist.
+    ///   - abandonedUntil: When the lease of the attempt before this one ended, if its outcome is unknown.
     ///   - state: Where the operation stands.
     public init(
         fingerprint: Fingerprint,
@@ -43,6 +49,7 @@ public struct IdempotencyRecord: Hashable, Sendable {
         attempt: Int,
         created: Timestamp,
         expires: Timestamp,
+        abandonedUntil: Timestamp? = nil,
         state: State
     ) {
         self.fingerprint = fingerprint
@@ -50,6 +57,7 @@ public struct IdempotencyRecord: Hashable, Sendable {
         self.attempt = attempt
         self.created = created
         self.expires = expires
+        self.abandonedUntil = abandonedUntil
         self.state = state
     }
 }

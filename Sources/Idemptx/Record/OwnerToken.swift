@@ -5,16 +5,14 @@ public struct OwnerToken: Hashable, Sendable {
     /// The size of a token, in bytes.
     public static let byteCount = 16
 
-    /// The bytes of the token.
-    public let bytes: [UInt8]
+    private let first: UInt64
+    private let second: UInt64
 
     /// Creates a token that no other attempt has.
     public init() {
         var generator = SystemRandomNumberGenerator()
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: generator.next() as UInt64)
-        bytes.append(bigEndian: generator.next() as UInt64)
-        self.bytes = bytes
+        self.first = generator.next()
+        self.second = generator.next()
     }
 
     /// Reads a token back from ``bytes``.
@@ -22,6 +20,16 @@ public struct OwnerToken: Hashable, Sendable {
     /// - Parameter bytes: Exactly ``byteCount`` bytes.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
-        self.bytes = Array(bytes)
+        self.first = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        self.second = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The bytes of the token.
+    public var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.byteCount)
+        bytes.append(bigEndian: self.first)
+        bytes.append(bigEndian: self.second)
+        return bytes
     }
 }

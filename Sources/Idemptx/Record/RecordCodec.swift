@@ -35,12 +35,14 @@ public enum RecordCodec {
         case claimed = 1
         case response
         case tombstone
+        case free
 
         func phase(leaseEnd: Timestamp) -> RecordHeader.Phase {
             switch self {
             case .claimed: .claimed(leaseEnd: leaseEnd)
             case .response: .response
             case .tombstone: .tombstone
+            case .free: .free
             }
         }
     }
@@ -65,7 +67,7 @@ public enum RecordCodec {
             bytes.append(bigEndian: UInt64(bitPattern: time.milliseconds))
         }
         bytes.append(contentsOf: self.headerChecksum(bytes[...]))
-        if state != .claimed {
+        if state != .claimed && state != .free {
             bytes.append(contentsOf: self.checksum(payload[...]))
             bytes.append(contentsOf: payload)
         }
@@ -78,6 +80,7 @@ public enum RecordCodec {
         case .claimed(let leaseEnd): (.claimed, leaseEnd, [])
         case .completed(.response(let response)): (.response, noLease, self.encode(response))
         case .completed(.tombstone(let tombstone)): (.tombstone, noLease, self.encode(tombstone))
+        case .free: (.free, noLease, [])
         }
     }
 
@@ -200,6 +203,7 @@ public enum RecordCodec {
             guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
             return .claimed(leaseEnd: leaseEnd)
         }
+        if phase == .free { return .free }
         let checksum = try reader.bytes(self.checksumSize)
         guard checksum.elementsEqual(self.checksum(reader.remainder)) else {
             throw .init(reason: "its checksum does not match")

@@ -4,10 +4,12 @@ public struct RecordHeader: Hashable, Sendable {
     public enum Phase: Hashable, Sendable {
         /// An attempt owns the key. Its lease can be over: then nobody knows how the attempt ended.
         case claimed(leaseEnd: Timestamp)
-        /// The operation ended, with an answer to replay.
+        /// The operation ended, with a response to replay.
         case response
-        /// The operation ended, and its answer is not kept.
+        /// The operation ended, and its response is not kept.
         case tombstone
+        /// The key was released, and only the number of its last attempt is remembered.
+        case free
     }
 
     /// What the operation was asked to do.
@@ -53,6 +55,7 @@ extension RecordHeader.Phase {
         case .claimed(let leaseEnd): self = .claimed(leaseEnd: leaseEnd)
         case .completed(.response): self = .response
         case .completed(.tombstone): self = .tombstone
+        case .free: self = .free
         }
     }
 }

@@ -1,82 +1,90 @@
 /// The life of a record: the specification that every store follows.
 ///
-/// Pure functions from a record (or nothing), an event and the present moment to what becomes of the record and the
-/// answer to give. A store runs them inside one atomic step, or transcribes them.
+/// Pure functions from a record (or nothing), an event and the present moment to what becomes of the record and what the
+/// caller is told. A store runs them inside one atomic step, or transcribes them.
 ///
 /// ```
 /// absent ──claim──▶ claimed ──complete──▶ completed ──keyTTL──▶ absent
 ///                    │  ▲ renew
-///                    │  └ claim after the lease: takeover, or refusal
-///                    └──release──▶ absent
+///                    │  └ claim after the lease: the rule for unknown outcomes
+///                    └──release──▶ absent, or free if it must not be forgotten ──claim──▶ claimed
 /// ```
 public enum RecordTransitions {
+    // MARK: Attempts
+
     /// Decides whether an attempt may run.
     ///
     /// The fingerprint is compared before the state. An attempt that owns the key already (the reply to its claim was
-    /// lost) is told to execute, with the same attempt number, even after its lease: nobody else has replaced it.
+    /// lost) is granted it again, with the same attempt number, even after its lease: nobody else has replaced it.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
     ///   - request: What the attempt asks for.
     ///   - now: The present moment on the store's clock.
-    /// - Returns: What becomes of the record, and the decision.
+    /// - Returns: What becomes of the record, and the result.
     public static func claim(
         _ record: IdempotencyRecord?,
         _ request: ClaimRequest,
         now: Timestamp
-    ) -> Transition<ClaimDecision> {
+    ) -> Transition<ClaimResult<ClaimGrant>> {
         guard let record = self.live(record, now: now) else {
             return self.grant(request, attempt: 1, created: now, now: now)
+        }
+        if case .free = record.state {
+            return self.grant(request, attempt: record.attempt + 1, created: now, now: now)
         }
         if request.comparesFingerprint && record.fingerprint.disagrees(with: request.fingerprint) {
             return Transition(.mismatch)
         }
         switch record.state {
-        case .completed(let outcome):
-            return Transition(.replay(outcome))
+        case .free: return Transition(.mismatch)
+        case .completed(let outcome): return Transition(.completed(outcome))
         case .claimed where record.owner == request.owner:
-            return self.grant(request, attempt: record.attempt, created: record.created, now: now)
+            return self.grant(
+                request, attempt: record.attempt, created: record.created, abandonedUntil: record.abandonedUntil,
+                now: now)
         case .claimed(let leaseEnd) where now < leaseEnd:
             return Transition(.inProgress(remainingLease: now.duration(to: leaseEnd)))
-        case .claimed:
+        case .claimed(let leaseEnd):
             switch request.onAbandoned {
-            case .rerun:
-                return self.grant(request, attempt: record.attempt + 1, created: record.created, now: now)
-            case .refuse: return Transition(.outcomeUnknown)
+            case .refuse: return Transition(.unknown)
+            case .rerun, .recover:
+                return self.grant(
+                    request, attempt: record.attempt + 1, created: record.created, abandonedUntil: leaseEnd, now: now)
             }
         }
     }
 
     /// Moves the end of a lease.
     ///
-    /// The record then outlives this moment by `keyTTL`, so that a crash stays visible.
+    /// A lease of no length ends now: whoever held it says that it does not know what became of its operation.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
     ///   - owner: Who asks.
     ///   - lease: How long the lease runs from now on.
-    ///   - keyTTL: How long the record is kept from now on.
+    ///   - retention: How long the record is kept.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether `owner` still owns the key.
     public static func renew(
         _ record: IdempotencyRecord?,
         owner: OwnerToken,
         lease: Duration,
-        keyTTL: Duration,
+        retention: ClaimRetention,
         now: Timestamp
     ) -> Transition<Bool> {
         guard var renewed = self.live(record, now: now), renewed.owner == owner, case .claimed = renewed.state else {
             return Transition(false)
         }
         renewed.state = .claimed(leaseEnd: now.advanced(by: lease))
-        renewed.expires = self.expiry(lease: lease, keyTTL: keyTTL, now: now)
+        renewed.expires = retention.expiry(lease: lease, now: now)
         return Transition(true, .write(renewed))
     }
 
     /// Stores how the operation ended.
     ///
     /// An owner that nobody has replaced may do so after its lease. Completing again, after a lost reply, changes
-    /// nothing and is answered as the first time.
+    /// nothing and has the same result as the first time.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
@@ -92,45 +100,95 @@ public enum RecordTransitions {
         keyTTL: Duration,
         now: Timestamp
     ) -> Transition<Bool> {
-        guard var completed = self.live(record, now: now), completed.owner == owner else { return Transition(false) }
-        guard case .claimed = completed.state else { return Transition(true) }
-        completed.state = .completed(outcome)
-        completed.expires = now.advanced(by: keyTTL)
-        return Transition(true, .write(completed))
+        guard let record = self.live(record, now: now), record.owner == owner else { return Transition(false) }
+        switch record.state {
+        case .claimed: return Transition(true, .write(record.completed(outcome, keyTTL: keyTTL, now: now)))
+        case .completed: return Transition(true)
+        case .free: return Transition(false)
+        }
     }
 
-    /// Gives a key back because the operation had no effect.
+    /// Frees a key because nothing was done under it.
+    ///
+    /// The first attempt leaves nothing behind: nobody else has ever held the key. A later one leaves a free record, so
+    /// that no attempt number is given out twice while an earlier attempt may still be running.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
     ///   - owner: Who asks.
+    ///   - keyTTL: How long a free record is kept from now on.
     ///   - now: The present moment on the store's clock.
-    /// - Returns: What becomes of the record, and whether `owner` gave the key back just now.
-    public static func release(_ record: IdempotencyRecord?, owner: OwnerToken, now: Timestamp) -> Transition<Bool> {
+    /// - Returns: What becomes of the record, and whether `owner` freed the key just now.
+    public static func release(
+        _ record: IdempotencyRecord?,
+        owner: OwnerToken,
+        keyTTL: Duration,
+        now: Timestamp
+    ) -> Transition<Bool> {
         guard let record = self.live(record, now: now), record.owner == owner, case .claimed = record.state else {
             return Transition(false)
         }
-        return Transition(true, .remove)
+        return Transition(true, record.attempt == 1 ? .remove : .write(record.freed(keyTTL: keyTTL, now: now)))
     }
 
-    /// Gives a key back on behalf of an operator, whoever owns it.
+    // MARK: Operators
+
+    /// Frees a key on behalf of an operator, whoever owns it.
+    ///
+    /// It always leaves a free record: the attempt that is released may still be running.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
     ///   - force: Whether to do so while the lease is running, which lets the operation run twice.
+    ///   - keyTTL: How long the free record is kept from now on.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and what the operator is told.
     public static func operatorRelease(
-        _ record: IdempotencyRecord?, force: Bool, now: Timestamp
+        _ record: IdempotencyRecord?,
+        force: Bool,
+        keyTTL: Duration = ClaimRequest.defaultKeyTTL,
+        now: Timestamp
     ) -> Transition<OperatorRelease> {
         guard let record = self.live(record, now: now) else { return Transition(.absent) }
         switch record.state {
+        case .free: return Transition(.absent)
         case .completed: return Transition(.completed)
         case .claimed(let leaseEnd) where now < leaseEnd && !force:
             return Transition(.leaseRunning(remaining: now.duration(to: leaseEnd)))
-        case .claimed: return Transition(.released, .remove)
+        case .claimed: return Transition(.released, .write(record.freed(keyTTL: keyTTL, now: now)))
         }
     }
+
+    /// Stores an outcome that an operator has found out, in place of the attempt that owns the key.
+    ///
+    /// The attempt's own outcome, should it come later, is not stored any more; it is told that an outcome is stored.
+    ///
+    /// - Parameters:
+    ///   - record: The record of the key, if there is one.
+    ///   - outcome: How the operation ended.
+    ///   - keyTTL: How long the record is kept from now on.
+    ///   - force: Whether to do so while the lease is running.
+    ///   - now: The present moment on the store's clock.
+    /// - Returns: What becomes of the record, and what the operator is told.
+    public static func operatorComplete(
+        _ record: IdempotencyRecord?,
+        outcome: Outcome,
+        keyTTL: Duration,
+        force: Bool,
+        now: Timestamp
+    ) -> Transition<OperatorCompletion> {
+        guard let record = self.live(record, now: now) else { return Transition(.absent) }
+        switch record.state {
+        case .free: return Transition(.absent)
+        case .completed: return Transition(.alreadyCompleted)
+        case .claimed(let leaseEnd) where now < leaseEnd && !force:
+            return Transition(.leaseRunning(remaining: now.duration(to: leaseEnd)))
+        case .claimed:
+            return Transition(.completed, .write(record.completed(outcome, keyTTL: keyTTL, now: now)))
+        }
+    }
+
+    // MARK: Parts
 
     /// The record, unless it has expired.
     ///
@@ -147,21 +205,107 @@ public enum RecordTransitions {
         _ request: ClaimRequest,
         attempt: Int,
         created: Timestamp,
+        abandonedUntil: Timestamp? = nil,
         now: Timestamp
-    ) -> Transition<ClaimDecision> {
+    ) -> Transition<ClaimResult<ClaimGrant>> {
         let record = IdempotencyRecord(
             fingerprint: request.fingerprint,
             owner: request.owner,
             attempt: attempt,
             created: created,
-            expires: self.expiry(lease: request.lease, keyTTL: request.keyTTL, now: now),
+            expires: request.retention.expiry(lease: request.lease, now: now),
+            abandonedUntil: abandonedUntil,
             state: .claimed(leaseEnd: now.advanced(by: request.lease))
         )
-        return Transition(.execute(attempt: attempt), .write(record))
+        let abandoned = abandonedUntil.map {
+            UnknownAttempt(attempt: attempt - 1, created: created, leaseEnd: $0)
+        }
+        return Transition(.granted(ClaimGrant(attempt: attempt, abandoned: abandoned)), .write(record))
+    }
+}
+
+extension IdempotencyRecord {
+    fileprivate func completed(_ outcome: Outcome, keyTTL: Duration, now: Timestamp) -> IdempotencyRecord {
+        var record = self
+        record.state = .completed(outcome)
+        record.abandonedUntil = nil
+        record.expires = now.advanced(by: keyTTL)
+        return record
     }
 
-    /// A record never expires under a running lease.
-    private static func expiry(lease: Duration, keyTTL: Duration, now: Timestamp) -> Timestamp {
-        now.advanced(by: max(lease, keyTTL))
+    fileprivate func freed(keyTTL: Duration, now: Timestamp) -> IdempotencyRecord {
+        var record = self
+        record.state = .free
+        record.abandonedUntil = nil
+        record.expires = now.advanced(by: keyTTL)
+        return record
     }
+}
+
+/// One step in the life of a record: what the caller is told, and what becomes of the record.
+public struct Transition<Result: ~Copyable>: ~Copyable {
+    /// What the caller is told.
+    public let result: Result
+
+    /// What becomes of the record.
+    public let change: RecordChange
+
+    /// Creates a step.
+    ///
+    /// - Parameters:
+    ///   - result: What the caller is told.
+    ///   - change: What becomes of the record.
+    public init(_ result: consuming Result, _ change: RecordChange = .none) {
+        self.result = result
+        self.change = change
+    }
+}
+
+extension Transition: Copyable where Result: Copyable {}
+extension Transition: Sendable where Result: Sendable & ~Copyable {}
+extension Transition: Equatable where Result: Equatable {}
+
+/// What a store does to a record after a transition.
+public enum RecordChange: Hashable, Sendable {
+    /// Nothing.
+    case none
+    /// It becomes this one, until the expiry this one names.
+    case write(IdempotencyRecord)
+    /// It is removed.
+    case remove
+
+    /// Does to `record` what the change says.
+    ///
+    /// - Parameter record: What the store holds, or `nil`.
+    public func apply(to record: inout IdempotencyRecord?) {
+        switch self {
+        case .none: break
+        case .write(let written): record = written
+        case .remove: record = nil
+        }
+    }
+}
+
+/// What an operator is told who asks to release a key.
+public enum OperatorRelease: Hashable, Sendable {
+    /// The key is free.
+    case released
+    /// There is nothing to release.
+    case absent
+    /// The operation has ended; a release would make it run again. Remove the record if that is meant.
+    case completed
+    /// An attempt is running; nothing was changed.
+    case leaseRunning(remaining: Duration)
+}
+
+/// What an operator is told who asks to complete a key.
+public enum OperatorCompletion: Hashable, Sendable {
+    /// The outcome is stored, and is replayed from now on.
+    case completed
+    /// There is nothing to complete.
+    case absent
+    /// The operation has ended before, with an outcome of its own; nothing was changed.
+    case alreadyCompleted
+    /// An attempt is running; nothing was changed.
+    case leaseRunning(remaining: Duration)
 }

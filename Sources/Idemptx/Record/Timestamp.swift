@@ -13,6 +13,9 @@ public struct Timestamp: Hashable, Sendable, Comparable {
         self.milliseconds = milliseconds
     }
 
+    /// A moment that no clock reaches: what expires then is kept for good.
+    public static let distantFuture = Timestamp(milliseconds: .max)
+
     /// Orders timestamps by time.
     public static func < (lhs: Timestamp, rhs: Timestamp) -> Bool {
         lhs.milliseconds < rhs.milliseconds

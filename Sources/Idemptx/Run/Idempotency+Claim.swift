@@ -41,7 +41,7 @@ extension Idempotency {
             do {
                 return try await self.claimOnce(request)
             } catch {
-                mayBeClaimed = mayBeClaimed || error.code == .outcomeUnknown
+                mayBeClaimed = mayBeClaimed || error.code == .replyLost
                 let pause = backoff.next()
                 guard error.isTransient, self.time.now.advanced(by: pause) < deadline else {
                     if mayBeClaimed { await self.withdraw(request) }
@@ -56,12 +56,12 @@ extension Idempotency {
         let requestedAt = self.time.now
         return try await self.telemetry.storeCall(.claim) {
             switch try await self.store.claim(request) {
-            case .execute(let claim):
+            case .granted(let claim):
                 .execute(self.leases.hold(claim, lease: request.lease, requestedAt: requestedAt))
-            case .replay(let outcome): .replay(outcome)
+            case .completed(let outcome): .replay(outcome)
             case .inProgress(let remainingLease): .inProgress(remainingLease: remainingLease)
             case .mismatch: .mismatch
-            case .outcomeUnknown: .outcomeUnknown
+            case .unknown: .outcomeUnknown
             }
         }
     }
@@ -72,10 +72,10 @@ extension Idempotency {
     /// have been a takeover, which leaves the record, and with it the count of attempts; not so under the rule to
     /// refuse. One try: the lease ends it otherwise.
     private func withdraw(_ request: ClaimRequest) async {
-        let claim = Claim(granting: request, attempt: 1)
+        let claim = Claim(granting: request, ClaimGrant(attempt: 1))
         switch request.onAbandoned {
         case .rerun: _ = try? await self.telemetry.storeCall(.renew) { try await self.store.renew(claim, lease: .zero) }
-        case .refuse: _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }
+        case .refuse, .recover: _ = try? await self.telemetry.storeCall(.release) { try await self.store.release(claim) }
         }
     }
 }

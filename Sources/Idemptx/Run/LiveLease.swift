@@ -29,7 +29,7 @@ final class LiveLease: Sendable {
 
     let claim: Claim
     /// The store that granted the claim.
-    let store: ObjectIdentifier
+    let store: StoreIdentity
     let duration: Duration
     /// The logger of the request that the attempt belongs to.
     let logger = Logger.current
@@ -41,7 +41,7 @@ final class LiveLease: Sendable {
     ///   - duration: The length of the lease.
     ///   - requestedAt: When the claim was asked for. The store counts from later on, so the lease outlives what is
     ///     assumed here.
-    init(_ claim: consuming Claim, store: ObjectIdentifier, duration: Duration, requestedAt: Timestamp) {
+    init(_ claim: consuming Claim, store: StoreIdentity, duration: Duration, requestedAt: Timestamp) {
         self.claim = claim
         self.store = store
         self.duration = duration

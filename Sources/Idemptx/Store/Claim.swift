@@ -10,13 +10,22 @@ public struct Claim: ~Copyable, Sendable {
     /// The token of the attempt.
     public let owner: OwnerToken
 
-    /// The number of the attempt: 1, then one more with each takeover.
+    /// What the operation is asked to do.
+    public let fingerprint: Fingerprint
+
+    /// The number of the attempt: 1, then one more with each later attempt.
     ///
     /// Usable as a fencing number.
     public let attempt: Int
 
-    /// How long the record is kept after each sign of life.
-    public let keyTTL: Duration
+    /// The attempt before this one, if its outcome is unknown.
+    public let abandoned: UnknownAttempt?
+
+    /// How long the record is kept.
+    public let retention: ClaimRetention
+
+    /// How long the record is kept after a release, or after a sign of life under ``AbandonedRule/rerun``.
+    public var keyTTL: Duration { self.retention.keyTTL }
 
     /// Creates a claim.
     ///
@@ -24,11 +33,13 @@ public struct Claim: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - request: What was asked for.
-    ///   - attempt: The number of the attempt.
-    public init(granting request: ClaimRequest, attempt: Int) {
+    ///   - grant: What the store granted.
+    public init(granting request: ClaimRequest, _ grant: ClaimGrant) {
         self.key = request.key
         self.owner = request.owner
-        self.attempt = attempt
-        self.keyTTL = request.keyTTL
+        self.fingerprint = request.fingerprint
+        self.attempt = grant.attempt
+        self.abandoned = grant.abandoned
+        self.retention = request.retention
     }
 }

@@ -1,5 +1,8 @@
 /// What an attempt asks of a store when it wants to run an operation.
 public struct ClaimRequest: Hashable, Sendable {
+    /// How long a record is kept, unless somebody says otherwise: a day.
+    public static let defaultKeyTTL = Duration.seconds(24 * 60 * 60)
+
     /// The record in question.
     public var key: StorageKey
 
@@ -20,8 +23,18 @@ public struct ClaimRequest: Hashable, Sendable {
     /// How long the record is kept, counted from the claim.
     public var keyTTL: Duration
 
-    /// What happens if the lease of another attempt is over.
+    /// What happens if the lease of another attempt has ended without an outcome.
     public var onAbandoned: AbandonedRule
+
+    /// How long a record without an outcome is kept after the end of its lease, under a rule other than
+    /// ``AbandonedRule/rerun``; `nil` keeps it for good.
+    public var unresolvedRetention: Duration?
+
+    /// How long the caller waits for the result; `nil` stands for as long as it takes.
+    ///
+    /// A store that gets to the claim later than that does not grant it: it throws ``StoreError`` with code
+    /// ``StoreError/Code/unavailable`` and changes nothing.
+    public var timeout: Duration?
 
     /// Creates a request.
     ///
@@ -32,15 +45,19 @@ public struct ClaimRequest: Hashable, Sendable {
     ///   - comparesFingerprint: Whether a record of another fingerprint is a mismatch.
     ///   - lease: How long the attempt may own the key without renewing.
     ///   - keyTTL: How long the record is kept, counted from the claim.
-    ///   - onAbandoned: What happens if the lease of another attempt is over.
+    ///   - onAbandoned: What happens if the lease of another attempt has ended without an outcome.
+    ///   - unresolvedRetention: How long a record without an outcome is kept; `nil` keeps it for good.
+    ///   - timeout: How long the caller waits for the result; `nil` stands for as long as it takes.
     public init(
         key: StorageKey,
         owner: OwnerToken = OwnerToken(),
         fingerprint: Fingerprint = .none,
         comparesFingerprint: Bool = true,
         lease: Duration = .seconds(30),
-        keyTTL: Duration = .seconds(24 * 60 * 60),
-        onAbandoned: AbandonedRule = .rerun
+        keyTTL: Duration = ClaimRequest.defaultKeyTTL,
+        onAbandoned: AbandonedRule = .rerun,
+        unresolvedRetention: Duration? = nil,
+        timeout: Duration? = nil
     ) {
         self.key = key
         self.owner = owner
@@ -49,5 +66,64 @@ public struct ClaimRequest: Hashable, Sendable {
         self.lease = lease
         self.keyTTL = keyTTL
         self.onAbandoned = onAbandoned
+        self.unresolvedRetention = unresolvedRetention
+        self.timeout = timeout
+    }
+
+    /// How long the record of a granted claim is kept.
+    public var retention: ClaimRetention {
+        ClaimRetention(keyTTL: self.keyTTL, onAbandoned: self.onAbandoned, unresolved: self.unresolvedRetention)
+    }
+}
+
+/// What happens to a key if the lease of its attempt ended without an outcome.
+public enum AbandonedRule: String, Hashable, Sendable, CaseIterable {
+    /// The next claim is granted with the next attempt number, and runs the operation again.
+    case rerun
+    /// Every claim is told that the outcome is unknown, until an operator or the late owner settles it.
+    case refuse
+    /// The next claim is granted with the next attempt number, and finds out what happened before anything runs.
+    case recover
+}
+
+/// How long a claimed record is kept.
+public struct ClaimRetention: Hashable, Sendable {
+    /// How long the record is kept after a sign of life under ``AbandonedRule/rerun``, and after a release.
+    public var keyTTL: Duration
+
+    /// What happens if the lease ends without an outcome.
+    public var onAbandoned: AbandonedRule
+
+    /// How long the record is kept after the end of the lease, under a rule other than ``AbandonedRule/rerun``; `nil`
+    /// keeps it for good.
+    public var unresolved: Duration?
+
+    /// Creates a retention.
+    ///
+    /// - Parameters:
+    ///   - keyTTL: How long the record is kept after a sign of life, and after a release.
+    ///   - onAbandoned: What happens if the lease ends without an outcome.
+    ///   - unresolved: How long the record is kept after the end of the lease, under a rule other than to rerun.
+    public init(keyTTL: Duration, onAbandoned: AbandonedRule = .rerun, unresolved: Duration? = nil) {
+        self.keyTTL = keyTTL
+        self.onAbandoned = onAbandoned
+        self.unresolved = unresolved
+    }
+
+    /// When a record expires that is claimed now: never under a running lease.
+    ///
+    /// Under ``AbandonedRule/rerun`` forgetting an attempt costs what the rule permits anyway. Under the other rules it
+    /// would let an operation run again of which nobody knows whether it has run.
+    ///
+    /// - Parameters:
+    ///   - lease: How long the lease runs from now on.
+    ///   - now: The present moment on the store's clock.
+    /// - Returns: The expiry; ``Timestamp/distantFuture`` stands for never.
+    public func expiry(lease: Duration, now: Timestamp) -> Timestamp {
+        switch self.onAbandoned {
+        case .rerun: now.advanced(by: max(lease, self.keyTTL))
+        case .refuse, .recover:
+            self.unresolved.map { now.advanced(by: lease).advanced(by: max(.zero, $0)) } ?? .distantFuture
+        }
     }
 }

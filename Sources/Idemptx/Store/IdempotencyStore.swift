@@ -6,7 +6,7 @@
 ///   clock, even if several processes share the store.
 /// - What a call reports has happened: `complete` is durable to the degree the store documents, and visible to every
 ///   process, before it returns.
-/// - A call whose reply was lost throws ``StoreError`` with code ``StoreError/Code/outcomeUnknown``, never a success and
+/// - A call whose reply was lost throws ``StoreError`` with code ``StoreError/Code/replyLost``, never a success and
 ///   never a refusal. Any other error means that nothing has changed.
 /// - Each call can be repeated with the same owner token.
 ///
@@ -19,10 +19,12 @@ public protocol IdempotencyStore: Sendable {
     ///
     /// - Parameter request: The key, the attempt, and the rules.
     /// - Returns: A claim if the attempt may run; otherwise why not.
-    /// - Throws: ``StoreError``. After ``StoreError/Code/outcomeUnknown`` the key may be claimed by `request.owner`.
-    func claim(_ request: ClaimRequest) async throws -> Admission
+    /// - Throws: ``StoreError``. A claim that comes later than its ``ClaimRequest/timeout`` changes nothing. After ``StoreError/Code/replyLost`` the key may be claimed by `request.owner`.
+    func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim>
 
-    /// Moves the end of a claim's lease to `lease` from now, and the expiry of the record to the claim's `keyTTL`.
+    /// Moves the end of a claim's lease to `lease` from now, and the expiry of the record as the claim's retention says.
+    ///
+    /// A lease of ``Swift/Duration/zero`` ends now: the outcome is unknown, and those who wait are told.
     ///
     /// - Parameters:
     ///   - claim: The claim.
@@ -38,18 +40,21 @@ public protocol IdempotencyStore: Sendable {
     ///   - outcome: How the operation ended.
     ///   - keyTTL: How long the outcome is kept from now on.
     /// - Returns: `false` if another attempt took the key, or the record is gone; nothing was stored then.
-    /// - Throws: ``StoreError``. After ``StoreError/Code/outcomeUnknown`` the outcome may be stored; repeat the call, do
+    /// - Throws: ``StoreError``. After ``StoreError/Code/replyLost`` the outcome may be stored; repeat the call, do
     ///   not repeat the operation.
     func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool
 
-    /// Gives the key back, because the operation had no effect.
+    /// Frees the key, because nothing was done.
     ///
     /// - Parameter claim: The claim.
     /// - Returns: `false` if the claim no longer owns the key; nothing has changed then.
     /// - Throws: ``StoreError``.
     func release(_ claim: borrowing Claim) async throws -> Bool
 
-    /// Hints that the record of `key` was completed, released or removed.
+    /// What tells this store from others.
+    var identity: StoreIdentity { get }
+
+    /// Hints that the record of `key` was completed, released or removed, or that its lease was ended.
     ///
     /// A hint can come late, twice, without cause, or not at all: it only shortens a wait. A stream that is finished
     /// without a hint means that the store gives none, which is the default.
@@ -59,10 +64,12 @@ public protocol IdempotencyStore: Sendable {
     func changes(of key: StorageKey) -> AsyncStream<Void>
 }
 
-extension IdempotencyStore {
-    /// Tells a store from others, if it is an object.
-    var identity: ObjectIdentifier { ObjectIdentifier(self as AnyObject) }
+extension IdempotencyStore where Self: AnyObject {
+    /// That of an object that shares its records with no other.
+    public var identity: StoreIdentity { StoreIdentity(of: self) }
+}
 
+extension IdempotencyStore {
     /// No hints.
     ///
     /// - Parameter key: The record in question.

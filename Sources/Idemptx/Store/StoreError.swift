@@ -6,7 +6,7 @@ public struct StoreError: Error, Sendable {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Value: String {
             case unavailable
-            case outcomeUnknown
+            case replyLost
             case corruptRecord
             case recordTooLarge
             case misconfigured
@@ -26,7 +26,7 @@ public struct StoreError: Error, Sendable {
         /// It may have taken effect.
         ///
         /// Every call of the store contract can be repeated with the same owner token.
-        public static let outcomeUnknown = Code(.outcomeUnknown)
+        public static let replyLost = Code(.replyLost)
 
         /// The record is damaged, or of a format that this version does not know.
         ///
@@ -90,11 +90,11 @@ extension StoreError {
     init(wrapping error: any Error) {
         self =
             error as? StoreError
-            ?? StoreError(.outcomeUnknown, "The store threw a \(type(of: error)).", underlyingError: error)
+            ?? StoreError(.replyLost, "The store threw a \(type(of: error)).", underlyingError: error)
     }
 
     /// Whether the same call may succeed if it is repeated.
-    var isTransient: Bool { self.code == .unavailable || self.code == .outcomeUnknown }
+    var isTransient: Bool { self.code == .unavailable || self.code == .replyLost }
 }
 
 extension StoreError: CustomStringConvertible {

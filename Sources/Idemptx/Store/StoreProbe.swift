@@ -5,6 +5,6 @@ extension IdempotencyStore {
     package func probe() async throws {
         let key = StorageKey(namespace: "probe", scope: .unscoped, key: try IdempotencyKey("probe"))
         // Nobody holds this claim, so that there is nothing to release.
-        _ = try await self.release(Claim(granting: ClaimRequest(key: key), attempt: 1))
+        _ = try await self.release(Claim(granting: ClaimRequest(key: key), ClaimGrant(attempt: 1)))
     }
 }

@@ -1,0 +1,96 @@
+/// A store that can change one record in one atomic step.
+///
+/// Implement ``transact(_:priority:timeout:_:)``, and the calls of ``IdempotencyStore`` are there, from
+/// ``RecordTransitions``. A store that also conforms to ``KeyInspecting`` gets the acts of operators, too. The function
+/// may be synchronous.
+public protocol TransactionalStore: IdempotencyStore {
+    /// Reads the record of a key, and does what a step says, in one atomic step.
+    ///
+    /// Nobody else may change the record in between. What `step` says is durable, to the degree the store documents, and
+    /// visible to everybody before this returns.
+    ///
+    /// - Parameters:
+    ///   - key: The record in question.
+    ///   - priority: What goes first if calls have to wait for each other.
+    ///   - timeout: How long the caller waits; `nil` stands for as long as the store lets a call take. A call that has
+    ///     waited longer must not take effect any more.
+    ///   - step: Called with the record, expired or not, and the present moment on the store's clock. It can be called
+    ///     again if the store has to start over; what it says last counts. What it throws means that nothing changes.
+    /// - Returns: The result of `step`.
+    /// - Throws: What `step` throws, or ``StoreError``.
+    func transact<Result: Sendable>(
+        _ key: StorageKey,
+        priority: TransactionPriority,
+        timeout: Duration?,
+        _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+    ) async throws -> Result
+
+    /// Tells those who wait for `key` that its record was completed, released or removed.
+    ///
+    /// Does nothing unless a store implements it, which may do so with a ``ChangeHub``.
+    ///
+    /// - Parameter key: The record that changed.
+    func announce(_ key: StorageKey)
+}
+
+/// Which calls of a store go ahead of which, if they have to wait for each other.
+public enum TransactionPriority: Int, Hashable, Sendable, Comparable {
+    /// Work that can wait as long as there is anything else to do.
+    case background
+    /// New operations.
+    case claim
+    /// What has begun already: renewals, completions and releases.
+    case settle
+
+    /// Orders priorities, the most urgent last.
+    public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
+}
+
+extension TransactionalStore {
+    /// Asks to run an operation.
+    public func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> {
+        let asked = request.timeout.map { (timeout: $0, at: ContinuousClock.now) }
+        let result = try await self.transact(request.key, priority: .claim, timeout: request.timeout) { record, now in
+            if let asked, asked.timeout < .zero || asked.at.duration(to: .now) > asked.timeout {
+                throw StoreError(.unavailable, "The store got to a claim after its caller had given up.")
+            }
+            return RecordTransitions.claim(record, request, now: now)
+        }
+        return result.map { Claim(granting: request, $0) }
+    }
+
+    /// Moves the end of a claim's lease.
+    public func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
+        let (key, owner, retention) = (claim.key, claim.owner, claim.retention)
+        let isRenewed = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+            RecordTransitions.renew(record, owner: owner, lease: lease, retention: retention, now: now)
+        }
+        if isRenewed, lease <= .zero { self.announce(key) }
+        return isRenewed
+    }
+
+    /// Stores how the operation ended.
+    public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
+        let (key, owner) = (claim.key, claim.owner)
+        let isStored = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+            RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
+        }
+        if isStored { self.announce(key) }
+        return isStored
+    }
+
+    /// Frees the key, because nothing was done.
+    public func release(_ claim: borrowing Claim) async throws -> Bool {
+        let (key, owner, keyTTL) = (claim.key, claim.owner, claim.keyTTL)
+        let isReleased = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+            RecordTransitions.release(record, owner: owner, keyTTL: keyTTL, now: now)
+        }
+        if isReleased { self.announce(key) }
+        return isReleased
+    }
+
+    /// Tells nobody.
+    ///
+    /// - Parameter key: The record that changed.
+    public func announce(_ key: StorageKey) {}
+}
