@@ -42,7 +42,9 @@ final class Node: RedisPrimary {
         _ commands: [RedisCommand], key: RedisArgument? = nil, deadline: NIODeadline
     ) async throws(RedisError) -> [RESPValue] {
         if commands.last?.isWait == true { return try await self.waitConnection.send(commands, deadline: deadline) }
-        if commands.contains(where: \.isLarge) { return try await self.largeConnection.send(commands, deadline: deadline) }
+        if commands.contains(where: \.isLarge) {
+            return try await self.largeConnection.send(commands, deadline: deadline)
+        }
         if self.connections.count == 1 { return try await self.connections[0].send(commands, deadline: deadline) }
         let turn = self.turn.wrappingAdd(1, ordering: .relaxed).newValue
         return try await self.connections[Int(UInt(bitPattern: turn) % UInt(self.connections.count))]

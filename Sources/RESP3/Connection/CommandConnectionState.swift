@@ -176,7 +176,9 @@ struct CommandConnectionState<Waiter>: ~Copyable {
             self.cycle.close()
             self.failUnsent(.closed, &step)
         } else if self.cycle.phase == .pausing {
-            if end.isLasting || self.cycle.failures >= self.maximumConnectFailures { self.down = end.errorBeforeSending }
+            if end.isLasting || self.cycle.failures >= self.maximumConnectFailures {
+                self.down = end.errorBeforeSending
+            }
             if let down { self.failUnsent(down, &step) }
             step.next = .pause(failures: self.cycle.failures)
         } else if self.queue.hasUnsent {

@@ -82,7 +82,9 @@ struct CommandQueue<Waiter> {
         var commands: [RedisCommand] = []
         var taken = 0
         let wait = self.sharesWaits ? self.unsent.first?.commands.last : nil
-        while taken < size, self.sent.count < self.limits.unanswered, let next = self.unsent.first, wait == nil || next.commands.last == wait {
+        while taken < size, self.sent.count < self.limits.unanswered, let next = self.unsent.first,
+            wait == nil || next.commands.last == wait
+        {
             var entry = self.unsent.removeFirst()
             commands += entry.commands.dropLast(wait == nil ? 0 : 1)
             taken += entry.size

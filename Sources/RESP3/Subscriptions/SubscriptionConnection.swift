@@ -47,7 +47,9 @@ final actor SubscriptionConnection: ReconnectingOwner {
 
     /// Unsubscribes, in the order of the calls.
     nonisolated func unwant(_ channel: SubscriptionChannel) {
-        self.eventLoop.execute { self.assumeIsolated { connection in connection.perform(connection.state.unwant(channel)) } }
+        self.eventLoop.execute {
+            self.assumeIsolated { connection in connection.perform(connection.state.unwant(channel)) }
+        }
     }
 
     /// The server at the other end; `nil` while there is none.

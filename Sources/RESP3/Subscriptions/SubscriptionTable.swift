@@ -69,7 +69,9 @@ struct SubscriptionTable {
     /// Notes that a connection's subscriptions are lost for a while.
     mutating func interrupt(_ connection: SubscriptionConnection) -> [Listener] {
         self.needsRepair = true
-        return self.entries.keys.filter { self.entries[$0]?.route?.connection === connection }.flatMap { self.unconfirm($0) }
+        return self.entries.keys.filter { self.entries[$0]?.route?.connection === connection }.flatMap {
+            self.unconfirm($0)
+        }
     }
 
     /// Notes that a channel's messages do not come by a connection, or no longer.

@@ -108,6 +108,27 @@ struct CommandConnectionStateTests {
         #expect(connection.ask("late", now: 99).told == ["late: notSent(The time was over before it could be sent.)"])
     }
 
+    @Test("While bytes arrive, an overdue reply fails its caller and not the connection, until there is silence")
+    func signsOfLife() {
+        let connection = Bench.open()
+        _ = connection.ask("large", deadline: 10)
+        _ = connection.ask("small", deadline: 40)
+        _ = connection.send()
+        connection.receivedBytes(at: 8)
+        let first = connection.expire(.uptimeNanoseconds(10))
+        #expect(first.told == ["large: replyLost"])
+        #expect(!first.closesConnection)
+        connection.receivedBytes(at: 20)
+        #expect(!connection.expire(.uptimeNanoseconds(33)).closesConnection)
+        // The reply that nobody waits for comes to its end, and then that of the next.
+        #expect(connection.received("large").told == [])
+        #expect(connection.received("1").told == ["small: 1"])
+
+        _ = connection.ask("lost", deadline: 50)
+        _ = connection.send()
+        #expect(connection.expire(.uptimeNanoseconds(50)).closesConnection)
+    }
+
     @Test("A READONLY reply lets later commands use a new connection, and those under way this one")
     func readOnly() {
         let connection = Bench.open()
@@ -181,7 +202,9 @@ private final class Bench {
     private var state: CommandConnectionState<String>
 
     init(maximumConnectFailures: Int = 3) {
-        self.state = CommandConnectionState(limits: .init(commands: 4, bytes: 10_000), maximumConnectFailures: maximumConnectFailures)
+        self.state = CommandConnectionState(
+            limits: .init(commands: 4, bytes: 10_000), maximumConnectFailures: maximumConnectFailures,
+            silenceTimeout: .nanoseconds(25))
     }
 
     /// One that is connected, and has been good for something.
@@ -201,6 +224,7 @@ private final class Bench {
         return Answer(id: id, told: step.told, next: step.next)
     }
 
+    func receivedBytes(at time: UInt64) { self.state.receivedBytes(at: .uptimeNanoseconds(time)) }
     func send() -> [String] { self.state.send(upTo: .max).map { $0.words[0] } }
     func received(_ value: RESPValue) -> CommandConnectionStep<String> { self.state.received(value) }
     func opened(_ attempt: Int) -> CommandConnectionStep<String> { self.state.opened(attempt) }

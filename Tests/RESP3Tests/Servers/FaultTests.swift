@@ -141,7 +141,8 @@ struct FaultTests {
     func lostReply() async throws {
         try await RedisServer.with { server in
             try await TCPProxy.with(port: server.port) { proxy in
-                try await withClient("redis://127.0.0.1:\(await proxy.port)", { $0.maximumConnectFailures = 1 }) { client in
+                try await withClient("redis://127.0.0.1:\(await proxy.port)", { $0.maximumConnectFailures = 1 }) {
+                    client in
                     _ = try await client.send(["SET", "counter", 0])
                     await proxy.cutBeforeNextReply()
                     #expect(await self.outcome { try await client.send(["INCR", "counter"]) } == .replyLost)
