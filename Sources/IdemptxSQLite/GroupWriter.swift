@@ -1,3 +1,5 @@
+import Dispatch
+import Foundation
 import GRDB
 import Idemptx
 import Synchronization
@@ -6,122 +8,304 @@ import Synchronization
 ///
 /// While one transaction is being committed, the next calls gather, and share the next one. Each of them learns its
 /// result only after the commit. Nothing that a caller does, such as being cancelled, interrupts a transaction.
+///
+/// Calls are taken in the order of their priority, and once the transaction has begun: as long as another process keeps
+/// the file locked, they wait where their deadline can still call them off.
 final class GroupWriter: Sendable {
-    private struct Queue {
-        var calls: [any PendingCall] = []
-        var isWriting = false
+    struct Limits: Sendable {
+        /// How long a call takes at most.
+        var timeout = Duration.seconds(5)
+        /// How many calls wait at most, of each priority.
+        var pendingCalls = 8192
+        /// How many calls share a transaction at most.
+        var groupSize = 256
+        /// How long a transaction goes on taking calls.
+        var groupTime = Duration.milliseconds(20)
+        /// How many transactions follow each other before others may use the connection.
+        var groupsPerTurn = Int.max
     }
 
-    /// Bounds how long one transaction, and whoever waits for it, takes.
-    private let maximumGroupSize = 256
-    private let pool: DatabasePool
+    private struct Queue {
+        /// By priority.
+        var waiting = Array(repeating: [any PendingCall](), count: 3)
+        /// Those in the transaction that is under way.
+        var group: [any PendingCall] = []
+        var isWriting = false
+        var isWatching = false
+        var groupCount = 0
+
+        var waitingCount: Int { self.waiting.reduce(0) { $0 + $1.count } }
+    }
+
+    /// After so many transactions work of low priority gets one, however much else there is to do.
+    private static let backgroundShare = 16
+
+    private let writer: any DatabaseWriter
+    private let limits: Limits
     private let queue = Mutex(Queue())
 
-    init(_ pool: DatabasePool) {
-        self.pool = pool
+    init(_ writer: any DatabaseWriter, limits: Limits = Limits()) {
+        self.writer = writer
+        self.limits = limits
     }
 
-    /// How many calls wait for the next transaction.
-    var pendingCount: Int { self.queue.withLock { $0.calls.count } }
+    /// How many calls wait for a transaction.
+    var pendingCount: Int { self.queue.withLock { $0.waitingCount } }
 
     /// Runs `work` inside a transaction that others may share.
     ///
-    /// - Parameter work: Writes with at most one statement, so that it cannot fail half-way and leave a part to the
-    ///   transaction of the others.
+    /// - Parameters:
+    ///   - priority: What goes first.
+    ///   - timeout: How long the caller waits, if that is less than the limit.
+    ///   - work: Writes that do not fail half-way and leave a part to the transaction of the others.
     /// - Returns: What `work` returned, once that is committed.
-    /// - Throws: `StoreError`; nothing is committed then, unless its code is `outcomeUnknown`.
+    /// - Throws: What `work` throws, or `StoreError`; nothing is committed then, unless its code is `replyLost`.
     func perform<Value: Sendable>(
+        priority: TransactionPriority,
+        timeout: Duration? = nil,
         _ work: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
         let result = await withCheckedContinuation { continuation in
-            self.enqueue(Call(work: work, continuation: continuation))
+            let timeout = min(timeout ?? self.limits.timeout, self.limits.timeout)
+            let call = Call(deadline: ContinuousClock.now + timeout, work: work, continuation: continuation)
+            self.enqueue(call, priority: priority)
         }
         return try result.get()
     }
 
-    private func enqueue(_ call: any PendingCall) {
-        let startsWriting = self.queue.withLock { queue in
-            queue.calls.append(call)
-            defer { queue.isWriting = true }
-            return !queue.isWriting
+    private func enqueue(_ call: any PendingCall, priority: TransactionPriority) {
+        let (isTaken, startsWriting, startsWatching) = self.queue.withLock { queue in
+            guard queue.waiting[priority.rawValue].count < self.limits.pendingCalls else { return (false, false, false) }
+            queue.waiting[priority.rawValue].append(call)
+            defer { (queue.isWriting, queue.isWatching) = (true, true) }
+            return (true, !queue.isWriting, !queue.isWatching)
         }
-        if startsWriting {
-            self.pool.asyncWriteWithoutTransaction { db in self.writeGroups(db) }
+        if !isTaken {
+            return call.fail(StoreError(.unavailable, "Too many calls wait for SQLite."))
         }
+        if startsWriting { self.startWriting() }
+        if startsWatching { self.watchLater() }
     }
+
+    private func startWriting() {
+        self.writer.asyncWriteWithoutTransaction { db in self.writeGroups(db) }
+    }
+
+    // MARK: Writing
 
     private func writeGroups(_ db: Database) {
-        while let group = self.nextGroup() {
-            let failure = self.write(group, db)
-            for call in group { call.finish(failure) }
+        for _ in 0..<self.limits.groupsPerTurn {
+            guard self.goesOn() else { return }
+            self.writeGroup(db)
         }
+        if self.goesOn() { self.startWriting() }
     }
 
-    private func nextGroup() -> [any PendingCall]? {
+    /// Whether calls wait; if not, the next one starts writing again.
+    private func goesOn() -> Bool {
         self.queue.withLock { queue in
-            let group = Array(queue.calls.prefix(self.maximumGroupSize))
-            queue.calls.removeFirst(group.count)
-            queue.isWriting = !group.isEmpty
-            return group.isEmpty ? nil : group
+            queue.isWriting = queue.waitingCount > 0
+            return queue.isWriting
         }
     }
 
-    /// - Returns: Why nothing was committed; `nil` if it was.
-    private func write(_ group: [any PendingCall], _ db: Database) -> StoreError? {
+    private func writeGroup(_ db: Database) {
         do {
             // One that could not be rolled back when it failed.
             if db.isInsideTransaction { try db.rollback() }
             try db.beginTransaction(.immediate)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+            // Somebody else writes. The calls wait until their deadlines.
+            self.callOffOverdue(writing: false)
+            Thread.sleep(forTimeInterval: 0.002)
+            return
         } catch {
-            return StoreError(sqlite: error)
+            self.failWaiting(StoreError(sqlite: error))
+            return
         }
-        for call in group {
+        let failure = self.fillGroup(db) ?? self.commit(db)
+        if db.isInsideTransaction { try? db.rollback() }
+        let group = self.queue.withLock { queue in
+            defer { queue.group = [] }
+            return queue.group
+        }
+        for call in group { call.finish(failure) }
+    }
+
+    /// Runs calls inside the transaction.
+    ///
+    /// - Returns: Why nothing can be committed; `nil` if it can.
+    private func fillGroup(_ db: Database) -> StoreError? {
+        let start = ContinuousClock.now
+        var count = 0
+        while count < self.limits.groupSize, let call = self.takeCall(isFirst: count == 0) {
+            count += 1
             call.run(in: db)
             // On some errors, such as a full disk, SQLite rolls back by itself. The next call would stand alone.
-            guard db.isInsideTransaction else {
-                return StoreError(.unavailable, "SQLite rolled the transaction back.")
+            guard db.isInsideTransaction else { return StoreError(.unavailable, "SQLite rolled the transaction back.") }
+            if start.duration(to: .now) >= self.limits.groupTime { break }
+        }
+        return nil
+    }
+
+    private func takeCall(isFirst: Bool) -> (any PendingCall)? {
+        while true {
+            let call = self.queue.withLock { queue -> (any PendingCall)? in
+                guard let priority = self.nextPriority(in: &queue, isFirst: isFirst) else { return nil }
+                let call = queue.waiting[priority].removeFirst()
+                queue.group.append(call)
+                return call
+            }
+            guard let call else { return nil }
+            if call.begin(now: .now) { return call }
+            self.queue.withLock { queue in _ = queue.group.popLast() }
+        }
+    }
+
+    /// Work of low priority stands alone, so that nobody else's commit waits for it.
+    private func nextPriority(in queue: inout Queue, isFirst: Bool) -> Int? {
+        let background = TransactionPriority.background.rawValue
+        if isFirst {
+            queue.groupCount += 1
+            if queue.groupCount.isMultiple(of: Self.backgroundShare), !queue.waiting[background].isEmpty {
+                return background
             }
         }
+        let next = queue.waiting.lastIndex { !$0.isEmpty }
+        return next == background && !isFirst ? nil : next
+    }
+
+    private func commit(_ db: Database) -> StoreError? {
         do {
             try db.commit()
             return nil
         } catch {
-            try? db.rollback()
             return StoreError(
-                .outcomeUnknown, "SQLite could not commit: \(StoreError.describe(error)).", underlyingError: error)
+                .replyLost, "SQLite could not commit: \(StoreError.describe(error)).", underlyingError: error)
+        }
+    }
+
+    private func failWaiting(_ error: StoreError) {
+        let calls = self.queue.withLock { queue in
+            defer { queue.waiting = Array(repeating: [], count: queue.waiting.count) }
+            return queue.waiting.flatMap(\.self)
+        }
+        for call in calls { call.fail(error) }
+    }
+
+    // MARK: Deadlines
+
+    /// Looks after deadlines as long as calls are under way, by a timer that no handler can block.
+    private func watchLater() {
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) {
+            self.callOffOverdue(writing: true)
+            let goesOn = self.queue.withLock { queue in
+                queue.isWatching = queue.isWriting
+                return queue.isWatching
+            }
+            if goesOn { self.watchLater() }
+        }
+    }
+
+    /// Tells the callers whose deadline has passed.
+    ///
+    /// - Parameter writing: Whether those in the transaction that is under way are told, too.
+    private func callOffOverdue(writing: Bool) {
+        let now = ContinuousClock.now
+        let (overdue, written) = self.queue.withLock { queue in
+            var overdue: [any PendingCall] = []
+            for priority in queue.waiting.indices where queue.waiting[priority].contains(where: { $0.deadline <= now }) {
+                overdue += queue.waiting[priority].filter { $0.deadline <= now }
+                queue.waiting[priority].removeAll { $0.deadline <= now }
+            }
+            return (overdue, writing ? queue.group.filter { $0.deadline <= now } : [])
+        }
+        for call in overdue { call.fail(.tooLate) }
+        for call in written {
+            call.fail(StoreError(.replyLost, "SQLite did not commit in time."))
         }
     }
 }
 
+extension StoreError {
+    fileprivate static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
+}
+
 /// A call that waits for its transaction.
-private protocol PendingCall: Sendable {
+private protocol PendingCall: AnyObject, Sendable {
+    var deadline: ContinuousClock.Instant { get }
+    /// Whether the caller still waits; one that does not is told so.
+    func begin(now: ContinuousClock.Instant) -> Bool
     /// Does the work, inside the transaction.
     func run(in db: Database)
     /// Tells the caller, once the transaction has ended.
     func finish(_ failure: StoreError?)
+    /// Tells the caller that there will be no result.
+    func fail(_ error: StoreError)
 }
 
 private final class Call<Value: Sendable>: PendingCall {
+    private enum State {
+        case pending(CheckedContinuation<Result<Value, StoreError>, Never>)
+        case worked(CheckedContinuation<Result<Value, StoreError>, Never>, Result<Value, StoreError>)
+        case ended
+    }
+
+    let deadline: ContinuousClock.Instant
     private let work: @Sendable (Database) throws -> Value
-    private let continuation: CheckedContinuation<Result<Value, StoreError>, Never>
-    private let result = Mutex<Result<Value, StoreError>?>(nil)
+    private let state: Mutex<State>
 
     init(
+        deadline: ContinuousClock.Instant,
         work: @escaping @Sendable (Database) throws -> Value,
         continuation: CheckedContinuation<Result<Value, StoreError>, Never>
     ) {
+        self.deadline = deadline
         self.work = work
-        self.continuation = continuation
+        self.state = Mutex(.pending(continuation))
+    }
+
+    func begin(now: ContinuousClock.Instant) -> Bool {
+        guard self.deadline <= now else { return self.isPending }
+        self.fail(.tooLate)
+        return false
+    }
+
+    private var isPending: Bool {
+        self.state.withLock { state in
+            if case .ended = state { return false }
+            return true
+        }
     }
 
     func run(in db: Database) {
         let result = Result { try self.work(db) }.mapError(StoreError.init(sqlite:))
-        self.result.withLock { $0 = result }
+        self.state.withLock { state in
+            guard case .pending(let continuation) = state else { return }
+            state = .worked(continuation, result)
+        }
     }
 
     func finish(_ failure: StoreError?) {
-        let notRun = Result<Value, StoreError>.failure(failure ?? StoreError(.unavailable, "The call was not run."))
-        let result = self.result.withLock { $0 }
-        self.continuation.resume(returning: failure == nil ? result ?? notRun : notRun)
+        self.end { result in
+            if let failure { return .failure(failure) }
+            return result ?? .failure(StoreError(.unavailable, "The call was not run."))
+        }
+    }
+
+    func fail(_ error: StoreError) {
+        self.end { _ in .failure(error) }
+    }
+
+    private func end(_ result: (Result<Value, StoreError>?) -> Result<Value, StoreError>) {
+        let (continuation, worked) = self.state.withLock { state in
+            defer { state = .ended }
+            switch state {
+            case .pending(let continuation): return (continuation, nil as Result<Value, StoreError>?)
+            case .worked(let continuation, let result): return (continuation, result)
+            case .ended: return (nil, nil)
+            }
+        }
+        continuation?.resume(returning: result(worked))
     }
 }

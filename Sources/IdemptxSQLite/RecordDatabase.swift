@@ -1,21 +1,35 @@
+import Foundation
 import GRDB
 import Idemptx
 
-/// The open file: its connections, its settings and its schema.
+/// The open database: its connections, its settings and its schema.
 struct RecordDatabase: Sendable {
-    let pool: DatabasePool
+    /// What writes, and reads unless ``pool`` does.
+    let writer: any DatabaseWriter
 
+    /// The connections of a file that nobody else in this process uses; `nil` in the application's own database.
+    ///
+    /// They can be read from at once, in the thread of the caller: in WAL mode a reader waits for nobody.
+    let pool: DatabasePool?
+
+    /// Opens a file of its own.
     init(path: String, mustHoldRecords: Bool = false, busyTimeout: Duration) throws(StoreError) {
         do {
-            if mustHoldRecords { try Self.checkRecords(path: path) }
+            if mustHoldRecords { try Self.checkRecords(path: path) } else { Self.createPrivately(path) }
             var configuration = Configuration()
             configuration.label = "idemptx"
             // GRDB would end the process if a failed transaction could not be rolled back.
             configuration.allowsUnsafeTransactions = true
             configuration.busyMode = .timeout(busyTimeout / .seconds(1))
-            self.pool = try DatabasePool(path: path, configuration: configuration)
-            try self.pool.writeWithoutTransaction(Self.makeDurable)
-            try self.migrate()
+            configuration.prepareDatabase { db in
+                // A reader that has to wait all the same, as for a file that is locked as a whole, leaves the record to
+                // the writer.
+                if db.configuration.readonly { try db.execute(sql: "PRAGMA busy_timeout = 0") }
+            }
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction(Self.makeDurable)
+            try Self.migrate(pool)
+            (self.writer, self.pool) = (pool, pool)
         } catch let error as StoreError {
             throw error
         } catch {
@@ -25,12 +39,37 @@ struct RecordDatabase: Sendable {
         }
     }
 
+    /// Uses the application's own database.
+    ///
+    /// Its settings are the application's business, and so are its other tables: the one of the store is created
+    /// without a trace among the application's own migrations.
+    init(_ writer: any DatabaseWriter) throws(StoreError) {
+        do {
+            try writer.write(RecordTable.create)
+            (self.writer, self.pool) = (writer, nil)
+        } catch {
+            throw StoreError(
+                .misconfigured, "The table of records cannot be created: \(StoreError.describe(error)).",
+                underlyingError: error)
+        }
+    }
+
+    /// Creates the file so that nobody but its owner can read it: it holds responses.
+    ///
+    /// SQLite gives the files beside it the same permissions. A file that is there already keeps its own, and what is no
+    /// path at all is left for SQLite to report.
+    private static func createPrivately(_ path: String) {
+        let descriptor = unsafe open(path, O_CREAT | O_EXCL | O_RDWR, 0o600)
+        if descriptor >= 0 { close(descriptor) }
+    }
+
     /// Looks whether there are records, without a chance to change anything.
     private static func checkRecords(path: String) throws {
         var configuration = Configuration()
         configuration.readonly = true
         let holdsRecords = try DatabaseQueue(path: path, configuration: configuration).read { db in
-            try db.tableExists(RecordTable.name) && db.tableExists("grdb_migrations")
+            let isFirstVersion = try db.tableExists(RecordTable.firstName) && db.tableExists("grdb_migrations")
+            return try isFirstVersion || db.tableExists(RecordTable.name)
         }
         guard holdsRecords else {
             throw StoreError(.misconfigured, "The SQLite file holds no records of idemptx.")
@@ -46,19 +85,28 @@ struct RecordDatabase: Sendable {
         try db.execute(sql: "PRAGMA checkpoint_fullfsync = ON")
     }
 
-    private func migrate() throws {
+    private static func migrate(_ pool: DatabasePool) throws {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("1: records", migrate: RecordTable.create)
-        guard try !self.pool.read(migrator.hasBeenSuperseded) else {
+        migrator.registerMigration("1: records", migrate: RecordTable.createFirst)
+        migrator.registerMigration("2: unknown outcomes", migrate: RecordTable.migrateFirst)
+        guard try !pool.read(migrator.hasBeenSuperseded) else {
             throw StoreError(.misconfigured, "The SQLite file was made by a later version of idemptx.")
         }
         do {
-            try migrator.migrate(self.pool)
+            try migrator.migrate(pool)
         } catch {
             // GRDB looks up what has been done before it locks the file. Of several processes that open a new one
             // together, all but one fail, and find it done when they look again.
-            try migrator.migrate(self.pool)
+            try migrator.migrate(pool)
         }
+    }
+
+    /// What tells the database from others: the file itself, however it is named.
+    var identity: StoreIdentity? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: self.writer.path),
+            let device = attributes[.systemNumber] as? Int, let file = attributes[.systemFileNumber] as? Int
+        else { return nil }
+        return StoreIdentity(name: "sqlite:\(device):\(file)")
     }
 
     /// Reads in a snapshot of its own, beside the writer.
@@ -66,9 +114,25 @@ struct RecordDatabase: Sendable {
         _ value: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
         do {
-            return try await self.pool.read(value)
+            return try await self.writer.read(value)
         } catch {
             throw StoreError(sqlite: error)
+        }
+    }
+
+    /// Reads a record at once.
+    ///
+    /// - Returns: `nil` if that is not possible without waiting.
+    /// - Throws: `StoreError` if the record is damaged.
+    func recordAtOnce(_ key: StorageKey) throws(StoreError) -> IdempotencyRecord?? {
+        guard let pool else { return nil }
+        do {
+            // One statement is a snapshot by itself.
+            return .some(try pool.unsafeRead { db in try RecordTable.record(key, in: db) })
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            return nil
         }
     }
 }

@@ -1,4 +1,4 @@
-import GRDB
+public import GRDB
 public import Idemptx
 public import ServiceLifecycle
 
@@ -10,11 +10,16 @@ public import ServiceLifecycle
 ///
 /// What a call reports is on the disk: the file is in WAL mode with `synchronous=FULL`, so that it survives the crash of
 /// the process, of the system, and a power cut, as far as the disk keeps what it acknowledged. Concurrent calls share
-/// one transaction and its one `fsync`. Time is the wall clock of the host: if that is set ahead by more than a lease, a
-/// running attempt counts as abandoned.
+/// one transaction and its one `fsync`; renewals and completions go ahead of claims, and a claim that only finds out
+/// what is there does not wait for a transaction. Every call has a deadline, also while the file is locked. Time is the
+/// wall clock of the host: if that is set ahead by more than a lease, the outcome of a running attempt counts as unknown.
 ///
-/// Waiters in this process are woken by a change; those in other processes find out by asking again.
-public final class SQLiteStore: IdempotencyStore {
+/// Only the owner of a new file can read it. Waiters in this process are woken by a change; those in other processes
+/// find out by asking again.
+public final class SQLiteStore: TransactionalStore {
+    /// What tells the file from others: all handles on it have one identity.
+    public let identity: StoreIdentity
+
     private let database: RecordDatabase
     private let writer: GroupWriter
     private let hub = ChangeHub()
@@ -27,79 +32,87 @@ public final class SQLiteStore: IdempotencyStore {
     ///   - path: Where the file is. Its directory has to exist.
     ///   - mustHoldRecords: Whether only a file will do that a store has been opened with before. Any other is left as it
     ///     is then.
-    ///   - busyTimeout: How long to wait for another process that is writing.
+    ///   - timeout: How long a call takes at most, waiting for another process that is writing included.
     ///   - sweepInterval: How long ``run()`` waits between two sweeps.
     ///   - time: The clock that leases and lifetimes are measured with. All processes have to agree on it.
     /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the file cannot be used.
-    public init(
+    public convenience init(
         path: String,
         mustHoldRecords: Bool = false,
-        busyTimeout: Duration = .seconds(5),
+        timeout: Duration = .seconds(5),
         sweepInterval: Duration = .seconds(60),
         time: TimeSource = .wallClock
     ) throws(StoreError) {
-        self.database = try RecordDatabase(
-            path: path, mustHoldRecords: mustHoldRecords, busyTimeout: busyTimeout)
-        self.writer = GroupWriter(self.database.pool)
-        self.time = time
+        let database = try RecordDatabase(path: path, mustHoldRecords: mustHoldRecords, busyTimeout: timeout)
+        self.init(
+            database, limits: GroupWriter.Limits(timeout: timeout), sweepInterval: sweepInterval, time: time)
+    }
+
+    /// Keeps records in a table of the application's own database.
+    ///
+    /// The table is called `idemptx_record` and is created if it is not there. How durable a reported outcome is, and who
+    /// can read it, is up to the settings of the database: `DatabasePool`, with `synchronous=FULL`, is recommended. The
+    /// writes of the application and those of the store take turns.
+    ///
+    /// - Parameters:
+    ///   - database: A connection, or several, to the application's database.
+    ///   - timeout: How long a call takes at most, waiting for other writes included.
+    ///   - sweepInterval: How long ``run()`` waits between two sweeps.
+    ///   - time: The clock that leases and lifetimes are measured with.
+    /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the table cannot be created.
+    public convenience init(
+        _ database: any DatabaseWriter,
+        timeout: Duration = .seconds(5),
+        sweepInterval: Duration = .seconds(60),
+        time: TimeSource = .wallClock
+    ) throws(StoreError) {
+        let limits = GroupWriter.Limits(timeout: timeout, groupsPerTurn: 1)
+        self.init(try RecordDatabase(database), limits: limits, sweepInterval: sweepInterval, time: time)
+    }
+
+    private init(
+        _ database: RecordDatabase, limits: GroupWriter.Limits, sweepInterval: Duration, time: TimeSource
+    ) {
+        self.database = database
+        self.writer = GroupWriter(database.writer, limits: limits)
+        // A database in memory is known by its connection.
+        self.identity = database.identity ?? StoreIdentity(of: database.writer)
         self.sweepInterval = sweepInterval
+        self.time = time
     }
 
-    /// Asks to run an operation.
-    public func claim(_ request: ClaimRequest) async throws -> Admission {
-        let decision = try await self.apply(request.key) { record, now in
-            RecordTransitions.claim(record, request, now: now)
+    /// Changes one record in a transaction that concurrent calls share.
+    public func transact<Result: Sendable>(
+        _ key: StorageKey,
+        priority: TransactionPriority,
+        timeout: Duration?,
+        _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+    ) async throws -> Result {
+        // A claim that finds the key completed or in progress changes nothing, and need not wait for a transaction.
+        if priority == .claim, let record = try self.database.recordAtOnce(key), let record {
+            let transition = try step(record, self.time.now)
+            if case .none = transition.change { return transition.result }
         }
-        return Admission(decision, for: request)
+        let time = self.time
+        return try await self.writer.perform(priority: priority, timeout: timeout) { db in
+            let transition = try step(try RecordTable.record(key, in: db), time.now)
+            switch transition.change {
+            case .none: break
+            case .write(let record): try RecordTable.write(record, for: key, in: db)
+            case .remove: try RecordTable.remove(key, in: db)
+            }
+            return transition.result
+        }
     }
 
-    /// Moves the end of a claim's lease.
-    public func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
-        let (owner, keyTTL) = (claim.owner, claim.keyTTL)
-        return try await self.apply(claim.key) { record, now in
-            RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: now)
-        }
-    }
-
-    /// Stores how the operation ended.
-    public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
-        let (key, owner) = (claim.key, claim.owner)
-        let isStored = try await self.apply(key) { record, now in
-            RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
-        }
-        if isStored { self.hub.announce(key) }
-        return isStored
-    }
-
-    /// Gives the key back.
-    public func release(_ claim: borrowing Claim) async throws -> Bool {
-        let (key, owner) = (claim.key, claim.owner)
-        let isReleased = try await self.apply(key) { record, now in
-            RecordTransitions.release(record, owner: owner, now: now)
-        }
-        if isReleased { self.hub.announce(key) }
-        return isReleased
+    /// Tells those who wait in this process.
+    public func announce(_ key: StorageKey) {
+        self.hub.announce(key)
     }
 
     /// Hints at changes made through this instance.
     public func changes(of key: StorageKey) -> AsyncStream<Void> {
         self.hub.changes(of: key)
-    }
-
-    private func apply<Answer: Sendable>(
-        _ key: StorageKey,
-        _ transition: @escaping @Sendable (IdempotencyRecord?, Timestamp) -> Transition<Answer>
-    ) async throws(StoreError) -> Answer {
-        let time = self.time
-        return try await self.writer.perform { db in
-            let step = transition(try RecordTable.record(key, in: db), time.now)
-            switch step.change {
-            case .none: break
-            case .write(let record): try RecordTable.write(record, for: key, in: db)
-            case .remove: try RecordTable.remove(key, in: db)
-            }
-            return step.answer
-        }
     }
 }
 
@@ -111,36 +124,29 @@ extension SQLiteStore: KeyInspecting {
         return RecordTransitions.live(record, now: now).map { RecordSnapshot(key: key, record: $0, readAt: now) }
     }
 
-    /// One page of records, sorted by key.
-    public func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
+    /// One page of records: sorted by key, or by the end of their leases if only unknown ones are asked for.
+    public func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
         let now = self.time.now
         let limit = max(1, limit)
-        let start = try cursor.map { cursor throws(StoreError) in
-            guard let key = StorageKey(hexadecimal: cursor.rawValue) else {
-                throw StoreError(.misconfigured, "The cursor is none of this store.")
+        if state == .unknown {
+            let position = try cursor.map { try RecordTable.UnknownPosition($0) } ?? RecordTable.UnknownPosition()
+            let (records, last) = try await self.database.read { db in
+                try RecordTable.unknownSummaries(after: position, limit: limit, now: now, in: db)
             }
-            return key
+            return RecordPage(records: records, next: last?.cursor)
         }
+        let start = try cursor.map { try StorageKey($0) }
         let records = try await self.database.read { db in
             try RecordTable.summaries(after: start, limit: limit, now: now, in: db)
         }
         let next = records.count < limit ? nil : records.last.map { ListingCursor(rawValue: $0.key.description) }
-        return RecordPage(records: records, next: next)
-    }
-
-    /// Frees a key whose attempt has not ended.
-    public func release(_ key: StorageKey, force: Bool) async throws -> OperatorRelease {
-        let answer = try await self.apply(key) { record, now in
-            RecordTransitions.operatorRelease(record, force: force, now: now)
-        }
-        self.hub.announce(key)
-        return answer
+        return RecordPage(records: records.filter { state == nil || $0.state == state }, next: next)
     }
 
     /// Deletes a record in whatever state.
     public func remove(_ key: StorageKey) async throws -> Bool {
         let time = self.time
-        let isRemoved = try await self.writer.perform { db in
+        let isRemoved = try await self.writer.perform(priority: .settle) { db in
             let isExpired = try RecordTable.isExpired(key, now: time.now, in: db)
             return try RecordTable.remove(key, in: db) && !isExpired
         }
@@ -153,13 +159,28 @@ extension SQLiteStore: KeyInspecting {
         let now = self.time.now
         return try await self.database.read { db in try RecordTable.statistics(now: now, in: db) }
     }
+
+    /// Counts the records whose outcome is unknown, by an index that holds little else.
+    public func unknownCount() async throws -> Int {
+        let now = self.time.now
+        return try await self.database.read { db in try RecordTable.unknownCount(now: now, in: db) }
+    }
 }
 
 extension SQLiteStore: ExpirySweeping {
-    /// Deletes some expired records, in one short transaction.
+    /// Deletes some expired records, in short transactions between which others get their turn.
     public func sweepExpired(limit: Int) async throws -> Int {
         let now = self.time.now
-        return try await self.writer.perform { db in try RecordTable.sweep(limit: limit, now: now, in: db) }
+        var swept = 0
+        while swept < limit {
+            let bounds = RecordTable.SweepBounds(records: limit - swept)
+            let (count, hasMore) = try await self.writer.perform(priority: .background) { db in
+                try RecordTable.sweep(bounds, now: now, in: db)
+            }
+            swept += count
+            if !hasMore { break }
+        }
+        return swept
     }
 }
 
@@ -169,5 +190,28 @@ extension SQLiteStore: Service {
     /// Nothing but space depends on it.
     public func run() async throws {
         try await ExpirySweeper(store: self, interval: self.sweepInterval, time: self.time).run()
+    }
+}
+
+extension StorageKey {
+    fileprivate init(_ cursor: ListingCursor) throws(StoreError) {
+        guard let key = StorageKey(hexadecimal: cursor.rawValue) else {
+            throw StoreError(.misconfigured, "The cursor is none of this store.")
+        }
+        self = key
+    }
+}
+
+extension RecordTable.UnknownPosition {
+    fileprivate init(_ cursor: ListingCursor) throws(StoreError) {
+        let parts = cursor.rawValue.split(separator: ".")
+        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1])) else {
+            throw StoreError(.misconfigured, "The cursor is none of this store.")
+        }
+        self.init(leaseEnd: leaseEnd, key: key.bytes)
+    }
+
+    fileprivate var cursor: ListingCursor? {
+        StorageKey(bytes: self.key).map { ListingCursor(rawValue: "\(self.leaseEnd).\($0)") }
     }
 }

@@ -23,7 +23,9 @@ struct ByteReader {
     mutating func integer<Integer: FixedWidthInteger & UnsignedInteger>(
         _ type: Integer.Type = Integer.self
     ) throws(Damage) -> Integer {
-        try self.bytes(Integer.bitWidth / 8).reduce(0) { $0 << 8 | Integer($1) }
+        var value: Integer = 0
+        for byte in try self.bytes(Integer.bitWidth / 8) { value = value << 8 | Integer(byte) }
+        return value
     }
 
     mutating func timestamp() throws(Damage) -> Timestamp {

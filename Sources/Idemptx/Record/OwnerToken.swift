@@ -28,8 +28,12 @@ public struct OwnerToken: Hashable, Sendable {
     public var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
+        self.append(to: &bytes)
+        return bytes
+    }
+
+    func append(to bytes: inout [UInt8]) {
         bytes.append(bigEndian: self.first)
         bytes.append(bigEndian: self.second)
-        return bytes
     }
 }

@@ -1,215 +1,264 @@
-import Crypto
 import HTTPTypes
 
 /// The binary form of an ``IdempotencyRecord``, as stores keep it.
 ///
 /// A header of fixed layout, so that a store can compare and change its fields by byte range, then the outcome. All
-/// integers are big-endian, times are milliseconds on the store's clock.
+/// integers are big-endian, times are milliseconds.
 ///
 /// | bytes | field |
 /// |---|---|
-/// | 0 | version of the format: 1 |
-/// | 1 | state: 1 claimed, 2 completed with a response, 3 completed with a tombstone |
-/// | 2-5 | attempt |
-/// | 6-21 | owner token |
-/// | 22-25 | recipe of the fingerprint |
-/// | 26-57 | digest of the fingerprint |
-/// | 58-65 | end of the lease; 0 once completed |
-/// | 66-73 | first claimed |
-/// | 74-81 | expires |
-/// | 82-89 | the first eight hexadecimal digits of the SHA-1 digest of bytes 0-81, in which a script can compute it |
-/// | 90-97 | completed only: the first eight bytes of the SHA-256 digest of what follows |
-/// | 98- | completed only: the outcome, each part after its length |
+/// | 0 | version of the format: 2 |
+/// | 1 | state: 1 claimed, 2 completed with a response, 3 completed with a tombstone, 4 free |
+/// | 2 | time base: 0 if the end of the lease is a moment on the store's clock, 1 if it is a span before the expiry |
+/// | 3 | 0 |
+/// | 4-7 | attempt |
+/// | 8-15 | end of the lease; 0 unless claimed |
+/// | 16-23 | first claimed |
+/// | 24-31 | expires; the largest number stands for never; 0 with time base 1 |
+/// | 32-39 | when the lease of the attempt before ended, if its outcome is unknown; else 0 |
+/// | 40-55 | owner token |
+/// | 56-59 | recipe of the fingerprint |
+/// | 60-91 | digest of the fingerprint |
+/// | 92-99 | checksum of bytes 40-91 |
+/// | 100-107 | completed only: checksum of what follows |
+/// | 108- | completed only: the outcome, each part after its length |
 ///
-/// The digests find damage; they are no protection against somebody who can write to the store.
+/// **Time base 1** is for stores that keep the expiry of a record beside it, such as Redis. A renewal then moves the
+/// expiry and changes no byte of the record.
+///
+/// **Checksums** find damage; they are no protection against somebody who can write to the store. They cover what only
+/// the owner of a claim writes. What a store changes by itself (bytes 1-39) is not covered, so that a script inside a
+/// server need not compute them.
+///
+/// Records of version 1 can be read; they are written as version 2 when they change.
 public enum RecordCodec {
     /// The size of the header, in bytes: enough to read a ``RecordHeader``.
-    public static let headerSize = 90
+    public static let headerSize = 100
 
-    private static let version: UInt8 = 1
-    private static let fieldsSize = 82
-    private static let checksumSize = 8
-    private static let expiryOffset = 74
+    static let version: UInt8 = 2
+    private static let ownedRange = 40..<92
+    private static let payloadOffset = 108
 
     private enum StateCode: UInt8 {
         case claimed = 1
         case response
         case tombstone
         case free
-
-        func phase(leaseEnd: Timestamp) -> RecordHeader.Phase {
-            switch self {
-            case .claimed: .claimed(leaseEnd: leaseEnd)
-            case .response: .response
-            case .tombstone: .tombstone
-            case .free: .free
-            }
-        }
     }
 
     // MARK: Encoding
 
     /// The binary form of `record`.
     ///
-    /// - Parameter record: Any record.
-    /// - Returns: The bytes that ``decode(_:)`` turns into an equal record.
-    public static func encode(_ record: IdempotencyRecord) -> [UInt8] {
-        let (state, leaseEnd, payload) = self.parts(of: record.state)
+    /// - Parameters:
+    ///   - record: Any record.
+    ///   - relativeToExpiry: Whether the store keeps the expiry of the record beside it: time base 1.
+    /// - Returns: The bytes that ``decode(_:expires:)`` turns into an equal record.
+    public static func encode(_ record: IdempotencyRecord, relativeToExpiry: Bool = false) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(self.headerSize + self.checksumSize + payload.count)
+        bytes.reserveCapacity(Self.payloadOffset + record.state.encodedSizeEstimate)
         bytes.append(self.version)
-        bytes.append(state.rawValue)
+        bytes.append(self.code(of: record.state).rawValue)
+        bytes.append(relativeToExpiry ? 1 : 0)
+        bytes.append(0)
         bytes.append(bigEndian: UInt32(clamping: record.attempt))
-        bytes.append(contentsOf: record.owner.bytes)
+        if case .claimed(let leaseEnd) = record.state {
+            bytes.append(relativeToExpiry ? leaseEnd.span(until: record.expires) : leaseEnd)
+        } else {
+            bytes.append(.zero)
+        }
+        bytes.append(record.created)
+        bytes.append(relativeToExpiry ? .zero : record.expires)
+        bytes.append(record.abandonedUntil ?? .zero)
+        record.owner.append(to: &bytes)
         bytes.append(bigEndian: record.fingerprint.recipe)
         bytes.append(contentsOf: record.fingerprint.digest.bytes)
-        for time in [leaseEnd, record.created, record.expires] {
-            bytes.append(bigEndian: UInt64(bitPattern: time.milliseconds))
-        }
-        bytes.append(contentsOf: self.headerChecksum(bytes[...]))
-        if state != .claimed && state != .free {
-            bytes.append(contentsOf: self.checksum(payload[...]))
-            bytes.append(contentsOf: payload)
-        }
+        bytes.append(bigEndian: Self.checksum(of: bytes, in: self.ownedRange))
+        guard case .completed(let outcome) = record.state else { return bytes }
+        bytes.append(bigEndian: UInt64(0))
+        self.append(outcome, to: &bytes)
+        bytes.replace(at: self.headerSize, bigEndian: self.checksum(of: bytes, in: self.payloadOffset..<bytes.count))
         return bytes
     }
 
-    private static func parts(of state: IdempotencyRecord.State) -> (StateCode, leaseEnd: Timestamp, payload: [UInt8]) {
-        let noLease = Timestamp(milliseconds: 0)
-        return switch state {
-        case .claimed(let leaseEnd): (.claimed, leaseEnd, [])
-        case .completed(.response(let response)): (.response, noLease, self.encode(response))
-        case .completed(.tombstone(let tombstone)): (.tombstone, noLease, self.encode(tombstone))
-        case .free: (.free, noLease, [])
+    private static func code(of state: IdempotencyRecord.State) -> StateCode {
+        switch state {
+        case .claimed: .claimed
+        case .completed(.response): .response
+        case .completed(.tombstone): .tombstone
+        case .free: .free
         }
     }
 
-    private static func encode(_ response: StoredResponse) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(response.body.count + 256)
-        bytes.append(bigEndian: UInt16(response.status.code))
-        bytes.append(field: response.status.reasonPhrase.utf8)
-        bytes.append(compact: response.headerFields.count)
-        for field in response.headerFields {
-            bytes.append(field: field.name.rawName.utf8)
-            bytes.append(field: field.valueBytes)
+    private static func append(_ outcome: Outcome, to bytes: inout [UInt8]) {
+        switch outcome {
+        case .response(let response):
+            bytes.append(bigEndian: UInt16(response.status.code))
+            bytes.append(field: response.status.reasonPhrase.utf8)
+            bytes.append(compact: response.headerFields.count)
+            for field in response.headerFields {
+                bytes.append(field: field.name.rawName.utf8)
+                bytes.append(valueOf: field)
+            }
+            bytes.append(contentsOf: response.body)
+        case .tombstone(let tombstone):
+            bytes.append(bigEndian: UInt16(clamping: tombstone.status))
+            if let location = tombstone.location { bytes.append(field: location.utf8) }
         }
-        bytes.append(contentsOf: response.body)
-        return bytes
     }
 
-    private static func encode(_ tombstone: Tombstone) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: UInt16(clamping: tombstone.status))
-        if let location = tombstone.location { bytes.append(field: location.utf8) }
-        return bytes
-    }
-
-    private static func headerChecksum(_ fields: ArraySlice<UInt8>) -> some Sequence<UInt8> {
-        Array(Insecure.SHA1.hash(data: fields)).hexadecimal.utf8.prefix(self.checksumSize)
-    }
-
-    private static func checksum(_ payload: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        Digest32(hashing: Array(payload)).bytes.prefix(self.checksumSize)
+    /// FNV-1a over words of eight bytes, most significant byte first, then over the bytes that are left, beginning with
+    /// the number of bytes.
+    ///
+    /// Each step can be undone, so that no damage to a single word goes unseen.
+    static func checksum(of bytes: [UInt8], in range: Range<Int>) -> UInt64 {
+        let prime: UInt64 = 0x100_0000_01B3
+        // Safe: the buffer is not used after the closure, and every load is inside of it.
+        return unsafe bytes.withUnsafeBytes { buffer in
+            let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[range])
+            var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(range.count)
+            var offset = 0
+            while offset + 8 <= range.count {
+                let word = unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                hash = (hash ^ UInt64(bigEndian: word)) &* prime
+                hash ^= hash >> 32
+                offset += 8
+            }
+            while offset < range.count {
+                hash = unsafe (hash ^ UInt64(bytes[offset])) &* prime
+                offset += 1
+            }
+            return hash
+        }
     }
 
     // MARK: Decoding
 
     /// Reads a record back.
     ///
-    /// - Parameter bytes: What ``encode(_:)`` returned.
+    /// - Parameters:
+    ///   - bytes: What ``encode(_:relativeToExpiry:)`` returned.
+    ///   - expires: When the store lets the record expire, if its times are relative to that.
+    ///     ``Timestamp/distantFuture`` takes its place if it is not known.
     /// - Returns: The record.
     /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord`` if the bytes are damaged, or of a version of
     ///   the format that this version of the package does not know.
-    public static func decode(_ bytes: [UInt8]) throws(StoreError) -> IdempotencyRecord {
+    public static func decode(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> IdempotencyRecord {
         do {
-            return try self.record(from: bytes)
+            var reader = ByteReader(bytes[...])
+            let header = try self.header(&reader, of: bytes, expires: expires)
+            return IdempotencyRecord(
+                fingerprint: header.fingerprint,
+                owner: header.owner,
+                attempt: header.attempt,
+                created: header.created,
+                expires: header.expires,
+                abandonedUntil: header.abandonedUntil,
+                state: try self.state(header.phase, &reader, of: bytes)
+            )
         } catch {
             throw StoreError(.corruptRecord, "A record cannot be read: \(error.reason).")
         }
-    }
-
-    /// When a record expires, read without decoding the rest of it.
-    ///
-    /// - Parameter bytes: What ``encode(_:)`` returned.
-    /// - Returns: The expiry, or `nil` if the bytes are too few.
-    public static func expiry(of bytes: [UInt8]) -> Timestamp? {
-        var reader = ByteReader(bytes.dropFirst(self.expiryOffset))
-        return try? reader.timestamp()
     }
 
     /// Reads the header of a record, without its outcome.
     ///
-    /// - Parameter bytes: The first ``headerSize`` bytes, or more, of what ``encode(_:)`` returned.
+    /// - Parameters:
+    ///   - bytes: The first ``headerSize`` bytes, or more, of what ``encode(_:relativeToExpiry:)`` returned.
+    ///   - expires: When the store lets the record expire, if its times are relative to that.
     /// - Returns: The header.
-    /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord``, as ``decode(_:)``.
-    public static func decodeHeader(_ bytes: [UInt8]) throws(StoreError) -> RecordHeader {
+    /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord``, as ``decode(_:expires:)``.
+    public static func decodeHeader(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> RecordHeader {
         var reader = ByteReader(bytes[...])
         do {
-            return try self.header(&reader, of: bytes)
+            return try self.header(&reader, of: bytes, expires: expires)
         } catch {
             throw StoreError(.corruptRecord, "A record cannot be read: \(error.reason).")
         }
     }
 
-    private static func record(from bytes: [UInt8]) throws(ByteReader.Damage) -> IdempotencyRecord {
-        var reader = ByteReader(bytes[...])
-        let header = try self.header(&reader, of: bytes)
-        return IdempotencyRecord(
-            fingerprint: header.fingerprint,
-            owner: header.owner,
-            attempt: header.attempt,
-            created: header.created,
-            expires: header.expires,
-            state: try self.state(header.phase, &reader)
-        )
-    }
-
     private static func header(
         _ reader: inout ByteReader,
-        of bytes: [UInt8]
+        of bytes: [UInt8],
+        expires keptUntil: Timestamp?
     ) throws(ByteReader.Damage) -> RecordHeader {
         let version: UInt8 = try reader.integer()
+        if version == 1 { return try RecordCodecVersion1.header(&reader, of: bytes) }
         guard version == self.version else {
             throw .init(reason: "its format has version \(version), this package knows \(self.version)")
         }
         guard let state = StateCode(rawValue: try reader.integer()) else { throw .init(reason: "its state is unknown") }
+        let timeBase: UInt8 = try reader.integer()
+        let reserved: UInt8 = try reader.integer()
+        guard timeBase <= 1, reserved == 0 else { throw .init(reason: "its time base is unknown") }
         let attempt: UInt32 = try reader.integer()
         guard attempt > 0 else { throw .init(reason: "its attempt number is 0") }
+        var (leaseEnd, created, expires) = (try reader.timestamp(), try reader.timestamp(), try reader.timestamp())
+        if timeBase == 1 {
+            expires = keptUntil ?? .distantFuture
+            leaseEnd = leaseEnd.subtracted(from: expires)
+        }
+        let abandonedUntil = try reader.timestamp()
+        let (owner, fingerprint) = try self.owned(&reader)
+        guard try reader.integer(UInt64.self) == self.checksum(of: bytes, in: self.ownedRange)
+        else { throw .init(reason: "its checksum does not match") }
+        return RecordHeader(
+            fingerprint: fingerprint,
+            owner: owner,
+            attempt: Int(attempt),
+            created: created,
+            expires: expires,
+            abandonedUntil: abandonedUntil == .zero ? nil : abandonedUntil,
+            phase: self.phase(state, leaseEnd: leaseEnd)
+        )
+    }
+
+    static func owned(_ reader: inout ByteReader) throws(ByteReader.Damage) -> (OwnerToken, Fingerprint) {
         let ownerBytes = try reader.bytes(OwnerToken.byteCount)
         let recipe: UInt32 = try reader.integer()
         let digestBytes = try reader.bytes(Digest32.byteCount)
         guard let owner = OwnerToken(bytes: ownerBytes), let digest = Digest32(digestBytes) else {
             throw .init(reason: "it ends too early")
         }
-        let (leaseEnd, created, expires) = (try reader.timestamp(), try reader.timestamp(), try reader.timestamp())
-        guard try reader.bytes(self.checksumSize).elementsEqual(self.headerChecksum(bytes.prefix(self.fieldsSize)))
-        else { throw .init(reason: "its checksum does not match") }
-        return RecordHeader(
-            fingerprint: Fingerprint(recipe: recipe, digest: digest),
-            owner: owner,
-            attempt: Int(attempt),
-            created: created,
-            expires: expires,
-            phase: state.phase(leaseEnd: leaseEnd)
-        )
+        return (owner, Fingerprint(recipe: recipe, digest: digest))
+    }
+
+    private static func phase(_ state: StateCode, leaseEnd: Timestamp) -> RecordHeader.Phase {
+        switch state {
+        case .claimed: .claimed(leaseEnd: leaseEnd)
+        case .response: .response
+        case .tombstone: .tombstone
+        case .free: .free
+        }
     }
 
     private static func state(
         _ phase: RecordHeader.Phase,
-        _ reader: inout ByteReader
+        _ reader: inout ByteReader,
+        of bytes: [UInt8]
     ) throws(ByteReader.Damage) -> IdempotencyRecord.State {
-        if case .claimed(let leaseEnd) = phase {
+        switch phase {
+        case .claimed(let leaseEnd):
             guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
             return .claimed(leaseEnd: leaseEnd)
+        case .free:
+            guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
+            return .free
+        case .response:
+            try self.checkPayload(&reader, of: bytes)
+            return .completed(.response(try self.response(&reader)))
+        case .tombstone:
+            try self.checkPayload(&reader, of: bytes)
+            return .completed(.tombstone(try self.tombstone(&reader)))
         }
-        if phase == .free { return .free }
-        let checksum = try reader.bytes(self.checksumSize)
-        guard checksum.elementsEqual(self.checksum(reader.remainder)) else {
-            throw .init(reason: "its checksum does not match")
-        }
-        return .completed(
-            phase == .response ? .response(try self.response(&reader)) : .tombstone(try self.tombstone(&reader)))
+    }
+
+    private static func checkPayload(_ reader: inout ByteReader, of bytes: [UInt8]) throws(ByteReader.Damage) {
+        let isIntact =
+            bytes[0] == 1
+            ? try RecordCodecVersion1.checkPayload(&reader)
+            : try reader.integer(UInt64.self) == self.checksum(of: bytes, in: self.payloadOffset..<bytes.count)
+        guard isIntact else { throw .init(reason: "its checksum does not match") }
     }
 
     private static func response(_ reader: inout ByteReader) throws(ByteReader.Damage) -> StoredResponse {
@@ -235,10 +284,48 @@ public enum RecordCodec {
     }
 }
 
-extension HTTPField {
-    /// The value as it was received; ``value`` would repair bytes that are not UTF-8.
-    fileprivate var valueBytes: [UInt8] {
+extension IdempotencyRecord.State {
+    /// Enough room for most outcomes.
+    fileprivate var encodedSizeEstimate: Int {
+        switch self {
+        case .claimed, .free: 0
+        case .completed(.tombstone): 128
+        case .completed(.response(let response)): response.body.count + 64 + response.headerFields.count * 48
+        }
+    }
+}
+
+extension Timestamp {
+    fileprivate static let zero = Timestamp(milliseconds: 0)
+
+    /// How long it is until `other`, in the place of a moment.
+    fileprivate func span(until other: Timestamp) -> Timestamp {
+        Timestamp(milliseconds: self.duration(to: other).wholeMilliseconds)
+    }
+
+    /// The moment that lies this span before `other`; never, if `other` is.
+    fileprivate func subtracted(from other: Timestamp) -> Timestamp {
+        other == .distantFuture ? other : other.advanced(by: .zero - .milliseconds(self.milliseconds))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(_ time: Timestamp) {
+        self.append(bigEndian: UInt64(bitPattern: time.milliseconds))
+    }
+
+    fileprivate mutating func replace(at offset: Int, bigEndian integer: UInt64) {
+        for index in 0..<8 {
+            self[offset + index] = UInt8(truncatingIfNeeded: integer >> UInt64(56 - 8 * index))
+        }
+    }
+
+    /// Appends the value of a header field as it was received; `HTTPField.value` would repair bytes that are not UTF-8.
+    fileprivate mutating func append(valueOf field: HTTPField) {
         // Safe: the buffer is copied before the call returns.
-        unsafe self.withUnsafeBytesOfValue { unsafe Array($0) }
+        unsafe field.withUnsafeBytesOfValue { value in
+            self.append(compact: value.count)
+            unsafe self.append(contentsOf: value)
+        }
     }
 }

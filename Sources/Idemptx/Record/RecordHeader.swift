@@ -24,20 +24,14 @@ public struct RecordHeader: Hashable, Sendable {
     /// When the key was first claimed.
     public let created: Timestamp
 
-    /// When the record ceases to exist.
+    /// When the record ceases to exist; ``Timestamp/distantFuture`` stands for never.
     public let expires: Timestamp
+
+    /// When the lease of the attempt before this one ended, if its outcome is unknown.
+    public let abandonedUntil: Timestamp?
 
     /// Where the operation stands.
     public let phase: Phase
-
-    /// Whether an attempt owned the key and let its lease end.
-    ///
-    /// - Parameter now: The present moment on the store's clock.
-    /// - Returns: Whether the record is claimed under a lease that is over.
-    public func isAbandoned(at now: Timestamp) -> Bool {
-        guard case .claimed(let leaseEnd) = self.phase else { return false }
-        return leaseEnd <= now
-    }
 }
 
 extension RecordHeader {
@@ -45,7 +39,8 @@ extension RecordHeader {
     init(_ record: IdempotencyRecord) {
         self.init(
             fingerprint: record.fingerprint, owner: record.owner, attempt: record.attempt, created: record.created,
-            expires: record.expires, phase: Phase(record.state))
+            expires: record.expires,
+            abandonedUntil: record.abandonedUntil, phase: Phase(record.state))
     }
 }
 

@@ -13,6 +13,7 @@ extension StoreConformance {
             { try await self.fingerprintsOfDifferentRecipesAgree(sourceLocation: $0) },
             { try await self.uncomparedFingerprintChangesNothingElse(sourceLocation: $0) },
             { try await self.keysAreIndependent(sourceLocation: $0) },
+            { try await self.lateClaimIsNotGranted(sourceLocation: $0) },
         ]
     }
 
@@ -23,10 +24,10 @@ extension StoreConformance {
     public func firstClaimExecutes(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let request = trial.request()
-            let answer = try await trial.claim(request)
-            trial.expect(answer, .execute(attempt: 1), "An unknown key executes as attempt 1")
-            trial.expect(answer.held?.claim.owner == request.owner, "A claim carries the token it was asked for with")
-            trial.expect(answer.held?.claim.key == request.key, "A claim carries its key")
+            let result = try await trial.claim(request)
+            trial.expect(result, .attempt(1), "An unknown key executes as attempt 1")
+            trial.expect(result.held?.claim.owner == request.owner, "A claim carries the token it was asked for with")
+            trial.expect(result.held?.claim.key == request.key, "A claim carries its key")
         }
     }
 
@@ -38,8 +39,8 @@ extension StoreConformance {
         try await self.judge(sourceLocation) { trial in
             _ = try await trial.granted()
             for rule in AbandonedRule.allCases {
-                let answer = try await trial.claim(trial.request(onAbandoned: rule))
-                trial.expect(answer, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
+                let result = try await trial.claim(trial.request(onAbandoned: rule))
+                trial.expect(result, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
             }
         }
     }
@@ -73,11 +74,11 @@ extension StoreConformance {
         try await self.judge(sourceLocation) { trial in
             let request = trial.request()
             _ = try await trial.granted(request)
-            trial.expect(try await trial.claim(request), .execute(attempt: 1), "A repeated claim is the same attempt")
+            trial.expect(try await trial.claim(request), .attempt(1), "A repeated claim is the same attempt")
 
             try await trial.advance(units: 6)
             let late = try await trial.claim(request)
-            trial.expect(late, .execute(attempt: 1), "A repeated claim is the same attempt even after the lease")
+            trial.expect(late, .attempt(1), "A repeated claim is the same attempt even after the lease")
             let other = try await trial.claim(trial.request())
             trial.expect(other, .inProgress(remainingLease: trial.lease), "A repeated claim starts the lease anew")
         }
@@ -108,7 +109,7 @@ extension StoreConformance {
             trial.expect(
                 try await trial.claim(trial.request(fingerprint: second)), .mismatch, "Mismatch once completed")
             trial.expect(
-                try await trial.claim(trial.request(fingerprint: first)), .replay(.sample),
+                try await trial.claim(trial.request(fingerprint: first)), .completed(.sample),
                 "A mismatch changes nothing for the right fingerprint")
         }
     }
@@ -126,7 +127,7 @@ extension StoreConformance {
             _ = try await trial.complete(held)
             for fingerprint in [ofRequest, .none] {
                 trial.expect(
-                    try await trial.claim(trial.request(fingerprint: fingerprint)), .replay(.sample),
+                    try await trial.claim(trial.request(fingerprint: fingerprint)), .completed(.sample),
                     "A fingerprint of another recipe agrees")
             }
         }
@@ -146,7 +147,43 @@ extension StoreConformance {
                 try await trial.claim(careless), .inProgress(remainingLease: trial.lease),
                 "Not comparing does not let a claim in")
             _ = try await trial.complete(held)
-            trial.expect(try await trial.claim(careless), .replay(.sample), "Not comparing replays")
+            trial.expect(try await trial.claim(careless), .completed(.sample), "Not comparing replays")
+        }
+    }
+
+    /// A claim that the store gets to after its caller has given up is not granted, and changes nothing.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func lateClaimIsNotGranted(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await self.judge(sourceLocation) { trial in
+            for rule in AbandonedRule.allCases {
+                let key = StorageKey.random()
+                var request = trial.request(key: key, onAbandoned: rule)
+                request.timeout = .zero - trial.units(1)
+                let late = try await self.isRefusedAsLate(request, trial)
+                trial.expect(late, "A claim of an unknown key is not granted late")
+                request.timeout = .seconds(60)
+                let held = try await trial.claim(request)
+                trial.expect(held, .attempt(1), "A claim in time is granted, and a late one has left nothing")
+
+                try await trial.advance(units: 6)
+                var second = trial.request(key: key, onAbandoned: .rerun)
+                second.timeout = .zero - trial.units(1)
+                let lateAgain = try await self.isRefusedAsLate(second, trial)
+                trial.expect(lateAgain, "A claim of an unknown outcome is not granted late")
+                second.timeout = nil
+                trial.expect(try await trial.claim(second), .attempt(2), "and has not counted as an attempt")
+            }
+        }
+    }
+
+    private func isRefusedAsLate(_ request: ClaimRequest, _ trial: Trial) async throws -> Bool {
+        do {
+            _ = try await trial.claim(request)
+            return false
+        } catch let error as StoreError {
+            return error.code == .unavailable
         }
     }
 
@@ -159,7 +196,7 @@ extension StoreConformance {
             let held = try await trial.granted()
             let other = StorageKey.random()
             trial.expect(
-                try await trial.claim(trial.request(key: other)), .execute(attempt: 1), "Another key is another record")
+                try await trial.claim(trial.request(key: other)), .attempt(1), "Another key is another record")
             _ = try await trial.complete(held)
             trial.expect(
                 try await trial.claim(trial.request(key: other)), .inProgress(remainingLease: trial.lease),

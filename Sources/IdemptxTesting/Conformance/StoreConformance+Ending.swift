@@ -8,6 +8,8 @@ extension StoreConformance {
             { try await self.outcomesAreReplayedAsTheyWere(sourceLocation: $0) },
             { try await self.completingAgainChangesNothing(sourceLocation: $0) },
             { try await self.releasedKeyIsFree(sourceLocation: $0) },
+            { try await self.attemptNeverRepeatsAfterARelease(sourceLocation: $0) },
+            { try await self.freeRecordIsForgottenAfterKeyTTL(sourceLocation: $0) },
             { try await self.completedKeyIsNotReleased(sourceLocation: $0) },
             { try await self.changesAreHinted(sourceLocation: $0) },
         ]
@@ -25,7 +27,7 @@ extension StoreConformance {
                 let request = trial.request(key: .random())
                 trial.expect(
                     try await trial.complete(trial.granted(request), .response(response)), "The owner completes")
-                guard case .replay(.response(let replayed)) = try await trial.claim(request).decision else {
+                guard case .completed(.response(let replayed)) = try await trial.claim(request).result else {
                     trial.expect(false, "A completed key is replayed")
                     continue
                 }
@@ -34,7 +36,7 @@ extension StoreConformance {
             for tombstone in [Tombstone(status: 500), Tombstone(status: 201, location: "/charges/1")] {
                 let request = trial.request(key: .random())
                 _ = try await trial.complete(trial.granted(request), .tombstone(tombstone))
-                trial.expect(try await trial.claim(request), .replay(.tombstone(tombstone)), "A tombstone is replayed")
+                trial.expect(try await trial.claim(request), .completed(.tombstone(tombstone)), "A tombstone is replayed")
             }
         }
     }
@@ -50,12 +52,12 @@ extension StoreConformance {
             trial.expect(
                 try await trial.complete(held, .tombstone(Tombstone(status: 500))),
                 "The owner may complete again, after a lost reply")
-            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "The first outcome stays")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "The first outcome stays")
             trial.expect(try await !trial.renew(held), "There is nothing to renew once completed")
         }
     }
 
-    /// A released key is free, and its attempts count from 1.
+    /// A key that its first attempt releases is free, and its attempts count from 1.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -67,8 +69,46 @@ extension StoreConformance {
             trial.expect(try await !trial.renew(held), "There is nothing left to renew")
             trial.expect(try await !trial.complete(held), "There is nothing left to complete")
             trial.expect(
-                try await trial.claim(trial.request(fingerprint: Fingerprint(ofBytes: [2]))), .execute(attempt: 1),
+                try await trial.claim(trial.request(fingerprint: Fingerprint(ofBytes: [2]))), .attempt(1),
                 "A released key is free for any request")
+        }
+    }
+
+    /// A key that a later attempt releases is free, but goes on counting: the first one may still be running.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func attemptNeverRepeatsAfterARelease(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await self.judge(sourceLocation) { trial in
+            let first = try await trial.granted(trial.request(fingerprint: Fingerprint(ofBytes: [1])))
+            try await trial.advance(units: 6)
+            let second = try await trial.granted(trial.request(fingerprint: Fingerprint(ofBytes: [1])))
+            trial.expect(try await trial.release(second), "The second attempt releases")
+            trial.expect(try await !trial.release(second), "There is nothing left to release")
+            trial.expect(try await !trial.complete(first), "A released key takes no outcome")
+            let third = try await trial.claim(trial.request(fingerprint: Fingerprint(ofBytes: [2])))
+            trial.expect(third, .attempt(3), "A free key is granted to any request, as the next attempt")
+            trial.expect(third.held?.claim.abandoned == nil, "A released attempt is none of unknown outcome")
+            trial.expect(try await !trial.complete(first), "The first attempt is still replaced")
+        }
+    }
+
+    /// What is remembered of a released key is forgotten after keyTTL.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func freeRecordIsForgottenAfterKeyTTL(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await self.judge(sourceLocation) { trial in
+            _ = try await trial.granted()
+            try await trial.advance(units: 6)
+            let second = try await trial.granted()
+            trial.expect(try await trial.release(second), "The second attempt releases")
+            try await trial.advance(units: 18)
+            let third = try await trial.claim(trial.request())
+            trial.expect(third, .attempt(3), "A free record is kept for keyTTL")
+            if let held = third.held { trial.expect(try await trial.release(held), "The third attempt releases") }
+            try await trial.advance(units: 22)
+            trial.expect(try await trial.claim(trial.request()), .attempt(1), "and no longer")
         }
     }
 
@@ -81,7 +121,7 @@ extension StoreConformance {
             let held = try await trial.granted()
             _ = try await trial.complete(held)
             trial.expect(try await !trial.release(held), "A completed key is not released")
-            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "and goes on to be replayed")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "and goes on to be replayed")
         }
     }
 
@@ -105,6 +145,12 @@ extension StoreConformance {
             trial.expect(try await trial.release(second), "The owner releases")
             trial.expect(await self.hints(ofCompletion, within: limit), "A completion is hinted, or nothing is")
             trial.expect(await self.hints(ofRelease, within: limit), "A release is hinted, or nothing is")
+
+            let given = trial.request(key: .random())
+            let third = try await trial.granted(given)
+            let ofLeaseEnd = trial.store.changes(of: given.key)
+            trial.expect(try await trial.store.renew(third.claim, lease: .zero), "The owner ends its lease")
+            trial.expect(await self.hints(ofLeaseEnd, within: limit), "The end of a lease is hinted, or nothing is")
         }
     }
 

@@ -137,30 +137,35 @@ private struct RandomHistory {
             key: self.keys[self.roll(self.keys.count)],
             fingerprint: fingerprints[self.roll(fingerprints.count)],
             comparesFingerprint: self.roll(4) > 0,
-            onAbandoned: self.roll(3) == 0 ? .refuse : .rerun)
+            onAbandoned: [.rerun, .rerun, .refuse, .recover][self.roll(4)])
     }
 
     private mutating func claim(_ request: ClaimRequest) async throws -> Bool {
         self.lastRequest = request
         let expected = self.apply(request.key) { RecordTransitions.claim($0, request, now: $1) }
-        let answer = try await self.trial.claim(request)
-        if let held = answer.held { self.claims.append(held) }
-        self.lastStep = "claim: \(answer.decision), not \(expected)"
-        if case .inProgress(let remaining) = answer.decision, case .inProgress(let expected) = expected {
+        let claimed = try await self.trial.claim(request)
+        if let held = claimed.held { self.claims.append(held) }
+        self.lastStep = "claim: \(claimed.result), not \(expected)"
+        switch (claimed.result, expected) {
+        case (.inProgress(let remaining), .inProgress(let expected)):
             let tolerance = self.trial.time.pace.isManual ? .zero : self.trial.units(3)
             return remaining <= expected && expected - remaining <= tolerance
+        // Moments are those of the store's own clock.
+        case (.granted(let grant), .granted(let expected)):
+            return grant.attempt == expected.attempt && grant.abandoned?.attempt == expected.abandoned?.attempt
+        case (let result, let expected): return result == expected
         }
-        return answer.decision == expected
     }
 
     private mutating func renew() async throws -> Bool {
         guard let held = self.randomClaim() else { return true }
-        let (owner, keyTTL, lease) = (held.claim.owner, held.claim.keyTTL, self.trial.lease)
+        let (owner, retention) = (held.claim.owner, held.claim.retention)
+        let lease = self.roll(4) == 0 ? .zero : self.trial.lease
         let expected = self.apply(held.claim.key) {
-            RecordTransitions.renew($0, owner: owner, lease: lease, keyTTL: keyTTL, now: $1)
+            RecordTransitions.renew($0, owner: owner, lease: lease, retention: retention, now: $1)
         }
         self.lastStep = "renew: not \(expected)"
-        return try await self.trial.renew(held) == expected
+        return try await self.trial.store.renew(held.claim, lease: lease) == expected
     }
 
     private mutating func complete() async throws -> Bool {
@@ -176,8 +181,10 @@ private struct RandomHistory {
 
     private mutating func release() async throws -> Bool {
         guard let held = self.randomClaim() else { return true }
-        let owner = held.claim.owner
-        let expected = self.apply(held.claim.key) { RecordTransitions.release($0, owner: owner, now: $1) }
+        let (owner, keyTTL) = (held.claim.owner, held.claim.keyTTL)
+        let expected = self.apply(held.claim.key) {
+            RecordTransitions.release($0, owner: owner, keyTTL: keyTTL, now: $1)
+        }
         self.lastStep = "release: not \(expected)"
         return try await self.trial.release(held) == expected
     }
@@ -194,12 +201,12 @@ private struct RandomHistory {
         self.claims.isEmpty ? nil : self.claims[self.roll(self.claims.count)]
     }
 
-    private mutating func apply<Answer>(
+    private mutating func apply<Result>(
         _ key: StorageKey,
-        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
-    ) -> Answer {
+        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Result>
+    ) -> Result {
         let step = transition(self.records[key], self.now)
         step.change.apply(to: &self.records[key])
-        return step.answer
+        return step.result
     }
 }

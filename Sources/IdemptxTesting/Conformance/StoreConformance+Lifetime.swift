@@ -22,14 +22,14 @@ extension StoreConformance {
             _ = try await trial.complete(held)
             try await trial.advance(units: 18)
             // 21 units after the claim, 18 after completion.
-            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "keyTTL counts from completion")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "keyTTL counts from completion")
             try await trial.advance(units: 3)
             trial.expect(
-                try await trial.claim(trial.request()), .execute(attempt: 1), "After keyTTL the key is unknown")
+                try await trial.claim(trial.request()), .attempt(1), "After keyTTL the key is unknown")
         }
     }
 
-    /// A claimed record stays for keyTTL, so that a crash is visible as one, then the key is unknown.
+    /// With the rule to rerun, a claimed record stays for keyTTL, so that a crash is visible as one, then it is gone.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -38,12 +38,12 @@ extension StoreConformance {
             let held = try await trial.granted()
             try await trial.advance(units: 18)
             trial.expect(
-                try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .unknown,
                 "A crash is visible for keyTTL")
             try await trial.advance(units: 4)
             trial.expect(try await !trial.complete(held), "An owner that comes after keyTTL stores nothing")
             trial.expect(
-                try await trial.claim(trial.request(onAbandoned: .refuse)), .execute(attempt: 1),
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .attempt(1),
                 "After keyTTL the key is unknown")
         }
     }
@@ -60,7 +60,7 @@ extension StoreConformance {
             try await trial.advance(units: 12)
             // 24 units after the claim, 12 after the renewal.
             trial.expect(
-                try await trial.claim(trial.request(onAbandoned: .refuse)), .outcomeUnknown,
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .unknown,
                 "A crash is visible for keyTTL from the last sign of life")
         }
     }

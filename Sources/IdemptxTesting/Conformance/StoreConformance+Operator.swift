@@ -6,6 +6,7 @@ extension StoreConformance {
         [
             { try await self.recordsCanBeInspected(sourceLocation: $0) },
             { try await self.operatorSettlesKeys(sourceLocation: $0) },
+            { try await self.operatorCompletesKeys(sourceLocation: $0) },
             { try await self.sweepingDeletesExpiredRecordsOnly(sourceLocation: $0) },
         ]
     }
@@ -34,25 +35,40 @@ extension StoreConformance {
             trial.expect(requests.allSatisfy { listed[$0.key] != nil }, "Each record is on some page")
             trial.expect(
                 listed[requests[0].key]?.first?.header?.phase == .response, "A listing shows what is completed")
-            trial.expect(listed[requests[1].key]?.first?.isAbandoned == false, "A running attempt is not abandoned")
+            trial.expect(listed[requests[1].key]?.first?.state == .claimed, "A running attempt is not of unknown outcome")
             let statistics = try await inspector.statistics()
-            trial.expect(statistics.completed >= 13 && statistics.claimed >= 12, "Statistics count every record")
+            trial.expect(
+                statistics.count(of: .completed) >= 13 && statistics.count(of: .claimed) >= 12,
+                "Statistics count every record")
+            let unknownBefore = try await self.list(inspector, .unknown)
+            trial.expect(
+                requests.allSatisfy { unknownBefore[$0.key] == nil }, "No running attempt is listed as unknown")
 
             try await trial.advance(units: 6)
             let later = try await self.list(inspector)
-            trial.expect(later[requests[1].key]?.first?.isAbandoned == true, "After its lease an attempt is abandoned")
-            trial.expect(try await inspector.statistics().abandoned >= 12, "Statistics tell abandoned attempts")
+            trial.expect(
+                later[requests[1].key]?.first?.state == .unknown, "After its lease the outcome of an attempt is unknown")
+            trial.expect(
+                try await inspector.statistics().count(of: .unknown) >= 12, "Statistics tell unknown outcomes")
+            let unknown = try await self.list(inspector, .unknown)
+            let expected = requests.enumerated().filter { !$0.offset.isMultiple(of: 2) }.map(\.element.key)
+            trial.expect(expected.allSatisfy { unknown[$0]?.count == 1 }, "Each unknown outcome is listed once as such")
+            trial.expect(unknown[requests[0].key] == nil, "and nothing else")
+            trial.expect(try await inspector.unknownCount() >= 12, "Unknown outcomes are counted")
             try await trial.advance(units: 18)
             trial.expect(try await inspector.record(for: requests[0].key) == nil, "An expired record is not shown")
             trial.expect(try await self.list(inspector)[requests[0].key] == nil, "An expired record is not listed")
         }
     }
 
-    private func list(_ inspector: any KeyInspecting) async throws -> [StorageKey: [RecordSummary]] {
+    private func list(
+        _ inspector: any KeyInspecting,
+        _ state: RecordState? = nil
+    ) async throws -> [StorageKey: [RecordSummary]] {
         var listed: [RecordSummary] = []
         var cursor: ListingCursor?
         repeat {
-            let page = try await inspector.records(after: cursor, limit: 10)
+            let page = try await inspector.records(in: state, after: cursor, limit: 10)
             listed += page.records
             cursor = page.next
         } while cursor != nil
@@ -66,31 +82,72 @@ extension StoreConformance {
     public func operatorSettlesKeys(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             guard let inspector = trial.store as? any KeyInspecting else { return }
-            trial.expect(try await inspector.release(trial.key, force: true) == .absent, "No record, no release")
+            let reason = "conformance"
+            trial.expect(
+                try await inspector.release(trial.key, force: true, reason: reason) == .absent, "No record, no release")
             trial.expect(try await !inspector.remove(trial.key), "No record, no removal")
 
             let held = try await trial.granted()
-            guard case .leaseRunning = try await inspector.release(trial.key, force: false) else {
+            guard case .leaseRunning = try await inspector.release(trial.key, force: false, reason: reason) else {
                 trial.expect(false, "A running attempt is released only by force")
                 return
             }
             trial.expect(try await trial.renew(held), "A refused release changes nothing")
-            trial.expect(try await inspector.release(trial.key, force: true) == .released, "Force releases")
+            trial.expect(
+                try await inspector.release(trial.key, force: true, reason: reason) == .released, "Force releases")
+            trial.expect(
+                try await inspector.release(trial.key, force: true, reason: reason) == .absent,
+                "A free key is not released")
             trial.expect(try await !trial.complete(held), "A released attempt stores nothing")
 
-            let second = try await trial.granted()
+            let second = try await trial.claim(trial.request())
+            trial.expect(second, .attempt(2), "The attempt that follows on a released one has the next number")
             try await trial.advance(units: 6)
             trial.expect(
-                try await inspector.release(trial.key, force: false) == .released, "An abandoned key is released")
-            trial.expect(try await !trial.complete(second), "and its late owner stores nothing")
+                try await inspector.release(trial.key, force: false, reason: reason) == .released,
+                "A key of unknown outcome is released")
+            if let held = second.held {
+                trial.expect(try await !trial.complete(held), "and its late owner stores nothing")
+            }
 
             let third = try await trial.granted()
+            trial.expect(third.claim.attempt == 3, "Numbers go on rising")
             _ = try await trial.complete(third)
             trial.expect(
-                try await inspector.release(trial.key, force: true) == .completed, "A completed key is not released")
-            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "and goes on to be replayed")
+                try await inspector.release(trial.key, force: true, reason: reason) == .completed,
+                "A completed key is not released")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "and goes on to be replayed")
             trial.expect(try await inspector.remove(trial.key), "A completed key can be removed")
-            trial.expect(try await trial.claim(trial.request()), .execute(attempt: 1), "and is unknown then")
+            trial.expect(try await trial.claim(trial.request()), .attempt(1), "and is absent then")
+        }
+    }
+
+    /// A store that conforms to `KeyInspecting` lets an operator store an outcome that nobody else knows.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func operatorCompletesKeys(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await self.judge(sourceLocation) { trial in
+            guard let inspector = trial.store as? any KeyInspecting else { return }
+            func complete(force: Bool = false) async throws -> OperatorCompletion {
+                try await inspector.complete(
+                    trial.key, with: .sample, keyTTL: trial.keyTTL, force: force, reason: "conformance")
+            }
+            trial.expect(try await complete() == .absent, "No record, no completion")
+            _ = try await trial.granted(trial.request(onAbandoned: .refuse))
+            guard case .leaseRunning = try await complete() else {
+                trial.expect(false, "A running attempt is completed only by force")
+                return
+            }
+            try await trial.advance(units: 30)
+            trial.expect(try await complete() == .completed, "An unknown outcome can be made known")
+            trial.expect(try await complete(force: true) == .alreadyCompleted, "but not be replaced")
+            trial.expect(
+                try await trial.claim(trial.request(onAbandoned: .refuse)), .completed(.sample), "It is replayed")
+            try await trial.advance(units: 22)
+            trial.expect(try await trial.claim(trial.request()), .attempt(1), "and expires")
+            trial.expect(try await complete(force: true) == .completed, "Force completes a running attempt")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "which is replayed, too")
         }
     }
 
@@ -110,7 +167,7 @@ extension StoreConformance {
             trial.expect(try await sweeper.sweepExpired(limit: 3) == 3, "A sweep keeps to its limit")
             while try await sweeper.sweepExpired(limit: 1000) == 1000 {}
             trial.expect(try await sweeper.sweepExpired(limit: 1000) == 0, "Sweeping comes to an end")
-            trial.expect(try await trial.claim(trial.request()), .replay(.sample), "A live record is not swept")
+            trial.expect(try await trial.claim(trial.request()), .completed(.sample), "A live record is not swept")
         }
     }
 }

@@ -121,7 +121,7 @@ public struct StoreConformance: Sendable {
 
     /// Lets the store connect before time begins to count.
     private func warmUp(_ store: any IdempotencyStore) async throws {
-        guard case .execute(let claim) = try await store.claim(ClaimRequest(key: .random())) else { return }
+        guard case .granted(let claim) = try await store.claim(ClaimRequest(key: .random())) else { return }
         _ = try await store.release(claim)
     }
 }

@@ -12,10 +12,9 @@ struct Trial: Sendable {
         }
     }
 
-    /// The answer to a claim.
-    struct Answer: Sendable {
-        let decision: ClaimDecision
-        /// Present if the decision is to execute.
+    /// The result of a claim, and the claim if it was granted.
+    struct Claimed: Sendable {
+        let result: ClaimResult<ClaimGrant>
         let held: HeldClaim?
     }
 
@@ -49,23 +48,24 @@ struct Trial: Sendable {
         owner: OwnerToken = OwnerToken(),
         fingerprint: Fingerprint = .none,
         comparesFingerprint: Bool = true,
-        onAbandoned: AbandonedRule = .rerun
+        onAbandoned: AbandonedRule = .rerun,
+        unresolvedRetention: Duration? = nil
     ) -> ClaimRequest {
         ClaimRequest(
             key: key ?? self.key, owner: owner, fingerprint: fingerprint, comparesFingerprint: comparesFingerprint,
-            lease: self.lease, keyTTL: self.keyTTL, onAbandoned: onAbandoned)
+            lease: self.lease, keyTTL: self.keyTTL, onAbandoned: onAbandoned, unresolvedRetention: unresolvedRetention)
     }
 
-    func claim(_ request: ClaimRequest) async throws -> Answer {
+    func claim(_ request: ClaimRequest) async throws -> Claimed {
         defer { self.time.note() }
         switch try await self.store.claim(request) {
-        case .execute(let claim):
-            let attempt = claim.attempt
-            return Answer(decision: .execute(attempt: attempt), held: HeldClaim(claim))
-        case .replay(let outcome): return Answer(decision: .replay(outcome), held: nil)
-        case .inProgress(let lease): return Answer(decision: .inProgress(remainingLease: lease), held: nil)
-        case .mismatch: return Answer(decision: .mismatch, held: nil)
-        case .outcomeUnknown: return Answer(decision: .outcomeUnknown, held: nil)
+        case .granted(let claim):
+            let grant = ClaimGrant(attempt: claim.attempt, abandoned: claim.abandoned)
+            return Claimed(result: .granted(grant), held: HeldClaim(claim))
+        case .completed(let outcome): return Claimed(result: .completed(outcome), held: nil)
+        case .inProgress(let lease): return Claimed(result: .inProgress(remainingLease: lease), held: nil)
+        case .mismatch: return Claimed(result: .mismatch, held: nil)
+        case .unknown: return Claimed(result: .unknown, held: nil)
         }
     }
 
@@ -94,14 +94,14 @@ struct Trial: Sendable {
         if !isTrue { self.broken.add(law) }
     }
 
-    /// Expects a decision.
+    /// Expects a result.
     ///
-    /// Of a remaining lease only that it is positive and no longer than the whole lease.
-    func expect(_ answer: Answer, _ decision: ClaimDecision, _ law: Comment) {
-        if case .inProgress(let actual) = answer.decision, case .inProgress = decision {
-            self.expect(actual > .zero && actual <= self.lease, law)
-        } else {
-            self.expect(answer.decision == decision, law)
+    /// Of a remaining lease only that it is positive and no longer than the whole lease, of a grant only its attempt.
+    func expect(_ claimed: Claimed, _ expected: ClaimResult<ClaimGrant>, _ law: Comment) {
+        switch (claimed.result, expected) {
+        case (.inProgress(let actual), .inProgress): self.expect(actual > .zero && actual <= self.lease, law)
+        case (.granted(let actual), .granted(let expected)): self.expect(actual.attempt == expected.attempt, law)
+        case (let actual, let expected): self.expect(actual == expected, law)
         }
     }
 
@@ -109,6 +109,11 @@ struct Trial: Sendable {
     func report() {
         for law in self.broken.all { Issue.record(law, sourceLocation: self.sourceLocation) }
     }
+}
+
+extension ClaimResult where Grant == ClaimGrant {
+    /// The claim is granted, with this number.
+    static func attempt(_ number: Int) -> Self { .granted(ClaimGrant(attempt: number)) }
 }
 
 extension StorageKey {
