@@ -36,7 +36,8 @@ extension StoreConformance {
             for tombstone in [Tombstone(status: 500), Tombstone(status: 201, location: "/charges/1")] {
                 let request = trial.request(key: .random())
                 _ = try await trial.complete(trial.granted(request), .tombstone(tombstone))
-                trial.expect(try await trial.claim(request), .completed(.tombstone(tombstone)), "A tombstone is replayed")
+                trial.expect(
+                    try await trial.claim(request), .completed(.tombstone(tombstone)), "A tombstone is replayed")
             }
         }
     }
