@@ -283,7 +283,7 @@ struct RedisFaultTests {
                 url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .milliseconds(500)))
             let isOver = Mutex(false)
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
+                group.addTask { @Sendable in
                     try await withThrowingTaskGroup(of: Void.self) { retries in
                         for _ in 0..<400 {
                             retries.addTask {
