@@ -108,10 +108,10 @@ extension RedisStore {
     /// What a record says that stands already.
     private func firstReply(to request: ClaimRequest, _ bytes: [UInt8]) async throws -> FirstReply {
         // Times do not matter to what is completed, and what is not is decided otherwise.
-        guard bytes.count > 1, bytes[0] == 2, bytes[1] == 2 || bytes[1] == 3, !StoredRecord.isDetached(bytes) else {
-            return .unsettled
-        }
-        let record = try StoredRecord.decode(bytes, lifetime: -1, now: .zero)
+        guard bytes.count > 1, bytes[0] == 2, bytes[1] == 2 || bytes[1] == 3,
+            let whole = StoredRecord.isDetached(bytes) ? try await self.outcome(of: request.key, bytes) : bytes
+        else { return .unsettled }
+        let record = try StoredRecord.decode(whole, lifetime: -1, now: .zero)
         return .settled(RecordTransitions.claim(record, request, now: .zero).result)
     }
 

@@ -54,7 +54,7 @@ extension RedisStore: KeyInspecting {
         for key in settled { try await self.removeFromIndex(key) }
         return RecordPage(
             records: summaries.filter { $0.state == .unknown },
-            next: next == "0" ? nil : ListingCursor(rawValue: "\(next)@"))
+            next: next == "0" ? nil : ListingCursor(rawValue: "\(next)@unsettled"))
     }
 
     /// Takes a key out of the index unless it has been claimed meanwhile.

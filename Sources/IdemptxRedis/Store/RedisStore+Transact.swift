@@ -25,7 +25,7 @@ extension RedisStore {
         return try await self.transact(key, priority, nil, deadline, step)
     }
 
-    /// - Parameter rule: The rule of a claim; `nil` if it is none, or its rule is not known.
+    // The rule is that of a claim; `nil` if it is none, or its rule is not known.
     func transact<Result: Sendable>(
         _ key: StorageKey,
         _ priority: TransactionPriority,
@@ -62,7 +62,7 @@ extension RedisStore {
     }
 
     /// The whole of a record whose outcome is under a key of its own; `nil` if that belongs to another one.
-    private func outcome(of key: StorageKey, _ header: [UInt8]) async throws -> [UInt8]? {
+    func outcome(of key: StorageKey, _ header: [UInt8]) async throws -> [UInt8]? {
         let name = self.names.outcome(of: key)
         var command = RedisCommand([.text("GET"), name])
         command.isLarge = true

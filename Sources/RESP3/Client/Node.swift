@@ -7,7 +7,7 @@ final class Node: RedisPrimary {
     let subscriptions: SubscriptionConnection
     let commandTimeout: Duration
     private let connections: [CommandConnection]
-    /// For calls that end with a `WAIT`, behind which a server answers nothing else on a connection.
+    /// For calls that end with a `WAIT`, behind which a server sends no other reply on a connection.
     private let waitConnection: CommandConnection
     /// For large calls, behind which small ones would be late.
     private let largeConnection: CommandConnection

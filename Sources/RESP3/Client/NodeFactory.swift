@@ -39,7 +39,7 @@ struct NodeFactory: Sendable {
             connections: (0..<max(1, self.configuration.connectionsPerNode)).map { _ in self.connection(connections) },
             waitConnection: self.connection(connections, sharesWaits: true),
             largeConnection: self.connection(
-                connections, maximumUnanswered: max(1, self.configuration.maximumLargeCallsUnanswered)),
+                connections, maximumInFlight: max(1, self.configuration.maximumLargeCallsInFlight)),
             subscriptions: self.subscriptionConnection(connections), timeout: self.configuration.commandTimeout)
     }
 
@@ -71,11 +71,11 @@ struct NodeFactory: Sendable {
     }
 
     private func connection(
-        _ factory: ConnectionFactory, sharesWaits: Bool = false, maximumUnanswered: Int? = nil
+        _ factory: ConnectionFactory, sharesWaits: Bool = false, maximumInFlight: Int? = nil
     ) -> CommandConnection {
         CommandConnection(
             factory, self.configuration, on: self.configuration.eventLoopGroup.next(), sharesWaits: sharesWaits,
-            maximumUnanswered: maximumUnanswered)
+            maximumInFlight: maximumInFlight)
     }
 
     private func subscriptionConnection(_ factory: ConnectionFactory) -> SubscriptionConnection {

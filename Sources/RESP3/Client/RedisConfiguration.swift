@@ -23,7 +23,7 @@ package struct RedisConfiguration: Sendable {
 
     /// How many large calls may have left a connection for such calls without their replies: the others wait unsent, so
     /// that the server does not pile up their replies.
-    package var maximumLargeCallsUnanswered = 16
+    package var maximumLargeCallsInFlight = 16
 
     /// How many commands may wait on one connection, for being sent or for their reply.
     package var maximumPendingCommands = 1 << 16

@@ -2,7 +2,7 @@ import NIOCore
 
 /// A client of a cluster.
 ///
-/// A command goes to the server of its key's slot. Where a server answers that it did not execute it, the command is
+/// A command goes to the server of its key's slot. Where a server replies that it did not execute it, the command is
 /// repeated at the right place or after a pause, a bounded number of times.
 final class ClusterClient: RedisClient {
     let commandTimeout: Duration
@@ -111,7 +111,7 @@ extension ClusterClient {
             self.topology.move(slot, to: address)
             self.topology.refreshSoon()
         case .redirect(.down), .unreachable:
-            // If nobody answers, the next attempt goes by the old map.
+            // If nobody replies, the next attempt goes by the old map.
             do throws(RedisError) { try await self.topology.refresh(deadline: deadline) } catch .cancelled {
                 throw .cancelled
             } catch {}

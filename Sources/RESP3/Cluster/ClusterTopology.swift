@@ -94,7 +94,7 @@ final class ClusterTopology: Sendable {
 }
 
 extension ClusterTopology {
-    /// Asks servers, some at a time, until one answers.
+    /// Asks servers, some at a time, until one replies.
     private func ask() async throws(RedisError) -> SlotMap {
         var failure = RedisError.notSent("There is no server to ask for the cluster.")
         for candidates in self.candidates {
@@ -106,10 +106,10 @@ extension ClusterTopology {
                 failure = error
             }
         }
-        throw .notSent("No server of the cluster answers. \(failure)")
+        throw .notSent("No server of the cluster replies. \(failure)")
     }
 
-    /// Those to ask at the same time, and those to ask if none of them answers.
+    /// Those to ask at the same time, and those to ask if none of them replies.
     ///
     /// The seeds come last: one that has left the cluster since may still believe in its old map.
     private var candidates: [ArraySlice<NodeAddress>] {
@@ -122,12 +122,12 @@ extension ClusterTopology {
     private func ask(_ addresses: ArraySlice<NodeAddress>) async throws(RedisError) -> SlotMap {
         try await withTaskGroup(of: Result<SlotMap, RedisError>.self) { group in
             for address in addresses { group.addTask { await self.ask(address) } }
-            // Those that are slower than the first good answer are not waited for.
+            // Those that are slower than the first good reply are not waited for.
             defer { group.cancelAll() }
             var failure = Result<SlotMap, RedisError>.failure(.notSent("There is no server to ask."))
-            for await answer in group {
-                if case .success = answer { return answer }
-                failure = answer
+            for await reply in group {
+                if case .success = reply { return reply }
+                failure = reply
             }
             return failure
         }.get()
@@ -147,7 +147,7 @@ extension ClusterTopology {
     /// Uses a map, and drops the connections to servers that are no longer part of it.
     ///
     /// A server without slots may be one that a slot is being moved to; it is kept while it is used. What is dropped
-    /// closes when its last command is answered.
+    /// closes when its last command has its reply.
     private func adopt(_ map: SlotMap) {
         let leaving = self.state.withLock { state in
             state.map = map

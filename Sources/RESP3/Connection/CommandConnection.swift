@@ -47,13 +47,13 @@ final actor CommandConnection {
     ///   - configuration: The limits, and the logger.
     ///   - eventLoop: Where the connections live.
     ///   - sharesWaits: Whether all calls end with a `WAIT`: see ``CommandQueue``.
-    ///   - maximumUnanswered: How many calls may have left without their replies; `nil` for any number.
+    ///   - maximumInFlight: How many calls may have left without their replies; `nil` for any number.
     init(
         _ factory: ConnectionFactory,
         _ configuration: RedisConfiguration,
         on eventLoop: any EventLoop,
         sharesWaits: Bool = false,
-        maximumUnanswered: Int? = nil
+        maximumInFlight: Int? = nil
     ) {
         self.eventLoop = eventLoop
         self.factory = factory
@@ -61,7 +61,7 @@ final actor CommandConnection {
         self.logger = configuration.logger
         let limits = CommandQueue<Waiter>.Limits(
             commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes,
-            unanswered: maximumUnanswered ?? .max)
+            inFlight: maximumInFlight ?? .max)
         self.state = CommandConnectionState(
             limits: limits, sharesWaits: sharesWaits, maximumConnectFailures: configuration.maximumConnectFailures,
             silenceTimeout: TimeAmount(configuration.silenceTimeout))
@@ -94,7 +94,7 @@ final actor CommandConnection {
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
     }
 
-    /// Takes no more commands, and returns when those it has taken are answered or over.
+    /// Takes no more commands, and returns when those it has taken have their replies or over.
     func close() async {
         let channel = self.channel
         self.perform(self.state.close())

@@ -97,7 +97,7 @@ struct CommandConnectionState<Waiter>: ~Copyable {
             // They may have been waiting for this one.
             if self.queue.hasUnsent { step.next = .flush }
         }
-        self.cycle.answered()
+        self.cycle.replied()
         self.down = nil
         // The server has become a replica: whoever resolves the address anew may find its successor.
         if reply.serverError?.code == "READONLY" { self.isRetiring = true }
@@ -135,7 +135,7 @@ struct CommandConnectionState<Waiter>: ~Copyable {
         return step
     }
 
-    /// Takes no more commands, and ends once those it has taken are answered.
+    /// Takes no more commands, and ends once those it has taken have their replies.
     mutating func close() -> CommandConnectionStep<Waiter> {
         self.isClosing = true
         var step = CommandConnectionStep<Waiter>()

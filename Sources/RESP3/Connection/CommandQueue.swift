@@ -12,12 +12,12 @@ struct CommandQueue<Waiter> {
         let commands: Int
         let bytes: Int
         /// How many entries may have been sent and have no reply yet.
-        let unanswered: Int
+        let inFlight: Int
 
-        init(commands: Int, bytes: Int, unanswered: Int = .max) {
+        init(commands: Int, bytes: Int, inFlight: Int = .max) {
             self.commands = commands
             self.bytes = bytes
-            self.unanswered = unanswered
+            self.inFlight = inFlight
         }
     }
 
@@ -77,12 +77,12 @@ struct CommandQueue<Waiter> {
 
     /// The first commands that were not sent, up to about so many bytes, which are taken as sent from now on.
     mutating func send(upTo size: Int) -> [RedisCommand] {
-        // Until a wait is over, the server answers nothing.
+        // Until a wait is over, the server sends no reply.
         if self.sharesWaits, self.hasSent { return [] }
         var commands: [RedisCommand] = []
         var taken = 0
         let wait = self.sharesWaits ? self.unsent.first?.commands.last : nil
-        while taken < size, self.sent.count < self.limits.unanswered, let next = self.unsent.first,
+        while taken < size, self.sent.count < self.limits.inFlight, let next = self.unsent.first,
             wait == nil || next.commands.last == wait
         {
             var entry = self.unsent.removeFirst()

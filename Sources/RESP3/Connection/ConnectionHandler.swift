@@ -36,7 +36,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         self.phase = .greeting(handshake)
         self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(timeout)) {
-            self.end(.lost("The server did not answer the greeting in time."))
+            self.end(.lost("The server did not reply to the greeting in time."))
         }
         self.say(handshake.commands, context)
     }

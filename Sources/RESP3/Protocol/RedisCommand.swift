@@ -24,7 +24,7 @@ package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
 
     private static let wait: RedisArgument = "WAIT"
 
-    /// Whether the server answers nothing else on the connection until replicas have acknowledged what it has written.
+    /// Whether the server sends no other reply on the connection until replicas have acknowledged what it has written.
     var isWait: Bool { self.arguments.first.map { $0.count == 4 && $0 == Self.wait } ?? false }
 
     /// An argument or a reply above this size is not to be between others.

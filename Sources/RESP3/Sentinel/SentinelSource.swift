@@ -3,7 +3,7 @@ import Synchronization
 
 /// Asks sentinels where the primary is.
 ///
-/// The sentinel that answered last is asked first. Whether the server they name thinks of itself as the primary is for
+/// The sentinel that replied last is asked first. Whether the server they name thinks of itself as the primary is for
 /// the handshake to find out.
 final class SentinelSource: AddressSource {
     private let sentinels: [(address: NodeAddress, connection: CommandConnection)]
@@ -43,9 +43,9 @@ final class SentinelSource: AddressSource {
         guard let failure = failures.first(where: \.isRefusal) ?? failures.last else {
             throw .notSent("There is no sentinel.")
         }
-        // One that does not answer now may know better.
+        // One that does not reply now may know better.
         if failures.allSatisfy(\.isRefusal) { throw failure }
-        throw .notSent("No sentinel that answers knows the primary. \(failure)")
+        throw .notSent("No sentinel that replies knows the primary. \(failure)")
     }
 
     /// Asks one sentinel, which is the first to be asked from now on.

@@ -31,7 +31,7 @@ final actor SubscriptionConnection: ReconnectingOwner {
         self.backoff = configuration.backoff
         self.pingInterval = TimeAmount(configuration.pingInterval)
         self.logger = configuration.logger
-        // A channel may have to be left and entered again before the first answer.
+        // A channel may have to be left and entered again before the first reply.
         self.state = SubscriptionState(limit: 2 * configuration.maximumSubscriptions)
     }
 

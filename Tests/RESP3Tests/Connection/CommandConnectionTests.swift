@@ -86,7 +86,7 @@ struct CommandConnectionTests {
         try await FakeServer.with(answers) { server in
             try await withClient(server.url) { client in
                 _ = try await client.send(["B"])
-                await #expect(throws: RedisError.replyLost("The server did not answer in time.")) {
+                await #expect(throws: RedisError.replyLost("The server did not reply in time.")) {
                     try await client.send(["A"], timeout: .seconds(1))
                 }
                 let reply = try await client.send(["B"])
@@ -221,7 +221,7 @@ struct CommandConnectionTests {
         }
     }
 
-    @Test("closes when the commands it has taken are answered, and takes no more")
+    @Test("closes when the commands it has taken have their replies, and takes no more")
     func closing() async throws {
         try await FakeServer.with { server in
             try await withClient(server.url) { client in

@@ -52,8 +52,8 @@ struct CommandQueueTests {
     }
 
     @Test("lets only so many leave that have no reply yet")
-    func unanswered() {
-        let queue = Bench(unanswered: 2)
+    func inFlight() {
+        let queue = Bench(inFlight: 2)
         for name in ["a", "b", "c", "d"] { _ = queue.append(name) }
         #expect(queue.send(upTo: .max).map { $0.words[1] } == ["a", "b"])
         #expect(queue.send(upTo: .max).isEmpty)
@@ -138,9 +138,9 @@ struct CommandQueueTests {
 private final class Bench {
     private var queue: CommandQueue<String>
 
-    init(sharesWaits: Bool = false, unanswered: Int = .max) {
+    init(sharesWaits: Bool = false, inFlight: Int = .max) {
         self.queue = CommandQueue(
-            limits: .init(commands: sharesWaits ? 8 : 4, bytes: 200, unanswered: unanswered), sharesWaits: sharesWaits)
+            limits: .init(commands: sharesWaits ? 8 : 4, bytes: 200, inFlight: inFlight), sharesWaits: sharesWaits)
     }
 
     func appendWaiting(_ waiter: String, replicas: Int = 1, deadline: UInt64 = 10) -> Int? {

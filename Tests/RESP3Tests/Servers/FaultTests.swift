@@ -114,9 +114,10 @@ struct FaultTests {
     func backpressure() async throws {
         try await RedisServer.with { server in
             try await withClient(server.url(), { $0.connectTimeout = .seconds(1) }) { client in
-                _ = try await client.send(["PING"])
-                server.pause()
                 let value = RedisArgument(String(repeating: "x", count: 1 << 20))
+                // Over the connection for large commands, which stands then.
+                _ = try await client.send(["SET", "key0", value])
+                server.pause()
                 let outcomes = await withTaskGroup(of: Outcome.self) { group in
                     for number in 0..<50 {
                         group.addTask {
@@ -132,7 +133,7 @@ struct FaultTests {
                 server.resume()
                 // The server does what it had received, before it notices that nobody waits for it.
                 try await eventually("the server is used again") { try await client.send(["PING"]).string == "PONG" }
-                #expect(try await server.send(["DBSIZE"]).integer ?? 99 <= sent)
+                #expect(try await server.send(["DBSIZE"]).integer ?? 99 <= sent + 1)
             }
         }
     }
