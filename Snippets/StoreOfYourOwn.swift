@@ -6,7 +6,7 @@ import Testing
 /// A store over a dictionary.
 ///
 /// The rules are those of `RecordTransitions`; the store adds a lock, a clock, and a place for the records.
-final class DictionaryStore: SynchronousStore {
+final class DictionaryStore: TransactionalStore {
     private let records = Mutex<[StorageKey: IdempotencyRecord]>([:])
     private let hub = ChangeHub()
     private let time: TimeSource
@@ -15,52 +15,26 @@ final class DictionaryStore: SynchronousStore {
         self.time = TimeSource(clock)
     }
 
-    func claim(_ request: ClaimRequest) throws -> Admission {
-        let decision = self.apply(request.key) { record, now in
-            RecordTransitions.claim(record, request, now: now)
+    /// One atomic step: what stands there is read, and what becomes of it is written, under one lock.
+    func transact<Result: Sendable>(
+        _ key: StorageKey,
+        priority: TransactionPriority,
+        timeout: Duration?,
+        _ step: @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+    ) throws -> Result {
+        try self.records.withLock { records in
+            let transition = try step(records[key], self.time.now)
+            transition.change.apply(to: &records[key])
+            return transition.result
         }
-        return Admission(decision, for: request)
     }
 
-    func renew(_ claim: borrowing Claim, lease: Duration) throws -> Bool {
-        let (owner, keyTTL) = (claim.owner, claim.keyTTL)
-        return self.apply(claim.key) { record, now in
-            RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: now)
-        }
-    }
-
-    func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) throws -> Bool {
-        let owner = claim.owner
-        let isStored = self.apply(claim.key) { record, now in
-            RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
-        }
-        if isStored { self.hub.announce(claim.key) }
-        return isStored
-    }
-
-    func release(_ claim: borrowing Claim) throws -> Bool {
-        let owner = claim.owner
-        let isReleased = self.apply(claim.key) { record, now in
-            RecordTransitions.release(record, owner: owner, now: now)
-        }
-        if isReleased { self.hub.announce(claim.key) }
-        return isReleased
+    func announce(_ key: StorageKey) {
+        self.hub.announce(key)
     }
 
     func changes(of key: StorageKey) -> AsyncStream<Void> {
         self.hub.changes(of: key)
-    }
-
-    /// One atomic step: what stands there is read, and what becomes of it is written, under one lock.
-    private func apply<Answer: Sendable>(
-        _ key: StorageKey,
-        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
-    ) -> Answer {
-        self.records.withLock { records in
-            let step = transition(records[key], self.time.now)
-            step.change.apply(to: &records[key])
-            return step.answer
-        }
     }
 }
 

@@ -103,10 +103,9 @@ struct RecordDatabase: Sendable {
 
     /// What tells the database from others: the file itself, however it is named.
     var identity: StoreIdentity? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: self.writer.path),
-            let device = attributes[.systemNumber] as? Int, let file = attributes[.systemFileNumber] as? Int
-        else { return nil }
-        return StoreIdentity(name: "sqlite:\(device):\(file)")
+        var status = stat()
+        guard unsafe stat(self.writer.path, &status) == 0 else { return nil }
+        return StoreIdentity(name: "sqlite:\(status.st_dev):\(status.st_ino)")
     }
 
     /// Reads in a snapshot of its own, beside the writer.

@@ -205,7 +205,8 @@ extension StorageKey {
 extension RecordTable.UnknownPosition {
     fileprivate init(_ cursor: ListingCursor) throws(StoreError) {
         let parts = cursor.rawValue.split(separator: ".")
-        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1])) else {
+        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1]))
+        else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self.init(leaseEnd: leaseEnd, key: key.bytes)

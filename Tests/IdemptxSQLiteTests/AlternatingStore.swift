@@ -17,7 +17,7 @@ final class AlternatingStore: IdempotencyStore {
         }
     }
 
-    func claim(_ request: ClaimRequest) async throws -> Admission {
+    func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> {
         try await self.next.claim(request)
     }
 

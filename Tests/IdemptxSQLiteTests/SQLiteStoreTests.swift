@@ -17,16 +17,16 @@ struct SQLiteStoreTests {
         self.file = try TemporaryFile()
     }
 
-    private func open(busyTimeout: Duration = .seconds(5), clock: ManualClock? = nil) throws -> SQLiteStore {
+    private func open(timeout: Duration = .seconds(5), clock: ManualClock? = nil) throws -> SQLiteStore {
         try SQLiteStore(
-            path: self.file.path, busyTimeout: busyTimeout, time: clock.map { TimeSource($0) } ?? .wallClock)
+            path: self.file.path, timeout: timeout, time: clock.map { TimeSource($0) } ?? .wallClock)
     }
 
     private func key(_ text: String = "k-1") throws -> StorageKey {
         StorageKey(scope: .unscoped, key: try IdempotencyKey(text))
     }
 
-    private let answer = StoredResponse(
+    private let response = StoredResponse(
         status: .created, headerFields: [.location: "/charges/1"], body: Array("charged".utf8))
 
     @Test("keeps the laws of a store")
@@ -48,26 +48,26 @@ struct SQLiteStoreTests {
     func survivesReopening() async throws {
         let request = ClaimRequest(key: try self.key())
         try await self.complete(request, in: self.open())
-        guard case .replay(.response(let replayed)) = try await self.open().claim(request) else {
+        guard case .completed(.response(let replayed)) = try await self.open().claim(request) else {
             Issue.record("The outcome is gone")
             return
         }
-        #expect(replayed == self.answer)
+        #expect(replayed == self.response)
     }
 
     private func complete(_ request: ClaimRequest, in store: SQLiteStore) async throws {
-        guard case .execute(let claim) = try await store.claim(request) else {
+        guard case .granted(let claim) = try await store.claim(request) else {
             Issue.record("The key should be free")
             return
         }
-        #expect(try await store.complete(claim, with: .response(self.answer), keyTTL: .seconds(60)))
+        #expect(try await store.complete(claim, with: .response(self.response), keyTTL: .seconds(60)))
     }
 
     // That a power cut takes nothing back cannot be tried here; the setting that promises it can be looked up.
     @Test("commits to the disk, not only to the system")
     func isDurable() throws {
         let database = try RecordDatabase(path: self.file.path, busyTimeout: .seconds(5))
-        let (synchronous, journal) = try database.pool.writeWithoutTransaction { db in
+        let (synchronous, journal) = try database.writer.writeWithoutTransaction { db in
             (
                 try Int.fetchOne(db, sql: "PRAGMA synchronous"),
                 try String.fetchOne(db, sql: "PRAGMA journal_mode")
@@ -89,20 +89,20 @@ struct SQLiteStoreTests {
         let store = try self.open()
         let key = try self.key()
         let gate = Gate()
-        let complete = Task { [answer] in
+        let complete = Task { [response] in
             await gate.pass()
-            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key)) else { return false }
-            return try await store.complete(claim, with: .response(answer), keyTTL: .seconds(60))
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: key)) else { return false }
+            return try await store.complete(claim, with: .response(response), keyTTL: .seconds(60))
         }
         complete.cancel()
         gate.open()
         #expect(try await complete.value)
-        #expect(try await store.record(for: key)?.record.state == .completed(.response(self.answer)))
+        #expect(try await store.record(for: key)?.record.state == .completed(.response(self.response)))
     }
 
     @Test("says so if another process writes for too long, and changes nothing")
     func busy() async throws {
-        let store = try self.open(busyTimeout: .milliseconds(50))
+        let store = try self.open(timeout: .milliseconds(50))
         let key = try self.key()
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
@@ -114,6 +114,157 @@ struct SQLiteStoreTests {
         try await self.complete(ClaimRequest(key: key), in: store)
     }
 
+    /// Locks the file as another process does that is writing.
+    private func lock() async throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: self.file.path, configuration: configuration)
+        try await other.writeWithoutTransaction { db in try db.execute(sql: "BEGIN IMMEDIATE") }
+        return other
+    }
+
+    private func unlock(_ other: DatabaseQueue) async throws {
+        try await other.writeWithoutTransaction { db in try db.execute(sql: "ROLLBACK") }
+    }
+
+    @Test("A claim whose turn comes after its caller has given up is not granted", arguments: AbandonedRule.allCases)
+    func lateClaim(rule: AbandonedRule) async throws {
+        let store = try self.open()
+        let key = try self.key()
+        let other = try await self.lock()
+        let request = ClaimRequest(key: key, onAbandoned: rule, timeout: .milliseconds(20))
+        let claim = Task { await store.claimError(request) }
+        #expect(await claim.value?.code == .unavailable)
+        try await self.unlock(other)
+        // A call that comes later is done later.
+        #expect(try await !store.remove(key))
+    }
+
+    @Test("A file that is locked for long makes calls fail at their deadline, and they work again afterwards")
+    func lockedForLong() async throws {
+        let store = try self.open(timeout: .milliseconds(50))
+        let request = ClaimRequest(key: try self.key())
+        guard case .granted(let claim) = try await store.claim(request) else {
+            Issue.record("The key should be free")
+            return
+        }
+        let other = try await self.lock()
+        for _ in 0..<3 {
+            let error = await #expect(throws: StoreError.self) { try await store.renew(claim, lease: .seconds(30)) }
+            #expect(error?.code == .unavailable)
+        }
+        try await self.unlock(other)
+        #expect(try await store.complete(claim, with: .response(self.response), keyTTL: .seconds(60)))
+    }
+
+    @Test("A replay does not wait while another process writes")
+    func replayWhileLocked() async throws {
+        let store = try self.open(timeout: .seconds(60))
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: store)
+        let other = try await self.lock()
+        guard case .completed = try await store.claim(ClaimRequest(key: request.key)) else {
+            Issue.record("The outcome should be replayed")
+            return
+        }
+        try await self.unlock(other)
+    }
+
+    @Test("Nobody but the owner can read the files: they hold responses")
+    func permissions() async throws {
+        let store = try self.open()
+        try await self.complete(ClaimRequest(key: try self.key()), in: store)
+        let files = try FileManager.default.contentsOfDirectory(atPath: self.file.directory)
+        #expect(files.count == 3)
+        for file in files {
+            let attributes = try FileManager.default.attributesOfItem(atPath: self.file.directory + "/" + file)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(file)")
+        }
+    }
+
+    @Test("All handles on one file have one identity, and no others")
+    func identity() throws {
+        let store = try self.open()
+        let link = self.file.directory + "/link.sqlite"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: self.file.path)
+        #expect(try store.identity == self.open().identity)
+        #expect(try store.identity == SQLiteStore(path: link).identity)
+        #expect(try store.identity != SQLiteStore(path: self.file.directory + "/other.sqlite").identity)
+    }
+
+    @Test("works in the application's own database, beside its tables", arguments: [true, false])
+    func ownDatabase(isPool: Bool) async throws {
+        let database: any DatabaseWriter =
+            isPool ? try DatabasePool(path: self.file.path) : try DatabaseQueue(path: self.file.path)
+        try await database.write { db in try db.execute(sql: "CREATE TABLE record (id INTEGER PRIMARY KEY)") }
+        let store = try SQLiteStore(database)
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: store)
+        try await database.write { db in try db.execute(sql: "INSERT INTO record DEFAULT VALUES") }
+        guard case .completed = try await store.claim(request) else {
+            Issue.record("The outcome should be replayed")
+            return
+        }
+        #expect(try await database.read { db in try !db.tableExists("grdb_migrations") })
+    }
+
+    @Test("keeps the laws of a store in the application's own database")
+    func conformsInOwnDatabase() async throws {
+        let database = try DatabasePool(path: self.file.path)
+        try await StoreConformance { clock in try SQLiteStore(database, time: TimeSource(clock)) }.runAll(seeds: 0..<3)
+    }
+
+    @Test("goes on with a file of the first version")
+    func migrates() async throws {
+        let keys = try ["running", "crashed", "done"].map { try self.key($0) }
+        var records: [IdempotencyRecord] = []
+        let now = TimeSource.wallClock.now
+        for (index, _) in keys.enumerated() {
+            let leaseEnd = now.advanced(by: .seconds(index == 0 ? 30 : -30))
+            records.append(
+                IdempotencyRecord(
+                    fingerprint: .none, owner: OwnerToken(), attempt: 1, created: now,
+                    expires: now.advanced(by: .seconds(3600)),
+                    state: index == 2 ? .completed(.response(self.response)) : .claimed(leaseEnd: leaseEnd)))
+        }
+        try self.file.edit { db in
+            try RecordTable.createFirst(in: db)
+            try db.execute(sql: "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)")
+            try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('1: records')")
+            for (key, record) in zip(keys, records) {
+                try db.execute(
+                    sql: "INSERT INTO record VALUES (?, ?, ?)",
+                    arguments: [Data(key.bytes), record.expires.milliseconds, Data(RecordCodec.encode(record))])
+            }
+        }
+        let store = try SQLiteStore(path: self.file.path, mustHoldRecords: true)
+        #expect(try await store.record(for: keys[2])?.record == records[2])
+        #expect(try await store.records(in: .unknown, after: nil, limit: 10).records.map(\.key) == [keys[1]])
+        #expect(try await store.unknownCount() == 1)
+    }
+
+    @Test("Sweeping large responses goes by bytes, so that a claim gets its turn in between")
+    func sweepsByBytes() async throws {
+        let clock = ManualClock()
+        let store = try self.open(clock: clock)
+        let large = StoredResponse(status: .ok, body: Array(repeating: 7, count: 1 << 20))
+        for index in 0..<8 {
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: self.key("large-\(index)"))) else {
+                continue
+            }
+            _ = try await store.complete(claim, with: .response(large), keyTTL: .seconds(60))
+        }
+        clock.advance(by: .seconds(61))
+        let database = try RecordDatabase(path: self.file.path, busyTimeout: .seconds(5))
+        let (count, hasMore) = try await database.writer.write { db in
+            try RecordTable.sweep(RecordTable.SweepBounds(records: 500), now: Timestamp(milliseconds: .max - 1), in: db)
+        }
+        #expect(count == 1 && hasMore, "A megabyte is the most for one transaction")
+        #expect(try await store.sweepExpired(limit: 3) == 3)
+        #expect(try await store.sweepExpired(limit: 100) == 4)
+        #expect(try await store.sweepExpired(limit: 100) == 0)
+    }
+
     @Test("keeps what it has if the clock is set back or ahead")
     func clockJumps() async throws {
         let clock = ManualClock()
@@ -122,13 +273,13 @@ struct SQLiteStoreTests {
         clock.advance(by: .seconds(1000))
         try await self.complete(request, in: store)
         clock.advance(by: .seconds(-900))
-        guard case .replay = try await store.claim(request) else {
+        guard case .completed = try await store.claim(request) else {
             Issue.record("A clock that is set back makes nothing expire")
             return
         }
         clock.advance(by: .seconds(1_000_000_000))
         #expect(try await store.record(for: request.key) == nil)
-        guard case .execute = try await store.claim(request) else {
+        guard case .granted = try await store.claim(request) else {
             Issue.record("After its time the key is free")
             return
         }
@@ -143,7 +294,9 @@ struct SQLiteStoreTests {
         let service = Task { try await store.run() }
         await clock.waitForSleepers()
         clock.advance(by: .seconds(61))
-        try await eventually { try self.file.edit { try Int.fetchOne($0, sql: "SELECT count(*) FROM record") } == 0 }
+        try await eventually {
+            try self.file.edit { try Int.fetchOne($0, sql: "SELECT count(*) FROM idemptx_record") } == 0
+        }
         service.cancel()
         try await service.value
     }
@@ -151,9 +304,12 @@ struct SQLiteStoreTests {
 
 extension SQLiteStore {
     /// What a claim throws; `nil` if it throws nothing.
-    func claimError(_ key: StorageKey) async -> StoreError? {
+    func claimError(_ key: StorageKey) async -> StoreError? { await self.claimError(ClaimRequest(key: key)) }
+
+    /// What a claim throws; `nil` if it throws nothing.
+    func claimError(_ request: ClaimRequest) async -> StoreError? {
         do {
-            _ = try await self.claim(ClaimRequest(key: key))
+            _ = try await self.claim(request)
             return nil
         } catch {
             return error as? StoreError

@@ -35,7 +35,7 @@ struct UnusableFileTests {
     @Test("is refused if a later version made it")
     func laterVersion() throws {
         _ = try SQLiteStore(path: self.file.path)
-        try self.file.edit { db in try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('2: later')") }
+        try self.file.edit { db in try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('3: later')") }
         let error = try #require(self.openingFails(self.file.path))
         #expect(error.code == .misconfigured)
         #expect(error.message.contains("later version"))
@@ -46,22 +46,22 @@ struct UnusableFileTests {
         let store = try SQLiteStore(path: self.file.path)
         let keys = try ["k-1", "k-2"].map { StorageKey(scope: .unscoped, key: try IdempotencyKey($0)) }
         for key in keys {
-            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key)) else { continue }
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: key)) else { continue }
             _ = try await store.complete(claim, with: .response(StoredResponse(status: .ok)), keyTTL: .seconds(60))
         }
         let damaged = Data(keys[0].bytes)
         try self.file.edit { db in
-            try db.execute(sql: "UPDATE record SET content = x'010203' WHERE key = ?", arguments: [damaged])
+            try db.execute(sql: "UPDATE idemptx_record SET content = x'010203' WHERE key = ?", arguments: [damaged])
         }
         for _ in 0..<2 {
             #expect(await store.claimError(keys[0])?.code == .corruptRecord)
         }
-        guard case .replay = try await store.claim(ClaimRequest(key: keys[1])) else {
+        guard case .completed = try await store.claim(ClaimRequest(key: keys[1])) else {
             Issue.record("A damaged record does no harm to others")
             return
         }
         _ = try await store.remove(keys[0])
-        guard case .execute = try await store.claim(ClaimRequest(key: keys[0])) else {
+        guard case .granted = try await store.claim(ClaimRequest(key: keys[0])) else {
             Issue.record("A removed record frees its key")
             return
         }
@@ -71,7 +71,7 @@ struct UnusableFileTests {
     func tableLost() async throws {
         let store = try SQLiteStore(path: self.file.path)
         let key = StorageKey(scope: .unscoped, key: try IdempotencyKey("k-1"))
-        try self.file.edit { db in try db.execute(sql: "DROP TABLE record") }
+        try self.file.edit { db in try db.execute(sql: "DROP TABLE idemptx_record") }
         #expect(await store.claimError(key)?.code == .misconfigured)
         await #expect(throws: StoreError.self) { try await store.statistics() }
     }

@@ -22,7 +22,7 @@ struct KeysTests {
         let attempt: Int
         let ageMs: Int
         let leaseLeftMs: Int?
-        let ttlLeftMs: Int
+        let ttlLeftMs: Int?
         let status: Int?
         let bodySize: Int?
         let bodyBase64: Data?
@@ -78,7 +78,9 @@ struct KeysTests {
             let listing: Listing = try await self.json(["list"] + store)
             #expect(listing.records.map(\.state).sorted() == ["claimed", "completed"])
             #expect(
-                listing.records.allSatisfy { $0.attempt == 1 && $0.record.count == 64 && $0.ttlLeftMs > 80_000_000 })
+                listing.records.allSatisfy {
+                    $0.attempt == 1 && $0.record.count == 64 && $0.ttlLeftMs ?? 0 > 80_000_000
+                })
             let claimed: Listing = try await self.json(["list", "--state", "claimed"] + store)
             let lease = try #require(claimed.records.first?.leaseLeftMs)
             #expect((1...30_000).contains(lease))
@@ -94,7 +96,9 @@ struct KeysTests {
             #expect(try await self.keys(["list"] + store).outputText.contains(short))
             let counts: [String: Int] = try await self.json(["stats"] + store)
             #expect(
-                counts == ["claimed": 1, "abandoned": 0, "completed": 1, "tombstone": 0, "unreadable": 0, "total": 2])
+                counts == [
+                    "claimed": 1, "unknown": 0, "completed": 1, "tombstone": 0, "free": 0, "unreadable": 0, "total": 2,
+                ])
 
             #expect(try await self.keys(["remove", short, "--yes"] + store).outputText == "Removed.\n")
             #expect(try await demo.charge(key: "k-1").header("X-Idempotency-Status") == "new")
@@ -124,6 +128,57 @@ struct KeysTests {
             defer { retry.cancel() }
             try await eventually("The retry runs") { try await demo.ledger().count == 2 }
         }
+    }
+
+    /// Leaves some keys whose attempts were killed, with leases that are over.
+    private func crash(_ keys: [String], _ store: [String]) async throws {
+        let arguments = store + ["--lease", "100ms", "--on-abandoned", "refuse"]
+        let crashed = try await Demo.start(arguments, in: self.directory)
+        let callers = keys.map { key in Task { try await crashed.charge(key: key, latency: "60s") } }
+        try await eventually("The charges run") { try await crashed.ledger().count == keys.count }
+        try await crashed.process.killHard()
+        for caller in callers { _ = await caller.result }
+        try await eventually("The leases are over") {
+            try await self.json(["list", "--state", "unknown"] + store, as: Listing.self).records.count == keys.count
+        }
+    }
+
+    @Test("completes a key whose outcome is unknown: its retries get what the operator found out")
+    func completes() async throws {
+        let store = ["--store", "sqlite:store.sqlite"]
+        try await self.crash(["k-1", "k-2"], store)
+        let file = URL(filePath: self.directory.path).appending(path: "body.json")
+        try Data(#"{"id":"found"}"#.utf8).write(to: file)
+        let complete = ["complete", "--yes", "--reason", "The bank says so", "--status", "201"] + store
+        let first = try await self.keys(
+            complete + ["--key", "k-1", "--header", "Location: /charges/9", "--body-file", file.path])
+        #expect(first.outputText == "Completed.\n")
+        #expect(first.errorText.contains("The bank says so"))
+        #expect(try await self.keys(complete + ["--key", "k-2", "--tombstone"]).outputText == "Completed.\n")
+        let again = try await self.keys(complete + ["--key", "k-1"])
+        #expect(again.errorText == "Error: The operation has an outcome already; nothing was changed.\n")
+
+        let shown: Record = try await self.json(["show", "--key", "k-1", "--body"] + store)
+        #expect(shown.status == 201)
+        #expect(shown.bodyBase64 == Data(#"{"id":"found"}"#.utf8))
+        let demo = try await Demo.start(store + ["--on-abandoned", "refuse"], in: self.directory)
+        #expect(try await demo.charge(key: "k-2", latency: "60s").status == 409)
+    }
+
+    @Test("frees all keys whose outcome is unknown, if they are old enough, and their numbers go on rising")
+    func releasesUnknown() async throws {
+        let store = ["--store", "sqlite:store.sqlite"]
+        try await self.crash(["k-1", "k-2", "k-3"], store)
+        let release = ["release", "--state", "unknown", "--yes", "--reason", "The bank was down"] + store
+        #expect(try await self.keys(release + ["--older-than", "1h"]).outputText == "Released 0 keys.\n")
+        #expect(try await self.keys(release).outputText == "Released 3 keys.\n")
+        #expect(try await self.json(["list", "--state", "unknown"] + store, as: Listing.self).records.isEmpty)
+        let free: Listing = try await self.json(["list", "--state", "free"] + store)
+        #expect(free.records.map(\.attempt) == [1, 1, 1])
+        let demo = try await Demo.start(store + ["--on-abandoned", "refuse"], in: self.directory)
+        #expect(try await demo.charge(key: "k-1").status == 201)
+        let shown: Record = try await self.json(["show", "--key", "k-1"] + store)
+        #expect(shown.attempt == 2)
     }
 
     @Test("goes through all records page by page", arguments: StoreKind.allCases)
@@ -253,6 +308,31 @@ struct KeysTests {
         (["remove", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
         (["release", String(repeating: "a", count: 64), "-y", "--store", "sqlite:x"], "There is no such record."),
         (["list", "--after", "abc", "--store", "sqlite:x"], "The cursor is none of this store."),
+        (
+            ["list", "--state", "unknown", "--after", "abc", "--store", "sqlite:x"], "The cursor is none of this store."
+        ),
+        (
+            [
+                "complete", String(repeating: "a", count: 64), "-y", "--status", "201", "--reason", "r", "--store",
+                "sqlite:x",
+            ], "There is no such record, or nothing runs under it."
+        ),
+        (
+            [
+                "complete", String(repeating: "a", count: 64), "-y", "--status", "201", "--reason", "r", "--header",
+                "nonsense", "--store", "sqlite:x",
+            ], "--header: 'nonsense' is not a header field, such as 'Location: /charges/1'."
+        ),
+        (
+            [
+                "complete", String(repeating: "a", count: 64), "-y", "--status", "201", "--reason", "r", "--body-file",
+                "missing", "--store", "sqlite:x",
+            ], "--body-file: 'missing' cannot be read."
+        ),
+        (
+            ["release", "--state", "unknown", "--older-than", "1", "-y", "--store", "sqlite:x"],
+            "--older-than: '1' is not a duration, such as 500ms, 30s, 15m, 24h or 7d."
+        ),
         (["show", "--key", "ä", "--store", "sqlite:x"], "--key: this is no valid key: invalid character."),
         (
             ["show", "--key", "a", "--scope-value", "b", "--scope-value", "c", "--store", "sqlite:x"],
@@ -270,5 +350,37 @@ struct KeysTests {
         #expect(try await process.exitStatus() == 1)
         #expect(process.errorText == "Error: \(sentence)\n")
         #expect(process.outputText.isEmpty)
+    }
+
+    static let misuses: [(arguments: [String], sentence: String)] = [
+        (["complete", "--key", "k", "--reason", "r"], "Missing expected argument '--status <status>'"),
+        (["complete", "--key", "k", "--status", "201"], "Missing expected argument '--reason <reason>'"),
+        (["complete", "--status", "201", "--reason", "r"], "Name a record, or a client's key with --key."),
+        (["complete", "--key", "k", "--status", "99", "--reason", "r"], "--status goes from 200 to 599."),
+        (["complete", "--key", "k", "--status", "201", "--reason", " "], "--reason: say why, for the log."),
+        (
+            ["complete", "--key", "k", "--status", "201", "--reason", "r", "--body", "b", "--tombstone"],
+            "A tombstone has no body."
+        ),
+        (
+            ["complete", "--key", "k", "--status", "201", "--reason", "r", "--body", "b", "--body-file", "f"],
+            "Give the body once: with --body or with --body-file."
+        ),
+        (
+            ["release", "--state", "completed"],
+            "--state: only records whose outcome is unknown can be released together."
+        ),
+        (["release", "--state", "unknown", "--key", "k"], "Name a record, or a state, but not both."),
+        (["release", "--state", "unknown", "--force"], "--force goes with one record only."),
+        (["release", "--key", "k", "--older-than", "1h"], "--older-than goes with --state unknown."),
+        (["release"], "Name a record, or a client's key with --key."),
+    ]
+
+    @Test("tells how it is used, and touches no store", arguments: misuses.indices)
+    func isMisused(index: Int) async throws {
+        let (arguments, sentence) = Self.misuses[index]
+        let process = try await self.keys(arguments)
+        #expect(try await process.exitStatus() == 64)
+        #expect(process.errorText.contains("Error: \(sentence)"))
     }
 }

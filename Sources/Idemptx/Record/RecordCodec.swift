@@ -20,7 +20,7 @@ import HTTPTypes
 /// | 56-59 | recipe of the fingerprint |
 /// | 60-91 | digest of the fingerprint |
 /// | 92-99 | checksum of bytes 40-91 |
-/// | 100-107 | completed only: checksum of what follows |
+/// | 100-107 | completed only: checksum of the state and what follows |
 /// | 108- | completed only: the outcome, each part after its length |
 ///
 /// **Time base 1** is for stores that keep the expiry of a record beside it, such as Redis. A renewal then moves the
@@ -77,7 +77,7 @@ public enum RecordCodec {
         guard case .completed(let outcome) = record.state else { return bytes }
         bytes.append(bigEndian: UInt64(0))
         self.append(outcome, to: &bytes)
-        bytes.replace(at: self.headerSize, bigEndian: self.checksum(of: bytes, in: self.payloadOffset..<bytes.count))
+        bytes.replace(at: self.headerSize, bigEndian: self.payloadChecksum(of: bytes))
         return bytes
     }
 
@@ -107,16 +107,21 @@ public enum RecordCodec {
         }
     }
 
+    /// The state is part of it, so that a response is not read as a tombstone.
+    private static func payloadChecksum(of bytes: [UInt8]) -> UInt64 {
+        self.checksum(of: bytes, in: self.payloadOffset..<bytes.count, seed: bytes[1])
+    }
+
     /// FNV-1a over words of eight bytes, most significant byte first, then over the bytes that are left, beginning with
-    /// the number of bytes.
+    /// the number of bytes and the seed.
     ///
     /// Each step can be undone, so that no damage to a single word goes unseen.
-    static func checksum(of bytes: [UInt8], in range: Range<Int>) -> UInt64 {
+    private static func checksum(of bytes: [UInt8], in range: Range<Int>, seed: UInt8 = 0) -> UInt64 {
         let prime: UInt64 = 0x100_0000_01B3
         // Safe: the buffer is not used after the closure, and every load is inside of it.
         return unsafe bytes.withUnsafeBytes { buffer in
             let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[range])
-            var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(range.count)
+            var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(range.count) ^ UInt64(seed) << 56
             var offset = 0
             while offset + 8 <= range.count {
                 let word = unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
@@ -194,6 +199,8 @@ public enum RecordCodec {
         let attempt: UInt32 = try reader.integer()
         guard attempt > 0 else { throw .init(reason: "its attempt number is 0") }
         var (leaseEnd, created, expires) = (try reader.timestamp(), try reader.timestamp(), try reader.timestamp())
+        // Told apart twice, since nothing else would show a damaged time base.
+        guard (timeBase == 1) == (expires == .zero) else { throw .init(reason: "its time base is unknown") }
         if timeBase == 1 {
             expires = keptUntil ?? .distantFuture
             leaseEnd = leaseEnd.subtracted(from: expires)
@@ -257,7 +264,7 @@ public enum RecordCodec {
         let isIntact =
             bytes[0] == 1
             ? try RecordCodecVersion1.checkPayload(&reader)
-            : try reader.integer(UInt64.self) == self.checksum(of: bytes, in: self.payloadOffset..<bytes.count)
+            : try reader.integer(UInt64.self) == self.payloadChecksum(of: bytes)
         guard isIntact else { throw .init(reason: "its checksum does not match") }
     }
 

@@ -22,15 +22,3 @@ struct KeyStatistics: AsyncParsableCommand {
         }
     }
 }
-
-extension StoreStatistics {
-    fileprivate func count(of state: RecordState) -> Int {
-        switch state {
-        case .claimed: self.claimed
-        case .abandoned: self.abandoned
-        case .completed: self.completed
-        case .tombstone: self.tombstones
-        case .unreadable: self.unreadable
-        }
-    }
-}

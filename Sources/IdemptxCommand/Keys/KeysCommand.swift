@@ -9,6 +9,8 @@ struct KeysCommand: AsyncParsableCommand {
             A record is named by the 64 hexadecimal digits of its storage key, or by the first 16 of them, as in logs; or by \
             the key that a client chose, with --key and --scope-value.
             """,
-        subcommands: [ListKeys.self, ShowKey.self, ReleaseKey.self, RemoveKey.self, KeyStatistics.self]
+        subcommands: [
+            ListKeys.self, ShowKey.self, CompleteKey.self, ReleaseKey.self, RemoveKey.self, KeyStatistics.self,
+        ]
     )
 }

@@ -34,7 +34,7 @@ struct ListKeys: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let minimumAge = try self.minimumAge()
+        let minimumAge = try RecordAge(olderThan: self.olderThan)
         let listing = try await self.store.use { store in
             try await self.listing(of: store, minimumAge: minimumAge)
         }
@@ -46,23 +46,13 @@ struct ListKeys: AsyncParsableCommand {
         }
     }
 
-    private func minimumAge() throws(CommandError) -> Int64? {
-        guard let olderThan else { return nil }
-        guard let age = Duration(setting: olderThan) else {
-            throw CommandError("--older-than: \(Duration.flaw(of: olderThan))")
-        }
-        return age.wholeMilliseconds
-    }
-
     /// Reads on until enough records have passed the filters.
-    private func listing(of store: any KeyInspecting, minimumAge: Int64?) async throws -> Listing {
+    private func listing(of store: any KeyInspecting, minimumAge: RecordAge) async throws -> Listing {
         var rows: [RecordRow] = []
         var cursor = self.after.map { ListingCursor(rawValue: $0) }
         repeat {
-            let page = try await store.records(after: cursor, limit: self.limit)
-            rows += page.records.map(RecordRow.init).filter { row in
-                (self.state == nil || row.state == self.state) && minimumAge.map { $0 <= row.ageMs ?? 0 } ?? true
-            }
+            let page = try await store.records(in: self.state, after: cursor, limit: self.limit)
+            rows += page.records.filter(minimumAge.includes).map(RecordRow.init)
             cursor = page.next
         } while cursor != nil && rows.count < self.limit
         return Listing(records: rows, next: cursor?.rawValue)

@@ -17,10 +17,10 @@ struct RecordDetails: Encodable {
     private var headers: [Field]?
     private var body: Data?
 
-    init(_ snapshot: RecordSnapshot, withAnswer: Bool) {
+    init(_ snapshot: RecordSnapshot, withResponse: Bool) {
         self.row = RecordRow(snapshot.summary)
         switch snapshot.record.state {
-        case .claimed: break
+        case .claimed, .free: break
         case .completed(.tombstone(let tombstone)):
             self.status = tombstone.status
             self.location = tombstone.location
@@ -28,7 +28,7 @@ struct RecordDetails: Encodable {
             self.status = response.status.code
             self.location = response.headerFields[.location]
             self.bodySize = response.body.count
-            guard withAnswer else { return }
+            guard withResponse else { return }
             self.headers = response.headerFields.map { Field(name: $0.name.rawName, value: $0.value) }
             self.body = Data(response.body)
         }

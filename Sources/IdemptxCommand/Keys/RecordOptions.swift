@@ -13,10 +13,17 @@ struct RecordOptions: ParsableArguments {
     var clientKey: ClientKeyOptions
 
     func validate() throws {
-        guard (self.record == nil) != (self.clientKey.key == nil) else {
-            throw ValidationError("Name a record, or a client's key with --key.")
-        }
+        guard self.record == nil || self.clientKey.key == nil else { throw Self.needsOne }
     }
+
+    /// Whether a record is named.
+    var isGiven: Bool { self.record != nil || self.clientKey.key != nil }
+
+    func requireOne() throws {
+        guard self.isGiven else { throw Self.needsOne }
+    }
+
+    private static let needsOne = ValidationError("Name a record, or a client's key with --key.")
 
     /// The name of the record in the store.
     func storageKey(in store: any KeyInspecting, of options: StoreOptions) async throws -> StorageKey {

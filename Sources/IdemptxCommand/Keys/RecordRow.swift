@@ -13,11 +13,14 @@ struct RecordRow: Encodable {
 
     init(_ summary: RecordSummary) {
         self.record = summary.key.description
-        self.state = RecordState(summary)
+        self.state = summary.state
         guard let header = summary.header else { return }
         self.attempt = header.attempt
         self.ageMs = header.created.duration(to: summary.readAt).wholeMilliseconds
-        self.ttlLeftMs = summary.readAt.duration(to: header.expires).wholeMilliseconds
+        // Unknown outcomes can be kept for good.
+        if header.expires != .distantFuture {
+            self.ttlLeftMs = summary.readAt.duration(to: header.expires).wholeMilliseconds
+        }
         guard case .claimed(let leaseEnd) = header.phase else { return }
         self.leaseLeftMs = max(0, summary.readAt.duration(to: leaseEnd).wholeMilliseconds)
     }

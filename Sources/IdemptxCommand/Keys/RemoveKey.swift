@@ -13,6 +13,10 @@ struct RemoveKey: AsyncParsableCommand {
 
     @OptionGroup var confirmation: Confirmation
 
+    func validate() throws {
+        try self.record.requireOne()
+    }
+
     func run() async throws {
         try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)

@@ -5,17 +5,21 @@ import Idemptx
 struct ShowKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Shows a record, and with --body the answer that it keeps.")
+        abstract: "Shows a record, and with --body the response that it keeps.")
 
     @OptionGroup var store: StoreOptions
 
     @OptionGroup var record: RecordOptions
 
-    @Flag(help: "Prints nothing but the body of the stored answer; with --json, adds it and the header fields.")
+    @Flag(help: "Prints nothing but the body of the stored response; with --json, adds it and the header fields.")
     var body = false
 
     @Flag(help: "Prints JSON.")
     var json = false
+
+    func validate() throws {
+        try self.record.requireOne()
+    }
 
     func run() async throws {
         let snapshot = try await self.store.use { store in
@@ -23,17 +27,17 @@ struct ShowKey: AsyncParsableCommand {
         }
         guard let snapshot else { throw CommandError("There is no such record.") }
         if self.json {
-            try Output.write(json: RecordDetails(snapshot, withAnswer: self.body))
+            try Output.write(json: RecordDetails(snapshot, withResponse: self.body))
         } else if self.body {
             try Output.write(self.storedBody(of: snapshot))
         } else {
-            try Output.write(table: RecordDetails(snapshot, withAnswer: false).rows)
+            try Output.write(table: RecordDetails(snapshot, withResponse: false).rows)
         }
     }
 
     private func storedBody(of snapshot: RecordSnapshot) throws(CommandError) -> [UInt8] {
         guard case .completed(.response(let response)) = snapshot.record.state else {
-            throw CommandError("The record keeps no answer.")
+            throw CommandError("The record keeps no response.")
         }
         return response.body
     }

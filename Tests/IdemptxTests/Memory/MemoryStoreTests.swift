@@ -1,5 +1,7 @@
 import Idemptx
 import IdemptxTesting
+import InMemoryLogging
+import Logging
 import ServiceLifecycle
 import TestSupport
 import Testing
@@ -30,7 +32,7 @@ struct MemoryStoreTests {
         for _ in 0..<1200 {
             let owner = OwnerToken()
             let key = try #require(StorageKey(bytes: owner.bytes + owner.bytes))
-            guard case .execute = try store.claim(ClaimRequest(key: key, keyTTL: .seconds(30))) else { continue }
+            guard case .granted = try await store.claim(ClaimRequest(key: key, keyTTL: .seconds(30))) else { continue }
         }
         let service = Task { try await store.run() }
         await clock.waitForSleepers()
@@ -39,5 +41,101 @@ struct MemoryStoreTests {
         #expect(store.sweepExpired(limit: 1) == 0)
         service.cancel()
         try await service.value
+    }
+
+    private func key() throws -> StorageKey {
+        let owner = OwnerToken()
+        return try #require(StorageKey(bytes: owner.bytes + owner.bytes))
+    }
+
+    @Test("removes expired records as new ones come, without being run")
+    func sweepsAsItWrites() async throws {
+        let clock = ManualClock()
+        let store = MemoryStore(clock: clock, shardCount: 4)
+        for _ in 0..<500 {
+            _ = try await store.claim(ClaimRequest(key: self.key(), keyTTL: .seconds(30)))
+        }
+        clock.advance(by: .seconds(60))
+        for _ in 0..<500 {
+            _ = try await store.claim(ClaimRequest(key: self.key(), keyTTL: .seconds(300)))
+        }
+        #expect(store.sweepExpired(limit: 1000) < 100, "Each write looks at two records")
+    }
+
+    @Test("lists all its records page by page, also while others leave")
+    func pages() async throws {
+        let store = MemoryStore(shardCount: 3)
+        var (staying, leaving): (Set<StorageKey>, [StorageKey]) = ([], [])
+        for index in 0..<1500 {
+            let key = try self.key()
+            _ = try await store.claim(ClaimRequest(key: key))
+            if index.isMultiple(of: 3) { leaving.append(key) } else { staying.insert(key) }
+        }
+        var listed: Set<StorageKey> = []
+        var cursor: ListingCursor?
+        repeat {
+            let page = try store.records(in: nil, after: cursor, limit: 100)
+            listed.formUnion(page.records.map(\.key))
+            for _ in 0..<100 where !leaving.isEmpty { _ = store.remove(leaving.removeLast()) }
+            cursor = page.next
+        } while cursor != nil
+        #expect(staying.isSubset(of: listed))
+        #expect(throws: StoreError.self) {
+            try store.records(in: nil, after: ListingCursor(rawValue: "elsewhere"), limit: 1)
+        }
+    }
+
+    @Test("knows its unknown outcomes without looking through all records")
+    func unknownOutcomes() async throws {
+        let clock = ManualClock()
+        let store = MemoryStore(clock: clock)
+        var unknown: Set<StorageKey> = []
+        for index in 0..<300 {
+            let request = ClaimRequest(key: try self.key(), onAbandoned: .refuse)
+            guard case .granted(let claim) = try await store.claim(request) else { continue }
+            switch index % 3 {
+            case 0: unknown.insert(request.key)
+            case 1: _ = try await store.complete(claim, with: .tombstone(Tombstone(status: 200)), keyTTL: .seconds(60))
+            default: _ = try await store.release(claim)
+            }
+        }
+        #expect(store.unknownCount() == 0)
+        clock.advance(by: .seconds(31))
+        #expect(store.unknownCount() == 100)
+        var listed: [StorageKey] = []
+        var cursor: ListingCursor?
+        repeat {
+            let page = try store.records(in: .unknown, after: cursor, limit: 30)
+            listed += page.records.map(\.key)
+            cursor = page.next
+        } while cursor != nil
+        #expect(listed.count == 100 && Set(listed) == unknown)
+        clock.advance(by: .seconds(365 * 24 * 3600))
+        #expect(store.unknownCount() == 100, "An unknown outcome does not expire under the rule to refuse")
+    }
+
+    @Test("logs what an operator does, and why, without the client's key")
+    func logsOperators() async throws {
+        let store = MemoryStore()
+        let key = StorageKey(scope: .unscoped, key: try IdempotencyKey("secret-key"))
+        let log = InMemoryLogHandler()
+        let logger = Logger(label: "test") { _ in log }
+        for reason in ["The bank was down", "The bank has it"] {
+            _ = try await store.claim(ClaimRequest(key: key))
+            try await withLogger(logger) { _ in
+                if reason.hasSuffix("down") {
+                    _ = try await store.release(key, force: true, reason: reason)
+                } else {
+                    _ = try await store.complete(
+                        key, with: .tombstone(Tombstone(status: 201)), keyTTL: .seconds(60), force: true, reason: reason
+                    )
+                }
+            }
+        }
+        let lines = log.entries.map { "\($0.message) \($0.metadata)" }
+        #expect(lines.count == 2)
+        #expect(lines[0].contains("released") && lines[0].contains("The bank was down"))
+        #expect(lines[1].contains("completed") && lines[1].contains("The bank has it"))
+        #expect(!lines.joined().contains("secret-key"))
     }
 }

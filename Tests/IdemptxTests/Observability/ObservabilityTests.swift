@@ -73,7 +73,7 @@ struct ObservabilityTests {
         let service = GuardedService(bench.idempotency)
         _ = try await service.send(key: "k-1", body: "5")
         // Nobody waits for the outcome to be stored.
-        try await eventually { bench.memory.statistics().completed == 1 }
+        try await eventually { bench.memory.statistics().count(of: .completed) == 1 }
         for body in ["5", "6"] { _ = try await service.send(key: "k-1", body: body) }
         _ = try await service.send(key: nil)
         for outcome in ["executed", "replayed", "mismatch", "rejected"] {

@@ -45,79 +45,141 @@ struct RecordTransitionsTests {
     }
 
     private func mineClaimed(
-        at seconds: Int64, attempt: Int, created: Int64 = 0, _ fingerprint: Fingerprint? = nil
-    )
-        -> IdempotencyRecord
-    {
+        at seconds: Int64,
+        attempt: Int,
+        created: Int64 = 0,
+        _ fingerprint: Fingerprint? = nil,
+        isKept: Bool = false,
+        abandonedUntil: Int64? = nil
+    ) -> IdempotencyRecord {
         IdempotencyRecord(
             fingerprint: fingerprint ?? self.fingerprint, owner: self.mine, attempt: attempt,
-            created: self.time(created), expires: self.time(seconds + 3600),
+            created: self.time(created), expires: isKept ? .distantFuture : self.time(seconds + 3600),
+            abandonedUntil: abandonedUntil.map { self.time($0) },
             state: .claimed(leaseEnd: self.time(seconds + 30)))
+    }
+
+    private func free(attempt: Int, expires seconds: Int64) -> IdempotencyRecord {
+        var record = self.claimed(by: self.theirs, attempt: attempt)
+        record.state = .free
+        record.expires = self.time(seconds)
+        return record
     }
 
     // MARK: Claims
 
-    @Test("Absent: executes as attempt 1")
+    @Test("Absent: granted as attempt 1")
     func absent() {
         let step = RecordTransitions.claim(nil, self.request(), now: self.time(0))
-        #expect(step.answer == .execute(attempt: 1))
+        #expect(step.result == .attempt(1))
         #expect(step.change == .write(self.mineClaimed(at: 0, attempt: 1)))
     }
 
-    @Test("Past keyTTL: executes as attempt 1, whatever was there", arguments: [true, false], [true, false])
+    @Test("Past keyTTL: granted as attempt 1, whatever was there", arguments: [true, false], [true, false])
     func expired(isCompleted: Bool, agrees: Bool) {
         let record = isCompleted ? self.completed(by: self.theirs) : self.claimed(by: self.theirs, attempt: 7)
         let fingerprint = agrees ? self.fingerprint : self.other
         let step = RecordTransitions.claim(
             record, self.request(fingerprint, onAbandoned: .refuse), now: self.time(3600))
-        #expect(step.answer == .execute(attempt: 1))
-        #expect(step.change == .write(self.mineClaimed(at: 3600, attempt: 1, created: 3600, fingerprint)))
+        #expect(step.result == .attempt(1))
+        #expect(
+            step.change == .write(self.mineClaimed(at: 3600, attempt: 1, created: 3600, fingerprint, isKept: true)))
     }
 
     @Test("Claimed by another, lease running, same fingerprint: in progress")
     func running() {
         let step = RecordTransitions.claim(self.claimed(by: self.theirs), self.request(), now: self.time(12))
-        #expect(step.answer == .inProgress(remainingLease: .seconds(18)))
+        #expect(step.result == .inProgress(remainingLease: .seconds(18)))
         #expect(step.change == .none)
     }
 
     @Test("Claimed by another, lease running, other fingerprint: mismatch")
     func runningMismatch() {
         let step = RecordTransitions.claim(self.claimed(by: self.theirs), self.request(self.other), now: self.time(12))
-        #expect(step.answer == .mismatch)
+        #expect(step.result == .mismatch)
         #expect(step.change == .none)
     }
 
-    @Test("Claimed with the same token: executes again, as the same attempt", arguments: [12, 29, 30, 1000] as [Int64])
+    @Test("Claimed with the same token: granted again, as the same attempt", arguments: [12, 29, 30, 1000] as [Int64])
     func ownToken(seconds: Int64) {
         let record = self.claimed(by: self.mine, attempt: 3)
         for rule in AbandonedRule.allCases {
             let step = RecordTransitions.claim(record, self.request(onAbandoned: rule), now: self.time(seconds))
-            #expect(step.answer == .execute(attempt: 3))
-            #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 3)))
+            #expect(step.result == .attempt(3))
+            #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 3, isKept: rule != .rerun)))
+        }
+    }
+
+    @Test("A repeated claim is told of the unknown attempt before it again")
+    func ownTokenAfterUnknown() {
+        let record = self.mineClaimed(at: 40, attempt: 2, abandonedUntil: 30)
+        let step = RecordTransitions.claim(record, self.request(), now: self.time(41))
+        let before = UnknownAttempt(attempt: 1, created: self.time(0), leaseEnd: self.time(30))
+        #expect(step.result == .attempt(2, after: before))
+        #expect(step.change == .write(self.mineClaimed(at: 41, attempt: 2, abandonedUntil: 30)))
+    }
+
+    @Test("Free: granted to any request, as the next attempt: its number must not repeat", arguments: [true, false])
+    func claimsFree(agrees: Bool) {
+        let record = self.free(attempt: 4, expires: 3600)
+        for rule in AbandonedRule.allCases {
+            let request = self.request(agrees ? nil : self.other, onAbandoned: rule)
+            let step = RecordTransitions.claim(record, request, now: self.time(40))
+            #expect(step.result == .attempt(5))
+            let expected = self.mineClaimed(
+                at: 40, attempt: 5, created: 40, agrees ? nil : self.other, isKept: rule != .rerun)
+            #expect(step.change == .write(expected))
+        }
+        #expect(RecordTransitions.claim(record, self.request(), now: self.time(3600)).result == .attempt(1))
+    }
+
+    @Test("An unknown outcome expires only under the rule to rerun, or after its retention")
+    func unknownStays() {
+        func expiry(_ change: (inout ClaimRequest) -> Void) -> Timestamp? {
+            var request = self.request()
+            change(&request)
+            guard case .write(let record) = RecordTransitions.claim(nil, request, now: self.time(0)).change else {
+                return nil
+            }
+            return record.expires
+        }
+        #expect(expiry { $0.onAbandoned = .rerun } == self.time(3600))
+        for rule in [AbandonedRule.refuse, .recover] {
+            #expect(expiry { $0.onAbandoned = rule } == .distantFuture)
+            // Thirty seconds of lease come before.
+            let bounded = expiry { request in
+                request.onAbandoned = rule
+                request.unresolvedRetention = .seconds(100)
+            }
+            #expect(bounded == self.time(130))
         }
     }
 
     @Test("Claimed with the same token, other fingerprint: mismatch")
     func ownTokenMismatch() {
         let step = RecordTransitions.claim(self.claimed(by: self.mine), self.request(self.other), now: self.time(12))
-        #expect(step.answer == .mismatch)
+        #expect(step.result == .mismatch)
         #expect(step.change == .none)
     }
 
-    @Test("Lease over, rule to rerun: takeover as the next attempt", arguments: [30, 31, 3599] as [Int64])
-    func takeover(seconds: Int64) {
+    @Test("Lease over, rule to rerun or to recover: the next attempt", arguments: [30, 31, 3599] as [Int64])
+    func nextAttempt(seconds: Int64) {
         let record = self.claimed(by: self.theirs, attempt: 2)
-        let step = RecordTransitions.claim(record, self.request(), now: self.time(seconds))
-        #expect(step.answer == .execute(attempt: 3))
-        #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 3)))
+        let before = UnknownAttempt(attempt: 2, created: self.time(0), leaseEnd: self.time(30))
+        for rule in [AbandonedRule.rerun, .recover] {
+            let step = RecordTransitions.claim(record, self.request(onAbandoned: rule), now: self.time(seconds))
+            #expect(step.result == .attempt(3, after: before))
+            let expected = self.mineClaimed(
+                at: seconds, attempt: 3, isKept: rule == .recover, abandonedUntil: 30)
+            #expect(step.change == .write(expected))
+        }
     }
 
     @Test("Lease over, rule to refuse: the outcome is unknown, and nothing changes")
     func refusal() {
         let step = RecordTransitions.claim(
             self.claimed(by: self.theirs), self.request(onAbandoned: .refuse), now: self.time(30))
-        #expect(step.answer == .outcomeUnknown)
+        #expect(step.result == .unknown)
         #expect(step.change == .none)
     }
 
@@ -125,7 +187,7 @@ struct RecordTransitionsTests {
     func abandonedMismatch(rule: AbandonedRule) {
         let step = RecordTransitions.claim(
             self.claimed(by: self.theirs), self.request(self.other, onAbandoned: rule), now: self.time(31))
-        #expect(step.answer == .mismatch)
+        #expect(step.result == .mismatch)
         #expect(step.change == .none)
     }
 
@@ -133,7 +195,7 @@ struct RecordTransitionsTests {
     func replay() {
         for owner in [self.mine, self.theirs] {
             let step = RecordTransitions.claim(self.completed(by: owner), self.request(), now: self.time(31))
-            #expect(step.answer == .replay(self.outcome))
+            #expect(step.result == .completed(self.outcome))
             #expect(step.change == .none)
         }
     }
@@ -141,7 +203,7 @@ struct RecordTransitionsTests {
     @Test("Completed, other fingerprint: mismatch")
     func completedMismatch() {
         let step = RecordTransitions.claim(self.completed(by: self.theirs), self.request(self.other), now: self.time(1))
-        #expect(step.answer == .mismatch)
+        #expect(step.result == .mismatch)
         #expect(step.change == .none)
     }
 
@@ -149,12 +211,13 @@ struct RecordTransitionsTests {
     func notComparing() {
         let request = self.request(self.other, compares: false)
         let running = RecordTransitions.claim(self.claimed(by: self.theirs), request, now: self.time(12))
-        #expect(running.answer == .inProgress(remainingLease: .seconds(18)))
+        #expect(running.result == .inProgress(remainingLease: .seconds(18)))
         #expect(
-            RecordTransitions.claim(self.completed(by: self.theirs), request, now: self.time(12)).answer
-                == .replay(self.outcome))
+            RecordTransitions.claim(self.completed(by: self.theirs), request, now: self.time(12)).result
+                == .completed(self.outcome))
         let takeover = RecordTransitions.claim(self.claimed(by: self.theirs), request, now: self.time(30))
-        #expect(takeover.answer == .execute(attempt: 2))
+        let before = UnknownAttempt(attempt: 1, created: self.time(0), leaseEnd: self.time(30))
+        #expect(takeover.result == .attempt(2, after: before))
     }
 
     @Test("A record does not expire before its lease, however short keyTTL is")
@@ -170,27 +233,54 @@ struct RecordTransitionsTests {
 
     // MARK: Renewals
 
-    private func renew(_ record: IdempotencyRecord?, by owner: OwnerToken, at seconds: Int64) -> Transition<Bool> {
-        RecordTransitions.renew(
-            record, owner: owner, lease: .seconds(30), keyTTL: .seconds(3600), now: self.time(seconds))
+    private func renew(
+        _ record: IdempotencyRecord?,
+        by owner: OwnerToken,
+        lease: Duration = .seconds(30),
+        rule: AbandonedRule = .rerun,
+        at seconds: Int64
+    ) -> Transition<Bool> {
+        let retention = ClaimRetention(keyTTL: .seconds(3600), onAbandoned: rule)
+        return RecordTransitions.renew(
+            record, owner: owner, lease: lease, retention: retention, now: self.time(seconds))
+    }
+
+    @Test("A lease of no length ends now, and the record stays as long as its rule says")
+    func renewsToUnknown() {
+        for (rule, expires) in [
+            (AbandonedRule.rerun, self.time(3610)), (.refuse, .distantFuture), (.recover, .distantFuture),
+        ] {
+            let step = self.renew(self.claimed(by: self.mine), by: self.mine, lease: .zero, rule: rule, at: 10)
+            var expected = self.claimed(by: self.mine)
+            expected.state = .claimed(leaseEnd: self.time(10))
+            expected.expires = expires
+            #expect(step.result)
+            #expect(step.change == .write(expected))
+            let request = self.request(onAbandoned: .refuse)
+            var stranger = request
+            stranger.owner = OwnerToken()
+            #expect(RecordTransitions.claim(expected, stranger, now: self.time(10)).result == .unknown)
+        }
     }
 
     @Test("The owner renews, also after its lease", arguments: [0, 10, 30, 3599] as [Int64])
     func renews(seconds: Int64) {
         let step = self.renew(self.claimed(by: self.mine, attempt: 4), by: self.mine, at: seconds)
-        #expect(step.answer)
+        #expect(step.result)
         #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 4)))
     }
 
     @Test("Nobody else renews, nor does an owner whose record is completed or gone")
     func doesNotRenew() {
-        let records = [self.claimed(by: self.theirs), self.completed(by: self.mine), nil]
+        let records = [
+            self.claimed(by: self.theirs), self.completed(by: self.mine), self.free(attempt: 2, expires: 3600), nil,
+        ]
         for record in records {
             let step = self.renew(record, by: self.mine, at: 10)
-            #expect(!step.answer)
+            #expect(!step.result)
             #expect(step.change == .none)
         }
-        #expect(!self.renew(self.claimed(by: self.mine), by: self.mine, at: 3600).answer)
+        #expect(!self.renew(self.claimed(by: self.mine), by: self.mine, at: 3600).result)
     }
 
     // MARK: Completion
@@ -211,7 +301,7 @@ struct RecordTransitionsTests {
         var expected = self.claimed(by: self.mine, attempt: 2)
         expected.state = .completed(self.outcome)
         expected.expires = self.time(seconds + 60)
-        #expect(step.answer)
+        #expect(step.result)
         #expect(step.change == .write(expected))
     }
 
@@ -219,53 +309,92 @@ struct RecordTransitionsTests {
     func completesAgain() {
         let step = self.complete(
             self.completed(by: self.mine), by: self.mine, .tombstone(Tombstone(status: 500)), at: 10)
-        #expect(step.answer)
+        #expect(step.result)
         #expect(step.change == .none)
     }
 
     @Test("Nobody else completes, and nothing completes a record that is gone")
     func doesNotComplete() {
-        for record in [self.claimed(by: self.theirs), self.completed(by: self.theirs), nil] {
+        var released = self.claimed(by: self.mine)
+        released.state = .free
+        for record in [self.claimed(by: self.theirs), self.completed(by: self.theirs), released, nil] {
             let step = self.complete(record, by: self.mine, at: 10)
-            #expect(!step.answer)
+            #expect(!step.result)
             #expect(step.change == .none)
         }
-        #expect(!self.complete(self.claimed(by: self.mine), by: self.mine, at: 3600).answer)
+        #expect(!self.complete(self.claimed(by: self.mine), by: self.mine, at: 3600).result)
     }
 
     // MARK: Release
 
     @Test("The owner releases, also after its lease", arguments: [5, 30, 3599] as [Int64])
     func releases(seconds: Int64) {
-        let step = RecordTransitions.release(self.claimed(by: self.mine), owner: self.mine, now: self.time(seconds))
-        #expect(step.answer)
+        let step = self.release(self.claimed(by: self.mine), at: seconds)
+        #expect(step.result)
         #expect(step.change == .remove)
+    }
+
+    private func release(_ record: IdempotencyRecord?, at seconds: Int64) -> Transition<Bool> {
+        RecordTransitions.release(record, owner: self.mine, keyTTL: .seconds(60), now: self.time(seconds))
+    }
+
+    @Test("What a later attempt releases is free, and its number stays: the first may still be running")
+    func releaseLeavesTheNumber() {
+        let step = self.release(self.claimed(by: self.mine, attempt: 2), at: 30)
+        var expected = self.claimed(by: self.mine, attempt: 2)
+        expected.state = .free
+        expected.expires = self.time(90)
+        #expect(step.result)
+        #expect(step.change == .write(expected))
+        #expect(!self.release(expected, at: 31).result)
     }
 
     @Test("Nobody else releases, and nothing releases what is completed or gone")
     func doesNotRelease() {
         for record in [self.claimed(by: self.theirs), self.completed(by: self.mine), nil] {
-            let step = RecordTransitions.release(record, owner: self.mine, now: self.time(5))
-            #expect(!step.answer)
+            let step = self.release(record, at: 5)
+            #expect(!step.result)
             #expect(step.change == .none)
         }
-        #expect(!RecordTransitions.release(self.claimed(by: self.mine), owner: self.mine, now: self.time(3600)).answer)
+        #expect(!self.release(self.claimed(by: self.mine), at: 3600).result)
     }
 
-    @Test("An operator releases what is abandoned, what runs only by force, and nothing that is completed")
+    // MARK: Operators
+
+    @Test("An operator releases what is unknown, what runs only by force, and nothing else; the number stays")
     func operatorReleases() {
         let running = self.claimed(by: self.theirs)
         func release(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorRelease> {
-            RecordTransitions.operatorRelease(record, force: force, now: self.time(seconds))
+            RecordTransitions.operatorRelease(record, force: force, keyTTL: .seconds(60), now: self.time(seconds))
         }
-        #expect(release(running, force: false, at: 10).answer == .leaseRunning(remaining: .seconds(20)))
+        #expect(release(running, force: false, at: 10).result == .leaseRunning(remaining: .seconds(20)))
         #expect(release(running, force: false, at: 10).change == .none)
-        #expect(release(running, force: true, at: 10).answer == .released)
-        #expect(release(running, force: false, at: 30).answer == .released)
-        #expect(release(running, force: false, at: 30).change == .remove)
-        #expect(release(self.completed(by: self.theirs), force: true, at: 10).answer == .completed)
+        #expect(release(running, force: true, at: 10).result == .released)
+        #expect(release(running, force: false, at: 30).result == .released)
+        #expect(release(running, force: false, at: 30).change == .write(self.free(attempt: 1, expires: 90)))
+        #expect(release(self.completed(by: self.theirs), force: true, at: 10).result == .completed)
         #expect(release(self.completed(by: self.theirs), force: true, at: 10).change == .none)
-        #expect(release(nil, force: true, at: 10).answer == .absent)
-        #expect(release(running, force: true, at: 3600).answer == .absent)
+        #expect(release(self.free(attempt: 1, expires: 90), force: true, at: 10).result == .absent)
+        #expect(release(nil, force: true, at: 10).result == .absent)
+        #expect(release(running, force: true, at: 3600).result == .absent)
+    }
+
+    @Test("An operator completes what is unknown, what runs only by force, and nothing else")
+    func operatorCompletes() {
+        let running = self.claimed(by: self.theirs)
+        func complete(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorCompletion> {
+            RecordTransitions.operatorComplete(
+                record, outcome: self.outcome, keyTTL: .seconds(60), force: force, now: self.time(seconds))
+        }
+        var expected = self.completed(by: self.theirs)
+        expected.expires = self.time(90)
+        #expect(complete(running, force: false, at: 10).result == .leaseRunning(remaining: .seconds(20)))
+        #expect(complete(running, force: false, at: 10).change == .none)
+        #expect(complete(running, force: true, at: 30).change == .write(expected))
+        #expect(complete(running, force: false, at: 30).result == .completed)
+        #expect(complete(running, force: false, at: 30).change == .write(expected))
+        #expect(complete(self.completed(by: self.theirs), force: true, at: 10).result == .alreadyCompleted)
+        #expect(complete(self.free(attempt: 1, expires: 90), force: true, at: 10).result == .absent)
+        #expect(complete(nil, force: true, at: 10).result == .absent)
     }
 }

@@ -24,26 +24,39 @@ struct SmallWorldTests {
     @Test("Every mutant is caught", arguments: Rules.mutants.keys.sorted())
     func mutants(name: String) throws {
         let rules = try #require(Rules.mutants[name])
-        let found = AbandonedRule.allCases.flatMap { rule in
-            Explorer(rules: rules, onAbandoned: rule, clients: 2, leaseEnds: 2).explore().violations
+        let isCaught = AbandonedRule.allCases.contains { rule in
+            [(2, true), (3, false)].contains { clients, withOperator in
+                let explorer = Explorer(
+                    rules: rules, onAbandoned: rule, clients: clients, leaseEnds: 2, withOperator: withOperator)
+                return !explorer.explore(stopsAtViolation: true).violations.isEmpty
+            }
         }
-        #expect(!found.isEmpty)
+        #expect(isCaught)
+    }
+
+    @Test("Two clients, and an operator who releases keys by force", arguments: AbandonedRule.allCases)
+    func operatorActs(rule: AbandonedRule) {
+        let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 2, leaseEnds: 1, withOperator: true)
+        #expect(explorer.explore().violations.isEmpty)
     }
 }
 
 /// The rules a world goes by: the transitions, or something like them.
 private struct Rules: Sendable {
-    var claim: @Sendable (IdempotencyRecord?, ClaimRequest, Timestamp) -> Transition<ClaimDecision> = {
+    var claim: @Sendable (IdempotencyRecord?, ClaimRequest, Timestamp) -> Transition<ClaimResult<ClaimGrant>> = {
         RecordTransitions.claim($0, $1, now: $2)
     }
-    var renew: @Sendable (IdempotencyRecord?, OwnerToken, Timestamp) -> Transition<Bool> = {
-        RecordTransitions.renew($0, owner: $1, lease: Explorer.lease, keyTTL: Explorer.keyTTL, now: $2)
+    var renew: @Sendable (IdempotencyRecord?, OwnerToken, ClaimRetention, Timestamp) -> Transition<Bool> = {
+        RecordTransitions.renew($0, owner: $1, lease: Explorer.lease, retention: $2, now: $3)
     }
     var complete: @Sendable (IdempotencyRecord?, OwnerToken, Outcome, Timestamp) -> Transition<Bool> = {
         RecordTransitions.complete($0, owner: $1, outcome: $2, keyTTL: Explorer.keyTTL, now: $3)
     }
     var release: @Sendable (IdempotencyRecord?, OwnerToken, Timestamp) -> Transition<Bool> = {
-        RecordTransitions.release($0, owner: $1, now: $2)
+        RecordTransitions.release($0, owner: $1, keyTTL: Explorer.keyTTL, now: $2)
+    }
+    var operatorRelease: @Sendable (IdempotencyRecord?, Timestamp) -> Transition<OperatorRelease> = {
+        RecordTransitions.operatorRelease($0, force: true, keyTTL: Explorer.keyTTL, now: $1)
     }
 
     static let real = Rules()
@@ -53,12 +66,38 @@ private struct Rules: Sendable {
             RecordTransitions.complete(
                 record, owner: record?.owner ?? owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
         }),
-        "unfenced renewal": Rules(renew: { record, owner, now in
+        "unfenced renewal": Rules(renew: { record, owner, retention, now in
             RecordTransitions.renew(
-                record, owner: record?.owner ?? owner, lease: Explorer.lease, keyTTL: Explorer.keyTTL, now: now)
+                record, owner: record?.owner ?? owner, lease: Explorer.lease, retention: retention, now: now)
         }),
         "unfenced release": Rules(release: { record, owner, now in
-            RecordTransitions.release(record, owner: record?.owner ?? owner, now: now)
+            RecordTransitions.release(
+                record, owner: record?.owner ?? owner, keyTTL: Explorer.keyTTL, now: now)
+        }),
+        "a later attempt's release forgets its number": Rules(release: { record, owner, now in
+            let step = RecordTransitions.release(record, owner: owner, keyTTL: Explorer.keyTTL, now: now)
+            return step.change == .none ? step : Transition(step.result, .remove)
+        }),
+        "an operator's release forgets the number": Rules(operatorRelease: { record, now in
+            let step = RecordTransitions.operatorRelease(record, force: true, now: now)
+            return step.change == .none ? step : Transition(step.result, .remove)
+        }),
+        "an unknown outcome expires": Rules(claim: { record, request, now in
+            let step = RecordTransitions.claim(record, request, now: now)
+            guard case .write(var record) = step.change else { return step }
+            record.expires = now.advanced(by: request.keyTTL)
+            return Transition(step.result, .write(record))
+        }),
+        "an unknown outcome expires once its lease was renewed": Rules(renew: { record, owner, retention, now in
+            var retention = retention
+            retention.onAbandoned = .rerun
+            return RecordTransitions.renew(
+                record, owner: owner, lease: Explorer.lease, retention: retention, now: now)
+        }),
+        "a free key counts from 1": Rules(claim: { record, request, now in
+            var record = record
+            if case .free = record?.state { record = nil }
+            return RecordTransitions.claim(record, request, now: now)
         }),
         "takeover under a running lease": Rules(claim: { record, request, now in
             // Only at first, so that two clients do not take over from each other without end.
@@ -73,6 +112,7 @@ private struct Rules: Sendable {
         "record dies with its lease": Rules(claim: { record, request, now in
             var request = request
             request.keyTTL = request.lease
+            request.unresolvedRetention = .zero
             return RecordTransitions.claim(record, request, now: now)
         }),
         "own token not recognised": Rules(claim: { record, request, now in
@@ -83,14 +123,15 @@ private struct Rules: Sendable {
             stranger.owner = OwnerToken()
             return RecordTransitions.claim(record, stranger, now: now)
         }),
-        "completion of an absent record": Rules(complete: { record, owner, outcome, now in
-            var claim = Explorer.request(owner, .rerun)
-            claim.owner = owner
-            guard record == nil, case .write(let fresh) = RecordTransitions.claim(nil, claim, now: now).change else {
+        "completion of a key that is free": Rules(complete: { record, owner, outcome, now in
+            guard var forgotten = record, case .free = forgotten.state else {
                 return RecordTransitions.complete(
                     record, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
             }
-            return RecordTransitions.complete(fresh, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
+            forgotten.state = .claimed(leaseEnd: now)
+            forgotten.owner = owner
+            return RecordTransitions.complete(
+                forgotten, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
         }),
     ]
 }
@@ -133,8 +174,11 @@ private struct Explorer {
         var leaseEndsLeft: Int
         /// The attempts that had an effect, in their order.
         var effects: [Int] = []
-        /// Whether a key was given back: then attempts count from 1 again.
-        var hasReleased = false
+        /// Whether an operator may still act, and keys may still grow old.
+        var mayAct = true
+        var mayAge = true
+        /// Whether an operator released a key by force: then the operation may run twice.
+        var isForced = false
         /// The first outcome that was stored.
         var stored: Outcome?
         /// What a single step did wrong.
@@ -145,15 +189,17 @@ private struct Explorer {
     let onAbandoned: AbandonedRule
     let owners: [OwnerToken]
     let leaseEnds: Int
+    let withOperator: Bool
 
-    init(rules: Rules, onAbandoned: AbandonedRule, clients: Int, leaseEnds: Int) {
+    init(rules: Rules, onAbandoned: AbandonedRule, clients: Int, leaseEnds: Int, withOperator: Bool = false) {
         self.rules = rules
         self.onAbandoned = onAbandoned
         self.owners = (0..<clients).map { _ in OwnerToken() }
         self.leaseEnds = leaseEnds
+        self.withOperator = withOperator
     }
 
-    func explore() -> Findings {
+    func explore(stopsAtViolation: Bool = false) -> Findings {
         var findings = Findings()
         var seen: Set<World> = []
         var open = [World(clients: self.owners.map { _ in .claiming }, leaseEndsLeft: self.leaseEnds)]
@@ -163,6 +209,7 @@ private struct Explorer {
             if world.stored != nil { findings.completedWorlds += 1 }
             if let violation = self.violation(in: world) {
                 findings.violations.append(violation)
+                if stopsAtViolation { return findings }
                 continue
             }
             open += self.successors(of: world)
@@ -175,10 +222,10 @@ private struct Explorer {
     private func violation(in world: World) -> String? {
         if let flaw = world.flaw { return flaw }
         let hasLeaseEnded = world.leaseEndsLeft < self.leaseEnds
-        if world.effects.count > 1 && (!hasLeaseEnded || self.onAbandoned == .refuse) {
+        if world.effects.count > 1 && !world.isForced && (!hasLeaseEnded || self.onAbandoned == .refuse) {
             return "The operation had its effect twice: \(world)"
         }
-        if Set(world.effects).count < world.effects.count && !world.hasReleased {
+        if Set(world.effects).count < world.effects.count {
             return "Two attempts with an effect have the same number: \(world)"
         }
         if let stored = world.stored, world.record?.state != .completed(stored) {
@@ -200,7 +247,26 @@ private struct Explorer {
             later.now = world.now.advanced(by: Self.lease)
             successors.append(later)
         }
-        return successors
+        return successors + self.operatorReleases(in: world) + self.grownOld(world)
+    }
+
+    private func operatorReleases(in world: World) -> [World] {
+        guard world.mayAct, self.withOperator, world.record != nil else { return [] }
+        let step = self.rules.operatorRelease(world.record, world.now)
+        var released = self.applied(step.change, to: world)
+        released.mayAct = false
+        released.isForced = step.result == .released
+        return [released]
+    }
+
+    /// Far more time than keyTTL passes, with an outcome that is not known.
+    private func grownOld(_ world: World) -> [World] {
+        guard world.mayAge, self.onAbandoned != .rerun, case .claimed = world.record?.state else { return [] }
+        var old = world
+        old.mayAge = false
+        old.leaseEndsLeft = min(world.leaseEndsLeft, self.leaseEnds - 1)
+        old.now = world.now.advanced(by: Self.keyTTL * 3)
+        return [old]
     }
 
     private func steps(of client: Int, in world: World) -> [World] {
@@ -243,25 +309,31 @@ private struct Explorer {
         let step = self.rules.claim(world.record, Self.request(owner, self.onAbandoned), world.now)
         var lost = self.applied(step.change, to: world)
         if case .claimed = world.record?.state, world.record?.owner == owner,
-            step.answer != .execute(attempt: world.record?.attempt ?? 0)
+            self.attempt(of: step.result) != world.record?.attempt
         {
             lost.flaw = "A lost reply locks its owner out: \(world)"
         }
         var heard = lost
         heard.clients[client] =
-            switch step.answer {
-            case .execute(let attempt): .running(attempt: attempt)
-            case .replay(let outcome): .replayed(outcome)
-            case .inProgress, .mismatch, .outcomeUnknown: .gone
+            switch step.result {
+            case .granted(let grant): .running(attempt: grant.attempt)
+            case .completed(let outcome): .replayed(outcome)
+            case .inProgress, .mismatch, .unknown: .gone
             }
         return [lost, heard]
     }
 
+    private func attempt(of result: ClaimResult<ClaimGrant>) -> Int? {
+        guard case .granted(let grant) = result else { return nil }
+        return grant.attempt
+    }
+
     /// The reply may be lost: an owner that does not hear of its renewal goes on as before.
     private func renew(_ client: Int, in world: World) -> World {
-        let step = self.rules.renew(world.record, self.owners[client], world.now)
+        let step = self.rules.renew(
+            world.record, self.owners[client], Self.request(self.owners[client], self.onAbandoned).retention, world.now)
         var renewed = self.applied(step.change, to: world)
-        if step.answer && world.record?.owner != self.owners[client] {
+        if step.result && world.record?.owner != self.owners[client] {
             renewed.flaw = "Somebody who is not the owner renewed: \(world)"
         }
         return renewed
@@ -272,7 +344,7 @@ private struct Explorer {
         let step = self.rules.complete(world.record, self.owners[client], outcome, world.now)
         var lost = self.applied(step.change, to: world)
         if step.change != .none && lost.stored == nil { lost.stored = outcome }
-        if step.answer && world.record?.owner != self.owners[client] {
+        if step.result && world.record?.owner != self.owners[client] {
             lost.flaw = "Somebody who is not the owner completed: \(world)"
         }
         return [lost, self.crash(client, in: lost)]
@@ -281,8 +353,7 @@ private struct Explorer {
     private func release(_ client: Int, in world: World) -> [World] {
         let step = self.rules.release(world.record, self.owners[client], world.now)
         var lost = self.applied(step.change, to: world)
-        if step.change == .remove { lost.hasReleased = true }
-        if step.answer && world.record?.owner != self.owners[client] {
+        if step.result && world.record?.owner != self.owners[client] {
             lost.flaw = "Somebody who is not the owner released: \(world)"
         }
         return [lost, self.crash(client, in: lost)]

@@ -8,7 +8,7 @@ final class SilentStore: IdempotencyStore {
         self.store = store
     }
 
-    func claim(_ request: ClaimRequest) async throws -> Admission {
+    func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> {
         try await self.store.claim(request)
     }
 

@@ -1,5 +1,6 @@
 import Idemptx
 import IdemptxTesting
+import TestSupport
 import Testing
 
 @Suite("The store that fails on demand")
@@ -32,7 +33,7 @@ struct FaultyStoreTests {
         self.store.inject(.failsBefore, at: .claim, times: 2)
         self.store.inject(.losesReply, at: .claim)
         let request = try self.request()
-        for code in [StoreError.Code.unavailable, .unavailable, .outcomeUnknown, nil] {
+        for code in [StoreError.Code.unavailable, .unavailable, .replyLost, nil] {
             #expect(await self.claimError(request) == code)
         }
         #expect(self.store.count(of: .claim) == 4)
@@ -46,7 +47,7 @@ struct FaultyStoreTests {
             let store = FaultyStore(MemoryStore())
             store.inject(fault, at: .claim)
             await #expect(throws: StoreError.self) {
-                if case .execute = try await store.claim(self.request()) {}
+                if case .granted = try await store.claim(self.request()) {}
             }
             guard case .inProgress = try await store.claim(other) else {
                 #expect(!isClaimed)
@@ -64,5 +65,55 @@ struct FaultyStoreTests {
         self.store.inject(.failsBefore, at: .claim)
         self.store.heal()
         #expect(await self.claimError(request) == nil)
+    }
+
+    @Test("loses a request without a trace, and the caller cannot know")
+    func losesRequest() async throws {
+        self.store.inject(.losesRequest, at: .claim)
+        #expect(await self.claimError(try self.request()) == .replyLost)
+        guard case .granted = try await self.store.claim(self.request()) else {
+            Issue.record("A lost request has no effect")
+            return
+        }
+    }
+
+    @Test("stands still until it is healed, and refuses claims that have become too late meanwhile")
+    func standsStill() async throws {
+        let clock = ManualClock()
+        let store = FaultyStore(MemoryStore(clock: clock), clock: clock)
+        store.standStill()
+        var (patient, hurried) = (try self.request(), try self.request())
+        patient.timeout = .seconds(20)
+        hurried.timeout = .seconds(5)
+        let late = Task { [hurried] in
+            do {
+                _ = try await store.claim(hurried)
+                return nil as StoreError.Code?
+            } catch {
+                return (error as? StoreError)?.code
+            }
+        }
+        try await eventually { store.count(of: .claim) == 1 }
+        clock.advance(by: .seconds(10))
+        store.heal()
+        #expect(await late.value == .unavailable)
+        guard case .granted = try await store.claim(patient) else {
+            Issue.record("A late claim leaves nothing behind")
+            return
+        }
+    }
+
+    @Test("lets a call arrive after its caller has gone")
+    func arrivesLate() async throws {
+        let gate = Gate()
+        self.store.inject(.arrivesLate { await gate.pass() }, at: .claim)
+        #expect(await self.claimError(try self.request()) == .replyLost)
+        #expect(self.store.lateCallCount == 1)
+        gate.open()
+        try await eventually { self.store.lateCallCount == 0 }
+        guard case .inProgress = try await self.store.claim(self.request()) else {
+            Issue.record("The late call took effect")
+            return
+        }
     }
 }

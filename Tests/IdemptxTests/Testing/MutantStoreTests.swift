@@ -47,6 +47,18 @@ final class MutantStore: IdempotencyStore {
         case swallowsOutcome
         case sharesOneRecord
         case neverHints
+        /// Somebody who has given up long ago gets the key.
+        case grantsLateClaims
+        /// The same attempt number is given out twice.
+        case forgetsReleasedAttempts
+        case countsFreeKeysFromOne
+        case comparesFreeRecords
+        /// After a day, what nobody knows runs again.
+        case letsUnknownOutcomesExpire
+        case forgetsTheRuleOnRenewal
+        case keepsUnknownOutcomesForGood
+        case hidesUnknownAttempts
+        case keepsALeaseOfNoLength
     }
 
     private let mistake: Mistake?
@@ -59,17 +71,17 @@ final class MutantStore: IdempotencyStore {
         self.time = TimeSource(clock)
     }
 
-    private func apply<Answer>(
+    private func apply<Result>(
         _ key: StorageKey,
-        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Answer>
-    ) -> Answer {
+        _ transition: (IdempotencyRecord?, Timestamp) -> Transition<Result>
+    ) -> Result {
         let key = self.mistake == .sharesOneRecord ? Self.sharedKey : key
         return self.records.withLock { records in
             var record = records[key]
             if self.mistake == .neverExpires { record?.expires = Timestamp(milliseconds: .max) }
             let step = transition(record, self.time.now)
             step.change.apply(to: &records[key])
-            return step.answer
+            return step.result
         }
     }
 
@@ -77,26 +89,42 @@ final class MutantStore: IdempotencyStore {
         StorageKey(bytes: Array(repeating: 0 as UInt8, count: 32))
         ?? { preconditionFailure("A storage key has 32 bytes") }()
 
-    func claim(_ request: ClaimRequest) async throws -> Admission {
+    func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> {
+        if let timeout = request.timeout, timeout < .zero, self.mistake != .grantsLateClaims {
+            throw StoreError(.unavailable, "Too late.")
+        }
         if self.mistake == .getsThenSets, self.records.withLock({ $0[request.key] }) == nil {
             await Task.yield()
             self.records.withLock { $0[request.key] = nil }
         }
-        let decision = self.apply(request.key) { record, now in self.claim(record, request, now: now) }
-        return Admission(decision, for: request)
+        let result = self.apply(request.key) { record, now in self.claim(record, request, now: now) }
+        return result.map { grant in
+            var grant = grant
+            if self.mistake == .hidesUnknownAttempts { grant.abandoned = nil }
+            return Claim(granting: request, grant)
+        }
     }
 
     private func claim(
         _ record: IdempotencyRecord?,
         _ original: ClaimRequest,
         now: Timestamp
-    ) -> Transition<ClaimDecision> {
+    ) -> Transition<ClaimResult<ClaimGrant>> {
         var (record, request) = (record, original)
         switch self.mistake {
         case .looksAtStateBeforeFingerprint:
             if case .claimed(let leaseEnd) = record?.state, now < leaseEnd { request.comparesFingerprint = false }
         case .ignoresFingerprint: request.comparesFingerprint = false
-        case .dropsRecordWithLease: request.keyTTL = request.lease
+        case .dropsRecordWithLease:
+            request.keyTTL = request.lease
+            request.unresolvedRetention = .zero
+        case .letsUnknownOutcomesExpire: request.unresolvedRetention = request.keyTTL
+        case .keepsUnknownOutcomesForGood: request.unresolvedRetention = nil
+        case .comparesFreeRecords:
+            if case .free = record?.state, record?.fingerprint.disagrees(with: request.fingerprint) == true {
+                return Transition(.mismatch)
+            }
+        case .countsFreeKeysFromOne: if case .free = record?.state { record = nil }
         case .doesNotKnowOwnToken where record?.owner == request.owner: record?.owner = OwnerToken()
         case .countsNoTakeovers: record?.attempt = 0
         case .alwaysTakesOver: request.onAbandoned = .rerun
@@ -106,11 +134,17 @@ final class MutantStore: IdempotencyStore {
     }
 
     func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
-        let (owner, keyTTL) = (claim.owner, self.mistake == .keepsTTLOnRenewal ? lease : claim.keyTTL)
-        return self.apply(claim.key) { record, now in
+        let owner = claim.owner
+        var retention = claim.retention
+        if self.mistake == .keepsTTLOnRenewal { retention.keyTTL = lease }
+        if self.mistake == .forgetsTheRuleOnRenewal { retention.onAbandoned = .rerun }
+        let (kept, least) = (retention, self.mistake == .keepsALeaseOfNoLength ? Duration.seconds(1) : lease)
+        let isRenewed = self.apply(claim.key) { record, now in
             let owner = self.mistake == .renewsWithoutOwner ? record?.owner ?? owner : owner
-            return RecordTransitions.renew(record, owner: owner, lease: lease, keyTTL: keyTTL, now: now)
+            return RecordTransitions.renew(record, owner: owner, lease: max(lease, least), retention: kept, now: now)
         }
+        if isRenewed && lease <= .zero { self.hub.announce(claim.key) }
+        return isRenewed
     }
 
     func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
@@ -148,12 +182,14 @@ final class MutantStore: IdempotencyStore {
     }
 
     func release(_ claim: borrowing Claim) async throws -> Bool {
-        let owner = claim.owner
+        let (owner, keyTTL) = (claim.owner, claim.keyTTL)
         let isReleased = self.apply(claim.key) { original, now in
             var record = original
             if self.mistake == .releasesCompleted { record?.state = .claimed(leaseEnd: now) }
             let owner = self.mistake == .releasesWithoutOwner ? record?.owner ?? owner : owner
-            return RecordTransitions.release(record, owner: owner, now: now)
+            let step = RecordTransitions.release(record, owner: owner, keyTTL: keyTTL, now: now)
+            guard self.mistake == .forgetsReleasedAttempts, step.result else { return step }
+            return Transition(true, .remove)
         }
         if isReleased { self.hub.announce(claim.key) }
         return isReleased

@@ -1,0 +1,4 @@
+import ArgumentParser
+import Idemptx
+
+extension RecordState: ExpressibleByArgument, Encodable {}

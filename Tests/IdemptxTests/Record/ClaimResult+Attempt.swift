@@ -1,0 +1,8 @@
+import Idemptx
+
+extension ClaimResult where Grant == ClaimGrant {
+    /// The claim is granted, with this number.
+    static func attempt(_ number: Int, after abandoned: UnknownAttempt? = nil) -> Self {
+        .granted(ClaimGrant(attempt: number, abandoned: abandoned))
+    }
+}
