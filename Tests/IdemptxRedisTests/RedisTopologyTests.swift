@@ -44,7 +44,7 @@ struct RedisTopologyTests {
                     tasks.addTask {
                         while !traffic.isOver {
                             for key in traffic.keys {
-                                try await runners[worker % 2].run(key: key) { _ in traffic.count(key) }
+                                try await runners[worker % 2].run("count", key: key) { _ in traffic.count(key) }
                             }
                         }
                     }

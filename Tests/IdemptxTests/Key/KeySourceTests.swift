@@ -32,7 +32,7 @@ struct KeySourceTests {
             key: nil, body: body, headers: headers
         ) { context in
             let text = context.map { "key " + $0.key.rawValue } ?? "passed"
-            return HTTPAnswer(head: HTTPResponse(status: .ok), body: Array(text.utf8))
+            return TestResponse(head: HTTPResponse(status: .ok), body: Array(text.utf8))
         }
         #expect(answer.head.headerFields[.idempotencyKey] == nil)
         let text = String(decoding: answer.body, as: UTF8.self)
@@ -164,16 +164,13 @@ struct KeySourceTests {
 
     // MARK: The query
 
-    private func key(inQuery query: String, of name: String = "id") throws -> String? {
-        let head = HTTPRequest(method: .post, scheme: "https", authority: "example.com", path: "/" + query)
-        let policy = IdempotencyPolicy { $0.keySource = .queryItem(name) }
-        switch Workbench().idempotency.screen(head, under: policy) {
-        case .guarded: return "guarded"
-        case .answer(let answer):
-            let problem = try JSONDecoder().decode(Problem.self, from: Data(answer.body))
-            return problem.reason ?? "missing"
-        case .pass: return nil
+    private func key(inQuery query: String, of name: String = "id") async throws -> String? {
+        let bench = Workbench { $0.keySource = .queryItem(name) }
+        let response = try await GuardedService(bench.idempotency).send(key: nil, path: "/" + query) { context in
+            TestResponse(head: HTTPResponse(status: .ok), body: Array((context == nil ? "passed" : "guarded").utf8))
         }
+        if response.head.status == .ok { return String(decoding: response.body, as: UTF8.self) }
+        return try JSONDecoder().decode(Problem.self, from: Data(response.body)).reason ?? "missing"
     }
 
     @Test(
@@ -184,8 +181,8 @@ struct KeySourceTests {
             ("?id=%C3%A9", "invalid_character"), ("", "missing"), ("?", "missing"), ("?ID=1", "missing"),
             ("id=1", "missing"),
         ])
-    func query(query: String, result: String) throws {
-        #expect(try self.key(inQuery: query) == result)
+    func query(query: String, result: String) async throws {
+        #expect(try await self.key(inQuery: query) == result)
     }
 
     // MARK: Forms
@@ -365,29 +362,14 @@ struct KeySourceTests {
                 == .problem("key-invalid", reason: "malformed"))
     }
 
-    @Test("is found whatever stands beside it, in however many pieces the body comes", arguments: 0..<50)
-    func pieces(seed: UInt64) async throws {
+    @Test("is found whatever stands beside it", arguments: 0..<50)
+    func neighbours(seed: UInt64) async throws {
         var generator = SeededGenerator(seed: seed)
         let (before, after) = (RandomJSON.value(using: &generator), RandomJSON.value(using: &generator))
-        let body = Array(
-            #"{"a":\#(before.text(using: &generator)), "id":"k-1" ,"z":\#(after.text(using: &generator))}"#.utf8)
-        let pointer = try JSONPointer("/id")
-        let policy = IdempotencyPolicy { $0.keySource = .json(pointer) }
-        let head = HTTPRequest(
-            method: .post, scheme: "https", authority: "example.com", path: "/",
-            headerFields: [.contentType: "application/json", .contentLength: "\(body.count)"])
-        let idempotency = Workbench().idempotency
-        guard case .guarded(var guarded) = idempotency.screen(head, under: policy) else {
-            throw GuardedService.NotExecuted()
-        }
-        for start in stride(from: 0, to: body.count, by: 3) {
-            guarded.update(body: Array(body[start...].prefix(3)))
-        }
-        guard case .execute(let execution) = try await idempotency.admit(guarded, scope: .unscoped) else {
-            throw GuardedService.NotExecuted()
-        }
-        #expect(execution.context.key.rawValue == "k-1")
-        _ = await execution.finish(HTTPResponse(status: .ok), body: .bytes([]))
+        let body = #"{"a":\#(before.text(using: &generator)), "id":"k-1" ,"z":\#(after.text(using: &generator))}"#
+        #expect(
+            try await self.send(.json(try JSONPointer("/id")), body: body, headers: [.contentType: "application/json"])
+                == .key("k-1"))
     }
 
     @Test("counts for a request of another body as well")
@@ -428,18 +410,16 @@ struct KeySourceTests {
     }
 
     @Test("can be in another place for each request")
-    func perRequest() throws {
-        let idempotency = Workbench().idempotency
+    func perRequest() async throws {
+        let service = GuardedService(Workbench().idempotency)
         let name = try #require(self.delivery)
-        let head = HTTPRequest(
-            method: .put, scheme: "https", authority: "example.com", path: "/", headerFields: [name: "d-1"])
-        guard case .pass = idempotency.screen(head) else { return #expect(Bool(false), "It is guarded by default.") }
         let policy = IdempotencyPolicy {
             $0.methods = [.put]
             $0.keySource = .header(name)
         }
-        guard case .guarded = idempotency.screen(head, under: policy) else {
-            return #expect(Bool(false), "It is not guarded by its own rules.")
+        for (policy, status) in [(nil, nil), (policy, "new")] as [(IdempotencyPolicy?, String?)] {
+            let response = try await service.send(.put, key: nil, headers: [name: "d-1"], policy: policy)
+            #expect(response.head.headerFields[.idempotencyStatus] == status)
         }
     }
 }
