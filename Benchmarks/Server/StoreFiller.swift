@@ -29,7 +29,7 @@ struct StoreFiller: Sendable {
     private func addRecord(named name: String) async throws {
         let key = StorageKey(key: try IdempotencyKey(name), scope: .unscoped)
         let request = ClaimRequest(key: key, fingerprint: Fingerprint(ofBytes: Array(name.utf8)))
-        guard case .execute(let claim) = try await self.store.claim(request) else { throw NotGranted() }
+        guard case .granted(let claim) = try await self.store.claim(request) else { throw NotGranted() }
         let body = Array(#"{"id":1000000000,"item":"books","amount":4200,"currency":"EUR"}"#.utf8)
         let response = StoredResponse(
             status: .created, headerFields: [.contentType: "application/json; charset=utf-8"], body: body)

@@ -27,7 +27,7 @@ final class GroupWriter: Sendable {
 
     private struct Queue {
         /// By priority.
-        var waiting = Array(repeating: [any PendingCall](), count: 3)
+        var waiting = Array(repeating: CallQueue(), count: 3)
         /// Those in the transaction that is under way.
         var group: [any PendingCall] = []
         var isWriting = false
@@ -154,8 +154,8 @@ final class GroupWriter: Sendable {
         while true {
             let call = self.queue.withLock { queue -> (any PendingCall)? in
                 guard let priority = self.nextPriority(in: &queue, isFirst: isFirst) else { return nil }
-                let call = queue.waiting[priority].removeFirst()
-                queue.group.append(call)
+                let call = queue.waiting[priority].popFirst()
+                if let call { queue.group.append(call) }
                 return call
             }
             guard let call else { return nil }
@@ -189,8 +189,8 @@ final class GroupWriter: Sendable {
 
     private func failWaiting(_ error: StoreError) {
         let calls = self.queue.withLock { queue in
-            defer { queue.waiting = Array(repeating: [], count: queue.waiting.count) }
-            return queue.waiting.flatMap(\.self)
+            defer { queue.waiting = queue.waiting.map { _ in CallQueue() } }
+            return queue.waiting.flatMap(\.all)
         }
         for call in calls { call.fail(error) }
     }
@@ -216,11 +216,7 @@ final class GroupWriter: Sendable {
         let now = ContinuousClock.now
         let (overdue, written) = self.queue.withLock { queue in
             var overdue: [any PendingCall] = []
-            for priority in queue.waiting.indices where queue.waiting[priority].contains(where: { $0.deadline <= now })
-            {
-                overdue += queue.waiting[priority].filter { $0.deadline <= now }
-                queue.waiting[priority].removeAll { $0.deadline <= now }
-            }
+            for priority in queue.waiting.indices { overdue += queue.waiting[priority].removeOverdue(now: now) }
             return (overdue, writing ? queue.group.filter { $0.deadline <= now } : [])
         }
         for call in overdue { call.fail(.tooLate) }
@@ -232,6 +228,42 @@ final class GroupWriter: Sendable {
 
 extension StoreError {
     fileprivate static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
+}
+
+/// Calls that wait, the oldest first.
+private struct CallQueue {
+    private var calls: [(any PendingCall)?] = []
+    private var head = 0
+
+    var count: Int { self.calls.count - self.head }
+    var isEmpty: Bool { self.count == 0 }
+    var all: [any PendingCall] { self.calls.compactMap(\.self) }
+
+    mutating func append(_ call: any PendingCall) {
+        self.calls.append(call)
+    }
+
+    mutating func popFirst() -> (any PendingCall)? {
+        guard !self.isEmpty else { return nil }
+        let call = self.calls[self.head]
+        // What it holds, such as a response, must not stay any longer.
+        self.calls[self.head] = nil
+        self.head += 1
+        if self.head == self.calls.count || self.head >= 256 {
+            self.calls.removeFirst(self.head)
+            self.head = 0
+        }
+        return call
+    }
+
+    mutating func removeOverdue(now: ContinuousClock.Instant) -> [any PendingCall] {
+        let overdue = self.all.filter { $0.deadline <= now }
+        if !overdue.isEmpty {
+            self.calls = self.all.filter { now < $0.deadline }
+            self.head = 0
+        }
+        return overdue
+    }
 }
 
 /// A call that waits for its transaction.

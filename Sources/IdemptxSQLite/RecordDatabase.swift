@@ -7,10 +7,13 @@ struct RecordDatabase: Sendable {
     /// What writes, and reads unless ``pool`` does.
     let writer: any DatabaseWriter
 
-    /// The connections of a file that nobody else in this process uses; `nil` in the application's own database.
+    /// What reads and writes a record on the connection of ``writer``.
+    let statements: RecordStatements
+
+    /// Connections of the store's own; `nil` in the application's database.
     ///
     /// They can be read from at once, in the thread of the caller: in WAL mode a reader waits for nobody.
-    let pool: DatabasePool?
+    private let readers: RecordReaders?
 
     /// Opens a file of its own.
     init(path: String, mustHoldRecords: Bool = false, busyTimeout: Duration) throws(StoreError) {
@@ -21,15 +24,12 @@ struct RecordDatabase: Sendable {
             // GRDB would end the process if a failed transaction could not be rolled back.
             configuration.allowsUnsafeTransactions = true
             configuration.busyMode = .timeout(busyTimeout / .seconds(1))
-            configuration.prepareDatabase { db in
-                // A reader that has to wait all the same, as for a file that is locked as a whole, leaves the record to
-                // the writer.
-                if db.configuration.readonly { try db.execute(sql: "PRAGMA busy_timeout = 0") }
-            }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction(Self.makeDurable)
             try Self.migrate(pool)
-            (self.writer, self.pool) = (pool, pool)
+            self.writer = pool
+            self.statements = try pool.writeWithoutTransaction(RecordStatements.init)
+            self.readers = try RecordReaders(path: path)
         } catch let error as StoreError {
             throw error
         } catch {
@@ -46,7 +46,9 @@ struct RecordDatabase: Sendable {
     init(_ writer: any DatabaseWriter) throws(StoreError) {
         do {
             try writer.write(RecordTable.create)
-            (self.writer, self.pool) = (writer, nil)
+            self.writer = writer
+            self.statements = try writer.writeWithoutTransaction(RecordStatements.init)
+            self.readers = nil
         } catch {
             throw StoreError(
                 .misconfigured, "The table of records cannot be created: \(StoreError.describe(error)).",
@@ -103,10 +105,9 @@ struct RecordDatabase: Sendable {
 
     /// What tells the database from others: the file itself, however it is named.
     var identity: StoreIdentity? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: self.writer.path),
-            let device = attributes[.systemNumber] as? Int, let file = attributes[.systemFileNumber] as? Int
-        else { return nil }
-        return StoreIdentity(name: "sqlite:\(device):\(file)")
+        var status = stat()
+        guard unsafe stat(self.writer.path, &status) == 0 else { return nil }
+        return StoreIdentity(name: "sqlite:\(status.st_dev):\(status.st_ino)")
     }
 
     /// Reads in a snapshot of its own, beside the writer.
@@ -125,14 +126,15 @@ struct RecordDatabase: Sendable {
     /// - Returns: `nil` if that is not possible without waiting.
     /// - Throws: `StoreError` if the record is damaged.
     func recordAtOnce(_ key: StorageKey) throws(StoreError) -> IdempotencyRecord?? {
-        guard let pool else { return nil }
+        guard let readers else { return nil }
+        let content: [UInt8]?
         do {
-            // One statement is a snapshot by itself.
-            return .some(try pool.unsafeRead { db in try RecordTable.record(key, in: db) })
-        } catch let error as StoreError {
-            throw error
+            content = try readers.content(of: key)
         } catch {
+            // The writer finds out, with its deadline.
             return nil
         }
+        guard let content else { return .some(nil) }
+        return try RecordCodec.decode(content)
     }
 }

@@ -63,21 +63,19 @@ enum RecordTable {
     // MARK: One record
 
     static func record(_ key: StorageKey, in db: Database) throws -> IdempotencyRecord? {
-        let statement = try db.cachedStatement(sql: "SELECT content FROM idemptx_record WHERE key = ?")
+        let statement = try db.cachedStatement(sql: self.select)
         return try Data.fetchOne(statement, arguments: [Data(key.bytes)]).map { try RecordCodec.decode(Array($0)) }
     }
 
-    static func write(_ record: IdempotencyRecord, for key: StorageKey, in db: Database) throws {
-        try db.cachedStatement(
-            sql: """
-                INSERT INTO idemptx_record (key, expires, lease_end, content) VALUES (?, ?, ?, ?)
-                ON CONFLICT (key) DO UPDATE
-                SET expires = excluded.expires, lease_end = excluded.lease_end, content = excluded.content
-                """
-        ).execute(arguments: [
-            Data(key.bytes), record.expires.milliseconds, record.leaseEnd, Data(RecordCodec.encode(record)),
-        ])
-    }
+    /// Parameter: key.
+    static let select = "SELECT content FROM idemptx_record WHERE key = ?"
+
+    /// Parameters: key, expiry, end of the lease, content.
+    static let upsert = """
+        INSERT INTO idemptx_record (key, expires, lease_end, content) VALUES (?, ?, ?, ?)
+        ON CONFLICT (key) DO UPDATE
+        SET expires = excluded.expires, lease_end = excluded.lease_end, content = excluded.content
+        """
 
     /// - Returns: Whether there was a record.
     @discardableResult
@@ -199,7 +197,7 @@ enum RecordTable {
 
 extension IdempotencyRecord {
     /// When the lease ends; `nil` unless the record is claimed.
-    fileprivate var leaseEnd: Int64? {
+    var leaseEnd: Int64? {
         guard case .claimed(let leaseEnd) = self.state else { return nil }
         return leaseEnd.milliseconds
     }

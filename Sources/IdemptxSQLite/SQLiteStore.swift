@@ -93,12 +93,12 @@ public final class SQLiteStore: TransactionalStore {
             let transition = try step(record, self.time.now)
             if case .none = transition.change { return transition.result }
         }
-        let time = self.time
+        let (time, statements) = (self.time, self.database.statements)
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
-            let transition = try step(try RecordTable.record(key, in: db), time.now)
+            let transition = try step(try statements.record(key), time.now)
             switch transition.change {
             case .none: break
-            case .write(let record): try RecordTable.write(record, for: key, in: db)
+            case .write(let record): try statements.write(record, for: key)
             case .remove: try RecordTable.remove(key, in: db)
             }
             return transition.result

@@ -35,7 +35,7 @@ struct RouteRuleTests {
     @Test("take the key from the body, which passes all the same if there is none")
     func keyInBody() async throws {
         let pointer = try JSONPointer("/meta/idempotency_key")
-        let rule = try Self.rule("/orders") { $0.keySource = .body(pointer) }
+        let rule = try Self.rule("/orders") { $0.keySource = .json(pointer) }
         try await TestProxy.with(configure: Change { $0.rules.routes = [rule] }) { proxy in
             let json = ["Content-Type: application/json"]
             let keyed = #"{"meta": {"idempotency_key": "k-1"}, "amount": 5}"#

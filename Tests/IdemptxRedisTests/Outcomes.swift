@@ -14,16 +14,16 @@ extension StorageKey {
 }
 
 extension IdempotencyStore {
-    /// What a claim is answered or throws, in one word, for comparing.
+    /// What a claim comes to or throws, in one word, for comparing.
     func claimed(_ request: ClaimRequest) async -> String {
         do {
             return switch try await self.claim(request) {
-            case .execute(let claim): "attempt \(claim.attempt)"
-            case .replay(.charged): "replay"
-            case .replay: "another replay"
+            case .granted(let claim): "attempt \(claim.attempt)"
+            case .completed(.charged): "replay"
+            case .completed: "another replay"
             case .inProgress: "in progress"
             case .mismatch: "mismatch"
-            case .outcomeUnknown: "unknown"
+            case .unknown: "unknown"
             }
         } catch {
             return (error as? StoreError)?.code.description ?? "\(type(of: error))"

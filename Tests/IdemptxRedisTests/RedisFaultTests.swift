@@ -4,6 +4,7 @@ import IdemptxRedis
 import IdemptxTesting
 import RESP3
 import RedisServerTesting
+import Synchronization
 import TestSupport
 import Testing
 
@@ -23,11 +24,11 @@ struct RedisFaultTests {
     @Test("A lost reply is an unknown outcome, and the call can be repeated")
     func lostReplies() async throws {
         try await RedisServer.with { server in
-            try await LinkProxy.with(port: server.port) { link in
-                let store = try RedisStore(url: "redis://127.0.0.1:\(await link.port)")
+            try await TCPProxy.with(port: server.port) { proxy in
+                let store = try RedisStore(url: "redis://127.0.0.1:\(await proxy.port)")
                 let request = ClaimRequest(key: try .named("k-1"))
                 // So that the server knows the scripts: an unknown one is sent again, over a new connection.
-                guard case .execute(let warm) = try await store.claim(ClaimRequest(key: try .named("k-0"))) else {
+                guard case .granted(let warm) = try await store.claim(ClaimRequest(key: try .named("k-0"))) else {
                     Issue.record("The key should be free")
                     return
                 }
@@ -36,32 +37,32 @@ struct RedisFaultTests {
                 )
                 _ = try await store.release(warm)
 
-                await link.cutBeforeNextAnswer()
-                #expect(await store.claimed(request) == "outcomeUnknown")
-                guard case .execute(let claim) = try await store.claim(request) else {
+                await proxy.cutBeforeNextReply()
+                #expect(await store.claimed(request) == "replyLost")
+                guard case .granted(let claim) = try await store.claim(request) else {
                     Issue.record("A claim whose reply was lost belongs to its owner")
                     return
                 }
                 #expect(claim.attempt == 1)
 
-                await link.cutBeforeNextAnswer()
-                #expect(await self.error { try await store.renew(claim, lease: .seconds(9)) } == .outcomeUnknown)
+                await proxy.cutBeforeNextReply()
+                #expect(await self.error { try await store.renew(claim, lease: .seconds(9)) } == .replyLost)
                 #expect(try await store.renew(claim, lease: .seconds(9)))
 
-                await link.cutBeforeNextAnswer()
+                await proxy.cutBeforeNextReply()
                 #expect(
                     await self.error { try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }
-                        == .outcomeUnknown)
+                        == .replyLost)
                 #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(9)))
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
 
                 let other = ClaimRequest(key: try .named("k-2"))
-                guard case .execute(let released) = try await store.claim(other) else {
+                guard case .granted(let released) = try await store.claim(other) else {
                     Issue.record("The key should be free")
                     return
                 }
-                await link.cutBeforeNextAnswer()
-                #expect(await self.error { try await store.release(released) } == .outcomeUnknown)
+                await proxy.cutBeforeNextReply()
+                #expect(await self.error { try await store.release(released) } == .replyLost)
                 #expect(try await !store.release(released))
                 #expect(await store.claimed(ClaimRequest(key: other.key)) == "attempt 1")
             }
@@ -71,14 +72,14 @@ struct RedisFaultTests {
     @Test("A runner survives lost replies at every call")
     func runnerWithLostReplies() async throws {
         try await RedisServer.with { server in
-            try await LinkProxy.with(port: server.port) { link in
-                let store = try RedisStore(url: "redis://127.0.0.1:\(await link.port)")
+            try await TCPProxy.with(port: server.port) { proxy in
+                let store = try RedisStore(url: "redis://127.0.0.1:\(await proxy.port)")
                 let idempotency = Idempotency(store: store)
                 let ledger = Ledger()
                 for number in 0..<20 {
-                    if number.isMultiple(of: 2) { await link.cutBeforeNextAnswer() }
+                    if number.isMultiple(of: 2) { await proxy.cutBeforeNextReply() }
                     let entry = try await idempotency.run("charge", key: "k-\(number)") { _ in
-                        await link.cutBeforeNextAnswer()
+                        await proxy.cutBeforeNextReply()
                         return ledger.add()
                     }
                     #expect(try await idempotency.run("charge", key: "k-\(number)") { _ in ledger.add() } == entry)
@@ -119,7 +120,7 @@ struct RedisFaultTests {
             let request = ClaimRequest(key: try .named("k-1"))
             #expect(await store.claimed(ClaimRequest(key: try .named("k-0"))) == "attempt 1")
             server.pause()
-            #expect(await store.claimed(request) == "outcomeUnknown")
+            #expect(await store.claimed(request) == "replyLost")
             server.resume()
             // What was sent may have run by now: it is this owner's.
             try await eventually("The server is used again") { await store.claimed(request) == "attempt 1" }
@@ -134,8 +135,8 @@ struct RedisFaultTests {
         try await RedisServer.with(RedisServerOptions(binary)) { server in
             let store = try RedisStore(url: server.url())
             let request = ClaimRequest(key: try .named("k-1"))
-            guard case .execute(let claim) = try await store.claim(request),
-                case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2")))
+            guard case .granted(let claim) = try await store.claim(request),
+                case .granted(let other) = try await store.claim(ClaimRequest(key: try .named("k-2")))
             else {
                 Issue.record("The keys should be free")
                 return
@@ -189,5 +190,122 @@ struct RedisFaultTests {
         #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")
         let error = await #expect(throws: StoreError.self) { try await store.verify() }
         #expect(error?.code == .unavailable)
+    }
+
+    /// How often the server has run a command.
+    private func calls(_ command: String, of server: RedisServer) async throws -> Int {
+        let text = try await server.send(["INFO", "commandstats"]).string ?? ""
+        let line = text.split(separator: "\r\n").first { $0.hasPrefix("cmdstat_\(command):calls=") }
+        return line.flatMap { Int($0.drop { $0 != "=" }.dropFirst().prefix { $0.isNumber }) } ?? 0
+    }
+
+    @Test(
+        "Claims that a halted server gets to when their callers have gone leave no outcome unknown under refuse",
+        arguments: [AbandonedRule.refuse, .recover])
+    func ghostClaims(rule: AbandonedRule) async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(5)))
+            // The server knows the script then, and has told its time.
+            #expect(await store.claimed(ClaimRequest(key: try .named("warm"), onAbandoned: rule)) == "attempt 1")
+            let before = try await self.calls("evalsha", of: server)
+            let requests = try (0..<20).map {
+                ClaimRequest(key: try .named("k-\($0)"), onAbandoned: rule, timeout: .seconds(1))
+            }
+            server.pause()
+            await withTaskGroup(of: Void.self) { group in
+                for request in requests {
+                    group.addTask { #expect(await store.claimed(request) == "replyLost") }
+                }
+            }
+            server.resume()
+            try await eventually("the late claims are executed") {
+                try await self.calls("evalsha", of: server) >= before + requests.count
+            }
+            for request in requests { #expect(try await store.record(for: request.key) == nil) }
+            #expect(try await server.send(["ZCARD", "idemptx:unsettled"]) == .integer(1))
+            for request in requests { #expect(await store.claimed(request) == "attempt 1") }
+        }
+    }
+
+    @Test("A claim whose time is over before the server gets to it is refused, however patient the connection is")
+    func tooLate() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url(), connection: self.brisk)
+            #expect(await store.claimed(ClaimRequest(key: try .named("warm"), onAbandoned: .refuse)) == "attempt 1")
+            let late = ClaimRequest(key: try .named("k-1"), onAbandoned: .refuse, timeout: .zero)
+            #expect(await store.claimed(late) == "unavailable")
+            #expect(try await store.record(for: late.key) == nil)
+        }
+    }
+
+    @Test("Under refuse an unknown outcome is kept beyond its keyTTL, and found without a search")
+    func unknownOutcomesStay() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url())
+            for number in 0..<50 {
+                #expect(await store.claimed(ClaimRequest(key: try .named("other-\(number)"))) == "attempt 1")
+            }
+            let request = ClaimRequest(
+                key: try .named("k-1"), lease: .milliseconds(50), keyTTL: .milliseconds(100), onAbandoned: .refuse)
+            #expect(await store.claimed(request) == "attempt 1")
+            try await eventually("the lease is over") { try await store.unknownCount() == 1 }
+            let retry = ClaimRequest(
+                key: request.key, lease: .seconds(60), keyTTL: .milliseconds(100), onAbandoned: .refuse)
+            #expect(await store.claimed(retry) == "unknown")
+            let page = try await store.records(in: .unknown, after: nil, limit: 10)
+            #expect(page.records.map(\.key) == [request.key] && page.next == nil)
+            #expect(try await self.calls("scan", of: server) == 0)
+            let expires = try await store.record(for: request.key)?.record.expires
+            #expect(expires == .distantFuture)
+
+            #expect(try await store.release(request.key, force: false, reason: "test") == .released)
+            #expect(try await store.unknownCount() == 0)
+            #expect(await store.claimed(ClaimRequest(key: request.key, onAbandoned: .refuse)) == "attempt 2")
+        }
+    }
+
+    @Test("Hundreds of concurrent retries of a key with a large response do not make other calls late")
+    func largeReplays() async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(20)))
+            let body = [UInt8](repeating: 7, count: 1 << 20)
+            let large = Outcome.response(StoredResponse(status: .ok, body: body))
+            let request = ClaimRequest(key: try .named("large"))
+            guard case .granted(let claim) = try await store.claim(request) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(try await store.complete(claim, with: large, keyTTL: .seconds(60)))
+            #expect(try await server.send(["STRLEN", RedisArgument("idemptx:\(request.key)")]) == .integer(100))
+            let small = try RedisStore(
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .milliseconds(500)))
+            let isOver = Mutex(false)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { @Sendable in
+                    try await withThrowingTaskGroup(of: Void.self) { retries in
+                        for _ in 0..<400 {
+                            retries.addTask {
+                                let result = await store.claimed(ClaimRequest(key: request.key))
+                                #expect(result == "another replay")
+                            }
+                        }
+                        try await retries.waitForAll()
+                    }
+                    isOver.withLock { $0 = true }
+                }
+                var number = 0
+                repeat {
+                    number += 1
+                    let request = ClaimRequest(key: try .named("small-\(number)"), timeout: .milliseconds(500))
+                    #expect(await store.claimed(request) == "attempt 1")
+                    #expect(await small.claimed(ClaimRequest(key: try .named("tiny-\(number)"))) == "attempt 1")
+                } while !isOver.withLock { $0 }
+                try await group.waitForAll()
+            }
+            #expect(try await store.remove(request.key))
+            #expect(try await store.record(for: request.key) == nil)
+        }
     }
 }

@@ -19,7 +19,7 @@ struct RedisStoreTests {
 
         init(url: String) throws {
             let client = try RedisConfiguration(RedisEndpoint(url: url)).makeClient()
-            self.executor = RESP3Executor(client: client)
+            self.executor = RESP3Executor(client: client, isCluster: false)
         }
 
         var count: Int { self.sent.withLock { $0 } }
@@ -95,9 +95,9 @@ struct RedisStoreTests {
 
     private func wakeOthers(_ url: String) async throws {
         let (first, second) = (try RedisStore(url: url), try RedisStore(url: url))
-        for (number, ending) in ["complete", "release", "operator", "remove"].enumerated() {
+        for (number, ending) in ["complete", "release", "unknown", "operator", "remove"].enumerated() {
             let key = try StorageKey.named("k-\(number)")
-            guard case .execute(let claim) = try await first.claim(ClaimRequest(key: key)) else {
+            guard case .granted(let claim) = try await first.claim(ClaimRequest(key: key)) else {
                 Issue.record("The key should be free")
                 continue
             }
@@ -106,7 +106,8 @@ struct RedisStoreTests {
             switch ending {
             case "complete": #expect(try await first.complete(claim, with: .charged, keyTTL: .seconds(60)))
             case "release": #expect(try await first.release(claim))
-            case "operator": #expect(try await first.release(key, force: true) == .released)
+            case "unknown": #expect(try await first.renew(claim, lease: .zero))
+            case "operator": #expect(try await first.release(key, force: true, reason: "test") == .released)
             default: #expect(try await first.remove(key))
             }
             #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
@@ -137,7 +138,7 @@ struct RedisStoreTests {
             func timeToLive() async throws -> Int {
                 try await server.send(["PTTL", RedisArgument("idemptx:\(key)")]).integer ?? 0
             }
-            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key, keyTTL: .seconds(100))) else {
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: key, keyTTL: .seconds(100))) else {
                 Issue.record("The key should be free")
                 return
             }
@@ -161,13 +162,13 @@ struct RedisStoreTests {
             let store = try RedisStore(url: server.url())
             let request = ClaimRequest(key: try .named("k-1"))
             let name = RedisArgument("idemptx:\(request.key)")
-            guard case .execute(let claim) = try await store.claim(request) else {
+            guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
             #expect(await store.claimed(ClaimRequest(key: try .named("k-2"))) == "attempt 1")
             let damages: [[RESP3.RedisCommand]] = [
-                [["SETRANGE", name, 80, "x"]], [["SETRANGE", name, 0, "\u{2}"]], [["SETRANGE", name, 1, "\u{7}"]],
+                [["SETRANGE", name, 45, "xyz"]], [["SETRANGE", name, 0, "\u{9}"]], [["SETRANGE", name, 1, "\u{7}"]],
                 [["SET", name, "short"]], [["DEL", name], ["LPUSH", name, "x"]],
             ]
             for damage in damages {
@@ -176,7 +177,7 @@ struct RedisStoreTests {
                 let calls = [
                     { try await store.renew(claim, lease: .seconds(1)) }, { try await store.release(claim) },
                     { try await store.complete(claim, with: .charged, keyTTL: .seconds(60)) },
-                    { try await store.release(request.key, force: true) == .released },
+                    { try await store.release(request.key, force: true, reason: "test") == .released },
                 ]
                 for call in calls {
                     let error = await #expect(throws: StoreError.self) { try await call() }
@@ -186,7 +187,7 @@ struct RedisStoreTests {
                 let records = try await store.records(after: nil, limit: 10).records
                 #expect(records.count == 2 && records.count { $0.header == nil && $0.key == request.key } == 1)
                 let statistics = try await store.statistics()
-                #expect(statistics.unreadable == 1 && statistics.claimed == 1)
+                #expect(statistics.count(of: .unreadable) == 1 && statistics.count(of: .claimed) == 1)
             }
             #expect(try await store.remove(request.key))
             #expect(await store.claimed(request) == "attempt 1")
@@ -235,7 +236,7 @@ struct RedisStoreTests {
         try await store.verify()
         for number in 0..<8 {
             let key = try StorageKey.named("k-\(number)")
-            guard case .execute(let claim) = try await store.claim(ClaimRequest(key: key)) else {
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: key)) else {
                 Issue.record("The key should be free")
                 return
             }
@@ -246,7 +247,7 @@ struct RedisStoreTests {
             #expect(await hints.next(isolation: #isolation) != nil)
             #expect(try await store.record(for: key)?.record.state == .completed(.charged))
         }
-        #expect(try await store.statistics().completed == 8)
+        #expect(try await store.statistics().count(of: .completed) == 8)
         #expect(try await store.remove(.named("k-0")))
     }
 
@@ -258,7 +259,7 @@ struct RedisStoreTests {
             #expect(await store.claimed(fleeting) == "attempt 1")
 
             let request = ClaimRequest(key: try .named("k-2"), lease: .seconds(60), keyTTL: .zero)
-            guard case .execute(let claim) = try await store.claim(request) else {
+            guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
@@ -280,7 +281,7 @@ struct RedisStoreTests {
             let store = try RedisStore(
                 url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(20)))
             let request = ClaimRequest(key: try .named("k-1"))
-            guard case .execute(let claim) = try await store.claim(request) else {
+            guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
@@ -295,7 +296,7 @@ struct RedisStoreTests {
             #expect(try await store.complete(claim, with: tombstone, keyTTL: .seconds(60)))
             #expect(try await store.record(for: request.key)?.record.state == .completed(tombstone))
 
-            guard case .execute(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else {
+            guard case .granted(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else {
                 Issue.record("The key should be free")
                 return
             }

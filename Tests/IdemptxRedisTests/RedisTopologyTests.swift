@@ -44,7 +44,7 @@ struct RedisTopologyTests {
                     tasks.addTask {
                         while !traffic.isOver {
                             for key in traffic.keys {
-                                try await runners[worker % 2].run(key: key) { _ in traffic.count(key) }
+                                try await runners[worker % 2].run("count", key: key) { _ in traffic.count(key) }
                             }
                         }
                     }
@@ -105,7 +105,7 @@ struct RedisTopologyTests {
                 cursor = page.next
             } while cursor != nil
             #expect(listed == keys)
-            #expect(try await store.statistics().claimed == 200)
+            #expect(try await store.statistics().count(of: .claimed) == 200)
             for cursor in ["", "a", "0", "0@", "x@127.0.0.1:1", "-1@127.0.0.1:1", "0:0", "0@127.0.0.1:1"] {
                 let error = await #expect(throws: StoreError.self) {
                     try await store.records(after: ListingCursor(rawValue: cursor), limit: 20)

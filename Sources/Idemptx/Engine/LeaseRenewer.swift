@@ -86,7 +86,8 @@ final class LeaseRenewer: Sendable {
             }
             return { task.cancel() }
         }
-        self.executor.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number) }
+        self.executor.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number)
+        }
         // One that rings for nothing does no harm.
         return {}
     }

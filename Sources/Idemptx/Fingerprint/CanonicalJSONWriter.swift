@@ -17,27 +17,26 @@ struct CanonicalJSONWriter {
         if self.changes.isEmpty { return self.input[range] }
         var output: [UInt8] = []
         output.reserveCapacity(range.count)
-        self.write(range, to: &output)
+        self.write(range, of: self.input.span, to: &output)
         return output[...]
     }
 
-    private func write(_ range: Range<Int>, to output: inout [UInt8]) {
-        let (edits, objects) = (self.changes.edits, self.changes.objects)
+    private func write(_ range: Range<Int>, of input: Span<UInt8>, to output: inout [UInt8]) {
+        let (edits, objects) = (self.changes.edits.span, self.changes.objects.span)
         var position = range.lowerBound
-        var edit = edits.firstIndex(from: position, \.range)
-        var object = objects.firstIndex(from: position, \.range)
+        var edit = edits.firstIndex(from: position) { $0.range }
+        var object = objects.firstIndex(from: position) { $0.range }
         while true {
             let nextEdit = edit < edits.count ? Int(edits[edit].range.lowerBound) : .max
             let nextObject = object < objects.count ? Int(objects[object].range.lowerBound) : .max
             let next = Swift.min(nextEdit, nextObject, range.upperBound)
-            output.append(contentsOf: self.input[position..<next])
+            output.append(copying: input.extracting(position..<next))
             guard next < range.upperBound else { return }
-            // White space right behind a brace is part of the object.
             if nextObject == next {
-                self.write(membersOf: objects[object], to: &output)
+                self.write(membersOf: objects[object], of: input, to: &output)
                 position = Int(objects[object].range.upperBound)
-                edit = edits.firstIndex(from: position, \.range)
-                object = objects.firstIndex(from: position, \.range)
+                edit = edits.firstIndex(from: position) { $0.range }
+                object = objects.firstIndex(from: position) { $0.range }
             } else {
                 if let scalar = edits[edit].replacement { output.append(canonical: scalar) }
                 position = Int(edits[edit].range.upperBound)
@@ -46,23 +45,36 @@ struct CanonicalJSONWriter {
         }
     }
 
-    private func write(membersOf object: CanonicalJSONChanges.Object, to output: inout [UInt8]) {
+    private func write(
+        membersOf object: CanonicalJSONChanges.Object,
+        of input: Span<UInt8>,
+        to output: inout [UInt8]
+    ) {
+        output.append(UInt8(ascii: "{"))
         var isFirst = true
-        for member in self.changes.members[object.members] where !member.isIgnored {
+        for index in object.members where !self.changes.members[index].isIgnored {
             if !isFirst { output.append(UInt8(ascii: ",")) }
             isFirst = false
-            self.write(member.range.indices, to: &output)
+            self.write(self.changes.members[index].range.indices, of: input, to: &output)
         }
+        output.append(UInt8(ascii: "}"))
     }
 }
 
-extension Array {
+extension [UInt8] {
+    fileprivate mutating func append(copying bytes: Span<UInt8>) {
+        // An array does not take a span; the pointer is not used after the call.
+        unsafe bytes.withUnsafeBufferPointer { unsafe self.append(contentsOf: $0) }
+    }
+}
+
+extension Span {
     /// The index of the first element that does not start before `position`; the elements are sorted by that.
-    fileprivate func firstIndex(from position: Int, _ range: KeyPath<Element, Range<Int32>>) -> Int {
+    fileprivate func firstIndex(from position: Int, range: (Element) -> Range<Int32>) -> Int {
         var candidates = self.indices
         while !candidates.isEmpty {
             let middle = candidates.lowerBound + candidates.count / 2
-            if Int(self[middle][keyPath: range].lowerBound) < position {
+            if Int(range(self[middle]).lowerBound) < position {
                 candidates = middle + 1..<candidates.upperBound
             } else {
                 candidates = candidates.lowerBound..<middle

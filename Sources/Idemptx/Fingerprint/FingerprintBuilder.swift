@@ -21,6 +21,8 @@ package struct FingerprintBuilder: Sendable {
     private let keySource: KeySource?
     /// Stands for method and path, which are compared even if two recipes differ otherwise.
     private let target: UInt64
+    /// What is hashed before the body; empty once it has been.
+    private var prefix: [UInt8]
     private var hasher = SHA256()
     private var collected: [UInt8] = []
 
@@ -43,7 +45,7 @@ package struct FingerprintBuilder: Sendable {
         self.head = head
         self.recipe = recipe
         self.keySource = keySource
-        let contentType = head.headerFields[.contentType]
+        let contentType = head.headerFields.line(of: .contentType)
         self.mediaType = contentType.flatMap(MediaType.init)
         self.expectedForm = recipe.body == .structure ? Self.form(of: self.mediaType) : .bytes
 
@@ -61,8 +63,17 @@ package struct FingerprintBuilder: Sendable {
                 message.append(lengthPrefixed: value.utf8)
             }
         }
-        if self.isHashedAsItComes { message.append(BodyForm.bytes.rawValue) }
-        self.hasher.update(data: message)
+        self.prefix = message
+        if self.isHashedAsItComes {
+            self.hash(BodyForm.bytes)
+        }
+    }
+
+    /// The form of a body keeps a raw one from passing for a canonical one.
+    private mutating func hash(_ form: BodyForm) {
+        self.prefix.append(form.rawValue)
+        self.hasher.update(data: self.prefix)
+        self.prefix = []
     }
 
     private var isHashedAsItComes: Bool { self.expectedForm == .bytes && self.keySource == nil }
@@ -99,25 +110,29 @@ package struct FingerprintBuilder: Sendable {
     /// - Parameter maximumKeyLength: The longest key to accept, in characters.
     /// - Returns: The fingerprint of head and body, and the key.
     consuming func finalize(maximumKeyLength: Int) -> Reading {
-        let body = self.read()
+        var keyText: Result<String?, IdempotencyKey.ValidationError> = .success(nil)
         if !self.isHashedAsItComes {
-            // The body is the last field, so that it needs no length; its form keeps a raw body from passing for a
-            // canonical one.
-            self.hasher.update(data: [(body.canonical == nil ? .bytes : self.expectedForm).rawValue])
+            let body = self.read()
+            keyText = body.keyText
+            // The body is the last field, so that it needs no length.
+            self.hash(body.canonical == nil ? .bytes : self.expectedForm)
             self.hasher.update(data: body.canonical ?? self.collected[...])
         }
         let content = Digest32(self.hasher.finalize()).words
         let host = self.recipe.fingerprintHost ? self.hostWord : content.2
         let fingerprint = Fingerprint(
             recipe: self.recipe.identifier, digest: Digest32(words: (self.target, content.0, content.1, host)))
-        let key = body.keyText.flatMap { text in
-            Result { () throws(IdempotencyKey.ValidationError) in
-                try text.map { (text) throws(IdempotencyKey.ValidationError) in
-                    try IdempotencyKey(text, maximumLength: maximumKeyLength)
-                }
-            }
+        return Reading(fingerprint: fingerprint, key: keyText.flatMap { Self.key($0, maximumKeyLength) })
+    }
+
+    private static func key(
+        _ text: String?,
+        _ maximumLength: Int
+    ) -> Result<IdempotencyKey?, IdempotencyKey.ValidationError> {
+        guard let text else { return .success(nil) }
+        return Result { () throws(IdempotencyKey.ValidationError) in
+            try IdempotencyKey(text, maximumLength: maximumLength)
         }
-        return Reading(fingerprint: fingerprint, key: key)
     }
 
     // MARK: The body
@@ -140,7 +155,8 @@ package struct FingerprintBuilder: Sendable {
         case .form(let name):
             body.keyText = Result { () throws(IdempotencyKey.ValidationError) in try self.formField(name) }
         case .custom(let find):
-            body.keyText = Result { () throws(IdempotencyKey.ValidationError) in try find(self.head, self.collected) }
+            body.keyText = Result { try find(self.head, self.collected) }
+                .mapError { $0 as? IdempotencyKey.ValidationError ?? .malformed }
         case .idempotencyKey, .headers, .query, .none: break
         }
         body.canonical = self.canonicalBody()
@@ -191,10 +207,12 @@ package struct FingerprintBuilder: Sendable {
     /// The host of an authority in lower case, without a port: the part after the last colon, unless that is in an IPv6
     /// address.
     private static func host(of authority: String) -> [UInt8] {
-        var host = authority.utf8[...]
+        var host: [UInt8] = []
+        host.reserveCapacity(authority.utf8.count)
+        for byte in authority.utf8 { host.append(byte.lowercased) }
         if let colon = host.lastIndex(of: UInt8(ascii: ":")), !host[colon...].contains(UInt8(ascii: "]")) {
-            host = host[..<colon]
+            host.removeSubrange(colon...)
         }
-        return host.map(\.lowercased)
+        return host
     }
 }

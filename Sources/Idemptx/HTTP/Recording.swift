@@ -37,7 +37,7 @@ struct Recording: Sendable {
         if let isStored = overflow.isStored {
             return self.recorder.end(isStored || self.policy.mode == .observe ? result : .failure(NotStored()))
         }
-        let (disposition, outcome) = self.judge(isWhole: (try? result.get()) != nil)
+        let (disposition, outcome) = self.judge(isWhole: result.isWhole)
         _ = await conclude(disposition, outcome) { conclusion in
             let isCut = conclusion == .unstored && self.policy.mode == .enforce
             self.recorder.end(isCut ? .failure(NotStored()) : result)
@@ -88,5 +88,11 @@ struct Recording: Sendable {
         func stored() {
             self.state.withLock { $0 = true }
         }
+    }
+}
+
+extension Result {
+    fileprivate var isWhole: Bool {
+        if case .success = self { true } else { false }
     }
 }

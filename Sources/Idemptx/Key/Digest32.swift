@@ -13,8 +13,13 @@ struct Digest32: Hashable, Sendable {
     }
 
     init(_ digest: SHA256.Digest) {
-        // The digest offers its bytes in no other way but as an array; they are copied before the closure ends.
-        self = unsafe digest.withUnsafeBytes { unsafe Digest32(sequence: $0) }
+        self.words = unsafe digest.withUnsafeBytes { bytes in
+            // The digest offers no safe way that needs no array. Any eight bytes are a number, and the offsets are checked.
+            func word(_ index: Int) -> UInt64 {
+                unsafe UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self))
+            }
+            return (word(0), word(1), word(2), word(3))
+        }
     }
 
     init(words: (UInt64, UInt64, UInt64, UInt64)) {

@@ -85,11 +85,25 @@ package enum KeyHeader {
 }
 
 extension HTTPFields {
+    /// The value of a field; `nil` if it is absent.
+    ///
+    /// The subscript joins the lines of a field, which takes longer than all the rest of a short fingerprint.
+    func line(of name: HTTPField.Name) -> String? {
+        var line: String?
+        for field in self where field.name == name {
+            if line != nil { return self[name] }
+            line = field.value
+        }
+        return line
+    }
+
     /// The value of a field that may not be repeated; `nil` if it is absent.
     func onlyLine(of name: HTTPField.Name) throws(IdempotencyKey.ValidationError) -> String? {
-        let lines = self[values: name]
-        guard let line = lines.first else { return nil }
-        guard lines.count == 1 else { throw .repeated }
+        var line: String?
+        for field in self where field.name == name {
+            guard line == nil else { throw .repeated }
+            line = field.value
+        }
         return line
     }
 }

@@ -14,7 +14,7 @@ public struct KeySource: Sendable {
         case query(String)
         case json(JSONPointer)
         case form(String)
-        case custom(@Sendable (HTTPRequest, [UInt8]) throws(IdempotencyKey.ValidationError) -> String?)
+        case custom(@Sendable (HTTPRequest, [UInt8]) throws -> String?)
     }
 
     let origin: Origin
@@ -80,11 +80,11 @@ public struct KeySource: Sendable {
     /// policy.keySource = .custom { head, _ in head.path.map { String($0.prefix { $0 != "?" }) } }
     /// ```
     ///
-    /// - Parameter find: Returns the key, or `nil` if the request has none, and throws what is wrong with an invalid one.
-    ///   It must find the same key in a retry.
+    /// - Parameter find: Returns the key, or `nil` if the request has none. What it throws makes the key invalid, with the
+    ///   reason of an ``IdempotencyKey/ValidationError``. It must find the same key in a retry.
     /// - Returns: The source.
     public static func custom(
-        _ find: @escaping @Sendable (HTTPRequest, [UInt8]) throws(IdempotencyKey.ValidationError) -> String?
+        _ find: @escaping @Sendable (HTTPRequest, [UInt8]) throws -> String?
     ) -> KeySource {
         KeySource(origin: .custom(find))
     }

@@ -1,4 +1,4 @@
-import ArgumentParser
-import Idemptx
+public import ArgumentParser
+public import Idemptx
 
 extension RecordState: ExpressibleByArgument, Encodable {}

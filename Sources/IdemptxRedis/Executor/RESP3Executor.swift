@@ -16,6 +16,7 @@ struct RESP3NodeExecutor: RedisExecutor {
 /// The client that the store brings.
 struct RESP3Executor: RedisExecutor {
     let client: any RedisClient
+    let isCluster: Bool
 
     func execute(_ commands: [RedisCommand], key: [UInt8]?) async throws -> [RedisReply] {
         try await self.client.execute(commands, key: key)
@@ -46,7 +47,11 @@ extension RedisNode {
     fileprivate func execute(_ commands: [RedisCommand], key: [UInt8]?) async throws(StoreError) -> [RedisReply] {
         do {
             return try await self.send(
-                commands.map { RESP3.RedisCommand($0.words.map { RedisArgument($0) }) },
+                commands.map { command in
+                    var sent = RESP3.RedisCommand(command.words.map { RedisArgument($0) })
+                    sent.expectsLargeReply = command.isLarge
+                    return sent
+                },
                 key: key.map { RedisArgument($0) },
                 deadline: .now() + TimeAmount(self.commandTimeout)
             ).map(RedisReply.init)
@@ -81,7 +86,7 @@ extension StoreError {
         case .notSent, .queueFull: self.init(.unavailable, "\(error)", underlyingError: error)
         case .refused: self.init(.misconfigured, "\(error)", underlyingError: error)
         case .server(let refusal): self.init(refusal: "\(refusal.code) \(refusal.message)")
-        case .replyLost, .protocolViolation, .cancelled: self.init(.outcomeUnknown, "\(error)", underlyingError: error)
+        case .replyLost, .protocolViolation, .cancelled: self.init(.replyLost, "\(error)", underlyingError: error)
         }
     }
 }

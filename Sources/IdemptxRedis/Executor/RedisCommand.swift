@@ -3,6 +3,12 @@ public struct RedisCommand: Hashable, Sendable {
     /// The name, then the arguments.
     public let words: [[UInt8]]
 
+    /// Whether its reply can be large, from 16 KiB to some MiB.
+    ///
+    /// Send it over another connection than the others, which would be late behind it, and do the same with commands
+    /// that are as large themselves. That matters where callers have deadlines; it changes no result.
+    public var isLarge = false
+
     /// Creates a command.
     ///
     /// - Parameter words: The name, then the arguments.

@@ -11,7 +11,7 @@ public protocol RedisExecutor: Sendable {
     ///   - key: The key that the first command is about, by which a cluster finds the server.
     /// - Returns: As many replies as there are commands. What a server refuses is a ``RedisReply/error(_:)`` among
     ///   them, but for redirects of a cluster: follow those.
-    /// - Throws: `StoreError` with code `unavailable` if nothing was sent, and with `outcomeUnknown` if something was
+    /// - Throws: `StoreError` with code `unavailable` if nothing was sent, and with `replyLost` if something was
     ///   and a reply is missing. Any other error counts as the latter. Never send a second time what may have run.
     func execute(_ commands: [RedisCommand], key: [UInt8]?) async throws -> [RedisReply]
 
@@ -30,6 +30,11 @@ public protocol RedisExecutor: Sendable {
     /// - Throws: As ``execute(_:key:)``.
     func publishCommand() async throws -> String
 
+    /// Whether keys are spread over several servers by their slots.
+    ///
+    /// A script must then use keys of one slot only.
+    var isCluster: Bool { get }
+
     /// The servers that take writes, between them all keys.
     ///
     /// - Returns: An executor for each of them, whose commands without a key go to that server.
@@ -46,6 +51,9 @@ extension RedisExecutor {
     /// `PUBLISH`.
     public func publishCommand() async throws -> String { "PUBLISH" }
 
+    /// No cluster.
+    public var isCluster: Bool { false }
+
     /// This one.
     public func primaries() async throws -> [any RedisExecutor] { [self] }
 }
@@ -60,7 +68,7 @@ extension RedisExecutor {
     func checkedExecute(_ commands: [RedisCommand], key: [UInt8]?) async throws -> [RedisReply] {
         let replies = try await self.execute(commands, key: key)
         guard replies.count == commands.count else {
-            throw StoreError(.outcomeUnknown, "Redis sent \(replies.count) replies to \(commands.count) commands.")
+            throw StoreError(.replyLost, "Redis sent \(replies.count) replies to \(commands.count) commands.")
         }
         return replies
     }

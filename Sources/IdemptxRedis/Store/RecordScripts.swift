@@ -1,169 +1,161 @@
-/// `RecordTransitions`, transcribed to scripts that run in one step inside the server, by its clock.
+import Idemptx
+
+/// What one native command of Redis cannot do, as scripts that run in one step inside the server.
 ///
-/// Records have the layout of `RecordCodec`: 90 bytes of header, then the outcome. A script gets a record made by
-/// the codec as a template, so that none of them makes up an owner, a fingerprint or an outcome. Lua counts from 1.
+/// Most of `RecordTransitions` is not transcribed: a rare transition is computed here from what ``read`` returned, and
+/// ``swap`` writes it unless the record has changed since. Transcribed is what each operation needs: that an owner completes,
+/// renews and releases.
 ///
-/// | Lua | field |
-/// |---|---|
-/// | 1, 2 | version, state (1 claimed, 2 response, 3 tombstone) |
-/// | 3-6 | attempt |
-/// | 7-22 | owner |
-/// | 23-26 | recipe of the fingerprint, its version first |
-/// | 27-58 | digest of the fingerprint, the first eight bytes for method and path |
-/// | 59-66, 67-74, 75-82 | end of the lease, first claimed, expires |
-/// | 83-90 | the start of the SHA-1 digest of the rest of the header |
-/// | 91- | the outcome |
+/// Records have the layout of `RecordCodec` with time base 1, so that a renewal changes the expiry of the key and nothing
+/// else. Lua counts from 1: byte 1 is the version, 2 the state (1 claimed), 3 the time base, 9-16 the span from the end
+/// of the lease to the expiry, 17-24 first claimed, 41-56 the owner.
 ///
-/// Redis keeps no key for no time: a record that is to be gone at once has a millisecond.
+/// The first key is the record. An outcome of its own and the index of ``RecordNames/unsettled`` follow where there is
+/// something to do with them.
 ///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
-/// claim is refused then. The other scripts write first what uses none, so that who runs already can renew its lease and
-/// store its outcome: what they may use is bounded by what is running.
+/// claim is refused then. What ends or renews an operation writes first what uses none, so that who runs already can
+/// store the outcome: what they may use is bounded by what is running.
 enum RecordScripts {
-    /// Arguments: template of the claimed record, whether fingerprints count, lease, keyTTL, rule for abandoned keys.
+    /// Arguments: the last byte to read, or -1.
+    ///
+    /// Returns the time, the remaining lifetime, and the record, which is empty if there is none.
+    static let read = RedisScript(
+        """
+        local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
+        if type(record) == 'table' then return record end
+        \(now)
+        return {now, redis.call('PTTL', KEYS[1]), record}
+        """)
+
+    /// Claims a key that has no record, unless it is too late for that.
+    ///
+    /// Arguments: the record, its lifetime, the last moment at which it may be written or nothing, the lease if the
+    /// claim is to be indexed.
     static let claim = RedisScript(
-        Lua.prelude + """
-            local template = ARGV[1]
-            local attempt, created = 1, now
-            local record = redis.pcall('GET', KEYS[1])
-            if isError(record) then return record end
-            if record and isDamaged(record) then return damage end
-            if record and now < number(record, 75, 82) then
-                if ARGV[2] == '1' and disagrees(record, template) then return {'mismatch'} end
-                if record:byte(2) ~= 1 then return {'replay', record} end
-                attempt, created = number(record, 3, 6), number(record, 67, 74)
-                if record:sub(7, 22) ~= template:sub(7, 22) then
-                    local leaseEnd = number(record, 59, 66)
-                    if now < leaseEnd then return {'inProgress', leaseEnd - now} end
-                    if ARGV[5] == 'refuse' then return {'outcomeUnknown'} end
-                    attempt = attempt + 1
-                end
-            end
-            local keyTTL = math.max(ARGV[3], ARGV[4], 1)
-            local fields = template:sub(1, 2) .. struct.pack('>I4', attempt) .. template:sub(7, 58)
-                .. instant(now + ARGV[3]) .. instant(created) .. instant(now + keyTTL)
-            local written = redis.pcall('SET', KEYS[1], fields .. digest(fields), 'PX', keyTTL)
-            if isError(written) then return written end
-            return {'execute', attempt}
-            """)
+        """
+        local record = redis.pcall('GET', KEYS[1])
+        if type(record) == 'table' then return record end
+        \(now)
+        if record then return {'held', now, redis.call('PTTL', KEYS[1]), record} end
+        if ARGV[3] ~= '' and now > tonumber(ARGV[3]) then return {'late', now} end
+        local written = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+        if written.err then return written end
+        if ARGV[4] ~= '' then redis.call('ZADD', KEYS[2], now + ARGV[4], KEYS[1]) end
+        return {'granted', now}
+        """)
 
-    /// Arguments: owner, lease, keyTTL.
+    /// Arguments: owner, the span from the end of the lease to the expiry, the lifetime from now on, the lease if the
+    /// claim is indexed.
     static let renew = RedisScript(
-        Lua.prelude + Lua.header(orReturn: "0") + """
-            if header:sub(7, 22) ~= ARGV[1] or header:byte(2) ~= 1 then return 0 end
-            local keyTTL = math.max(ARGV[2], ARGV[3], 1)
-            local kept = redis.pcall('PEXPIRE', KEYS[1], keyTTL)
-            if isError(kept) then return kept end
-            local fields = header:sub(1, 58)
-                .. instant(now + ARGV[2]) .. header:sub(67, 74) .. instant(now + keyTTL)
-            redis.call('SETRANGE', KEYS[1], 0, fields .. digest(fields))
-            return 1
-            """)
+        """
+        \(ownedHeader)
+        if header:byte(3) ~= 1 or header:sub(9, 16) ~= ARGV[2] then return 0 end
+        local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
+        if type(kept) == 'table' then return kept end
+        if ARGV[4] ~= '' then
+            \(now)
+            redis.call('ZADD', KEYS[2], now + ARGV[4], KEYS[1])
+        end
+        return 1
+        """)
 
-    /// Arguments: owner, template of the completed record, keyTTL, command to publish with, channel.
+    /// Arguments: owner, the completed record, the lifetime from now on, command to publish with, channel, the outcome
+    /// if it has a key of its own, whether the claim is indexed.
     static let complete = RedisScript(
-        Lua.prelude + Lua.header(orReturn: "0") + """
-            if header:sub(7, 22) ~= ARGV[1] then return 0 end
-            if header:byte(2) ~= 1 then return 1 end
-            local template, keyTTL = ARGV[2], math.max(ARGV[3], 1)
-            local kept = redis.pcall('PEXPIRE', KEYS[1], keyTTL)
-            if isError(kept) then return kept end
-            local fields = template:sub(1, 2) .. header:sub(3, 58)
-                .. template:sub(59, 66) .. header:sub(67, 74) .. instant(now + keyTTL)
-            redis.call('SET', KEYS[1], fields .. digest(fields) .. template:sub(91), 'PX', keyTTL)
-            publish(ARGV[4], ARGV[5])
-            return 1
-            """)
+        """
+        \(ownedHeader)
+        local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
+        if type(kept) == 'table' then return kept end
+        if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[3]) end
+        local record = ARGV[2]:sub(1, 16) .. header:sub(17, 24) .. ARGV[2]:sub(25)
+        redis.call('SET', KEYS[1], record, 'PX', ARGV[3])
+        if ARGV[7] == '1' then redis.call('ZREM', KEYS[#KEYS], KEYS[1]) end
+        redis.pcall(ARGV[4], ARGV[5], '')
+        return 1
+        """)
 
-    /// Arguments: owner, command to publish with, channel.
+    /// Removes the record of a first attempt.
+    ///
+    /// Arguments: owner, command to publish with, channel, whether the claim is indexed.
     static let release = RedisScript(
-        Lua.prelude + Lua.header(orReturn: "0") + """
-            if header:sub(7, 22) ~= ARGV[1] or header:byte(2) ~= 1 then return 0 end
-            local removed = redis.pcall('DEL', KEYS[1])
-            if isError(removed) then return removed end
-            publish(ARGV[2], ARGV[3])
-            return 1
-            """)
+        """
+        \(ownedHeader)
+        local removed = redis.pcall('DEL', KEYS[1])
+        if type(removed) == 'table' then return removed end
+        if ARGV[4] == '1' then redis.call('ZREM', KEYS[2], KEYS[1]) end
+        redis.pcall(ARGV[2], ARGV[3], '')
+        return 1
+        """)
 
-    /// Arguments: whether to release under a running lease, command to publish with, channel.
-    static let operatorRelease = RedisScript(
-        Lua.prelude + Lua.header(orReturn: "{'absent'}") + """
-            if header:byte(2) ~= 1 then return {'completed'} end
-            local leaseEnd = number(header, 59, 66)
-            if now < leaseEnd and ARGV[1] ~= '1' then return {'leaseRunning', leaseEnd - now} end
-            local removed = redis.pcall('DEL', KEYS[1])
-            if isError(removed) then return removed end
-            publish(ARGV[2], ARGV[3])
-            return {'released'}
-            """)
+    /// Changes a record that is still as it was read.
+    ///
+    /// Arguments: the header that was read, the lifetime that was read, the new record or nothing to remove it, its
+    /// lifetime, whether it is a claim, the last moment at which it may be written or nothing, command to publish with or
+    /// nothing, channel, the outcome if it has a key of its own, what becomes of the index (`add`, `update`, `remove` or
+    /// nothing), the lease.
+    static let swap = RedisScript(
+        """
+        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
+        if type(header) == 'table' then return header end
+        if header ~= ARGV[1] then return {'changed'} end
+        if header ~= '' and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return {'changed'} end
+        \(now)
+        if ARGV[6] ~= '' and now > tonumber(ARGV[6]) then return {'late', now} end
+        local result
+        if ARGV[3] == '' then
+            result = redis.pcall('DEL', KEYS[1])
+            if type(result) == 'table' then return result end
+        else
+            if ARGV[5] ~= '1' then
+                result = redis.pcall('PEXPIRE', KEYS[1], ARGV[4])
+                if type(result) == 'table' then return result end
+                if ARGV[9] ~= '' then redis.call('SET', KEYS[2], ARGV[9], 'PX', ARGV[4]) end
+            end
+            result = redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+            if result.err then return result end
+        end
+        if ARGV[10] == 'add' then
+            redis.call('ZADD', KEYS[3], now + ARGV[11], KEYS[1])
+        elseif ARGV[10] == 'update' then
+            redis.call('ZADD', KEYS[3], 'XX', now + ARGV[11], KEYS[1])
+        elseif ARGV[10] == 'remove' then
+            redis.call('ZREM', KEYS[3], KEYS[1])
+        end
+        if ARGV[7] ~= '' then redis.pcall(ARGV[7], ARGV[8], '') end
+        return {'changed by this', now}
+        """)
 
     /// Removes whatever stands under the key, readable or not.
     ///
-    /// Arguments: command to publish with, channel.
+    /// Arguments: command to publish with, channel, whether there is an index.
     static let remove = RedisScript(
-        Lua.prelude + """
-            local removed = redis.pcall('DEL', KEYS[1])
-            if isError(removed) then return removed end
-            publish(ARGV[1], ARGV[2])
-            return removed
-            """)
-}
+        """
+        local removed = redis.pcall('DEL', KEYS[1])
+        if type(removed) == 'table' then return removed end
+        redis.call('DEL', KEYS[2])
+        if ARGV[3] == '1' then redis.call('ZREM', KEYS[3], KEYS[1]) end
+        redis.pcall(ARGV[1], ARGV[2], '')
+        return removed
+        """)
 
-/// What the scripts have in common.
-private enum Lua {
-    static let prelude = """
+    /// Takes a record out of the index that nobody has claimed.
+    static let removeFromIndex = RedisScript(
+        """
+        local state = redis.pcall('GETRANGE', KEYS[1], 1, 1)
+        if type(state) == 'string' and state:byte(1) == 1 then return 0 end
+        return redis.call('ZREM', KEYS[2], KEYS[1])
+        """)
+
+    private static let now = """
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-        local function isError(reply)
-            return type(reply) == 'table' and reply.err ~= nil
-        end
-
-        local function number(bytes, first, last)
-            return (struct.unpack('>I' .. (last - first + 1), bytes:sub(first, last)))
-        end
-
-        local function instant(milliseconds)
-            return struct.pack('>I8', milliseconds)
-        end
-
-        local function digest(fields)
-            return redis.sha1hex(fields):sub(1, 8)
-        end
-
-        local damage = redis.error_reply('CORRUPT the record is damaged, or of a later version')
-
-        local function isDamaged(record)
-            return #record < 90 or record:byte(1) ~= 1 or record:byte(2) < 1 or record:byte(2) > 3
-                or record:sub(83, 90) ~= digest(record:sub(1, 82))
-        end
-
-        local function disagrees(record, template)
-            local stored, asked = record:sub(23, 26), template:sub(23, 26)
-            if stored == asked then
-                return asked ~= '\\0\\0\\0\\0' and record:sub(27, 58) ~= template:sub(27, 58)
-            end
-            local version = asked:byte(1)
-            return version ~= 0 and version == stored:byte(1) and record:sub(27, 34) ~= template:sub(27, 34)
-        end
-
-        -- A hint that cannot be sent costs those who wait one more question.
-        local function publish(command, channel)
-            redis.pcall(command, channel, '')
-        end
-
-
         """
 
-    /// Reads the header into `header`, and ends the script with `absent` if there is no record, or it has expired.
-    static func header(orReturn absent: String) -> String {
+    /// Reads the header, and ends the script with 0 unless the owner in the first argument has the claim.
+    private static let ownedHeader = """
+        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
+        if type(header) == 'table' then return header end
+        if header:byte(2) ~= 1 or header:byte(1) ~= 2 or header:sub(41, 56) ~= ARGV[1] then return 0 end
         """
-        local header = redis.pcall('GETRANGE', KEYS[1], 0, 89)
-        if isError(header) then return header end
-        if header == '' then return \(absent) end
-        if isDamaged(header) then return damage end
-        if number(header, 75, 82) <= now then return \(absent) end
-
-        """
-    }
 }

@@ -2,6 +2,9 @@ import Crypto
 
 /// A script, and the digest under which servers keep it.
 struct RedisScript: Sendable {
+    private static let evaluate = Array("EVAL".utf8)
+    private static let evaluateByDigest = Array("EVALSHA".utf8)
+
     private let source: [UInt8]
     private let digest: [UInt8]
 
@@ -16,16 +19,23 @@ struct RedisScript: Sendable {
     /// - Returns: The replies, refusals among them.
     func run(
         on executor: any RedisExecutor,
-        key: [UInt8],
+        keys: [[UInt8]],
         arguments: [[UInt8]],
-        followedBy commands: [RedisCommand]
+        followedBy command: RedisCommand? = nil
     ) async throws -> [RedisReply] {
-        let rest = [Array("1".utf8), key] + arguments
-        let replies = try await executor.checkedExecute(
-            [RedisCommand([Array("EVALSHA".utf8), self.digest] + rest)] + commands, key: key)
+        var words: [[UInt8]] = []
+        words.reserveCapacity(3 + keys.count + arguments.count)
+        words.append(Self.evaluateByDigest)
+        words.append(self.digest)
+        words.append(Array("\(keys.count)".utf8))
+        words.append(contentsOf: keys)
+        words.append(contentsOf: arguments)
+        let rest = command.map { [$0] } ?? []
+        let replies = try await executor.checkedExecute([RedisCommand(words)] + rest, key: keys[0])
         // The server has forgotten the script, or never knew it, and has run nothing.
         guard case .error(let message) = replies[0], message.hasPrefix("NOSCRIPT") else { return replies }
-        return try await executor.checkedExecute(
-            [RedisCommand([Array("EVAL".utf8), self.source] + rest)] + commands, key: key)
+        words[0] = Self.evaluate
+        words[1] = self.source
+        return try await executor.checkedExecute([RedisCommand(words)] + rest, key: keys[0])
     }
 }

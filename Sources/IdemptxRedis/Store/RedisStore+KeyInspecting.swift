@@ -3,44 +3,69 @@ public import Idemptx
 extension RedisStore: KeyInspecting {
     /// The record of one key.
     public func record(for key: StorageKey) async throws -> RecordSnapshot? {
-        let name = self.names.key(of: key)
-        let replies = try await self.executor.checkedExecute(
-            [RedisCommand([.text("GET"), name]), RedisCommand("TIME")], key: name)
-        guard case .bytes(let bytes) = try replies[0].get() else { return nil }
-        let now = try replies[1].get().timestamp()
-        return RecordTransitions.live(try RecordCodec.decode(bytes), now: now)
-            .map { RecordSnapshot(key: key, record: $0, readAt: now) }
+        let reading = try await self.read(key)
+        return RecordTransitions.live(reading.record, now: reading.now)
+            .map { RecordSnapshot(key: key, record: $0, readAt: reading.now) }
     }
 
     /// One page of records, found by `SCAN` on one primary after the other.
+    ///
+    /// Unknown outcomes are found in an index of the claims under `refuse` and `recover`; those under `rerun` are of no
+    /// concern to an operator, and not listed as such. A cluster has no such index, and is searched.
     ///
     /// A page can be longer or shorter than `limit`, or empty. A record may be listed twice while the table of a server
     /// grows or shrinks, and twice or not at all if it moves to another server meanwhile.
     ///
     /// - Throws: `StoreError` with code `misconfigured` if the server that the cursor is about is no primary any more.
-    public func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
+    public func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
         let position = try ScanPosition(cursor)
+        if state == .unknown, !self.executor.isCluster {
+            return try await self.unsettled(after: position, limit: limit)
+        }
         let primaries = try await self.namedPrimaries()
         let names = primaries.map(\.name)
         guard let index = position.primary.map({ names.firstIndex(of: $0) }) ?? names.startIndex, index < names.count
         else {
             throw StoreError(.misconfigured, "A server of this listing is no primary any more: begin the listing anew.")
         }
-        let replies = try await primaries[index].executor.checkedExecute(
-            [
-                RedisCommand("TIME"),
-                RedisCommand("SCAN", position.cursor, "MATCH", self.names.pattern, "COUNT", "\(max(1, limit))"),
-            ], key: nil)
-        let now = try replies[0].get().timestamp()
-        let scan = try replies[1].get().elements
-        guard scan.count == 2, let next = scan[0].text else { throw ScriptReply.unexpected }
-        let keys = scan[1].elements.compactMap { reply -> StorageKey? in
-            guard case .bytes(let name) = reply else { return nil }
-            return self.names.storageKey(of: name)
-        }
+        let scan = try await primaries[index].executor.execute(
+            RedisCommand("SCAN", position.cursor, "MATCH", self.names.pattern, "COUNT", "\(max(1, limit))")
+        ).elements
+        guard scan.count == 2, let next = scan[0].text else { throw RedisReply.unexpected }
+        let keys = scan[1].elements.compactMap { self.storageKey(of: $0) }
         return RecordPage(
-            records: try await self.summaries(of: keys, now: now),
+            records: try await self.summaries(of: keys).filter { state == nil || $0.state == state },
             next: ScanPosition(after: next, at: index, of: names)?.listingCursor)
+    }
+
+    /// One page of the index; what is in it without reason is removed.
+    private func unsettled(after position: ScanPosition, limit: Int) async throws -> RecordPage {
+        let index = self.names.unsettled
+        let scan = try await self.executor.execute(
+            RedisCommand([.text("ZSCAN"), index, .text(position.cursor), .text("COUNT"), .text("\(max(1, limit))")]),
+            key: index
+        ).elements
+        guard scan.count == 2, let next = scan[0].text else { throw RedisReply.unexpected }
+        // Members and scores in turn.
+        let members = scan[1].elements.enumerated().filter { $0.offset.isMultiple(of: 2) }
+        let keys = Set(members.compactMap { self.storageKey(of: $0.element) })
+        let summaries = try await self.summaries(of: Array(keys))
+        let settled = keys.subtracting(summaries.filter(\.isClaimed).map(\.key))
+        for key in settled { try await self.removeFromIndex(key) }
+        return RecordPage(
+            records: summaries.filter { $0.state == .unknown },
+            next: next == "0" ? nil : ListingCursor(rawValue: "\(next)@unsettled"))
+    }
+
+    /// Takes a key out of the index unless it has been claimed meanwhile.
+    private func removeFromIndex(_ key: StorageKey) async throws {
+        _ = try await self.run(RecordScripts.removeFromIndex, [self.names.key(of: key), self.names.unsettled], [])[0]
+            .get()
+    }
+
+    private func storageKey(of reply: RedisReply) -> StorageKey? {
+        guard case .bytes(let name) = reply else { return nil }
+        return self.names.storageKey(of: name)
     }
 
     /// In an order that does not depend on that in which the servers of a cluster are found.
@@ -50,10 +75,10 @@ extension RedisStore: KeyInspecting {
             .sorted { $0.0 < $1.0 }
     }
 
-    private func summaries(of keys: [StorageKey], now: Timestamp) async throws -> [RecordSummary] {
+    private func summaries(of keys: [StorageKey]) async throws -> [RecordSummary] {
         try await withThrowingTaskGroup(of: RecordSummary?.self) { group in
             for key in keys {
-                group.addTask { try await self.summary(of: key, now: now) }
+                group.addTask { try await self.summary(of: key) }
             }
             return try await group.reduce(into: []) { summaries, summary in
                 if let summary { summaries.append(summary) }
@@ -61,51 +86,66 @@ extension RedisStore: KeyInspecting {
         }
     }
 
-    /// `nil` if the record has gone, or has expired.
-    private func summary(of key: StorageKey, now: Timestamp) async throws -> RecordSummary? {
-        let name = self.names.key(of: key)
-        let command = RedisCommand([.text("GETRANGE"), name, .text("0"), .text("\(RecordCodec.headerSize - 1)")])
-        let reply = try await self.executor.checkedExecute([command], key: name)[0]
+    /// `nil` if the record has gone.
+    private func summary(of key: StorageKey) async throws -> RecordSummary? {
+        let replies = try await self.run(
+            RecordScripts.read, [self.names.key(of: key)], [.text("\(RecordCodec.headerSize - 1)")])
         // Something that is no string at all counts as damaged.
-        if case .error(let message) = reply, StoreError(refusal: message).code == .corruptRecord {
-            return RecordSummary(key: key, header: [], readAt: now)
+        if case .error(let message) = replies[0], StoreError(refusal: message).code == .corruptRecord {
+            return RecordSummary(key: key, header: [], readAt: .zero)
         }
-        guard case .bytes(let bytes) = try reply.get(), !bytes.isEmpty else { return nil }
-        return RecordSummary(key: key, header: bytes, readAt: now)
-    }
-
-    /// Frees a key whose attempt has not ended.
-    public func release(_ key: StorageKey, force: Bool) async throws -> OperatorRelease {
-        try await self.run(RecordScripts.operatorRelease, for: key, [.flag(force)] + self.publication(of: key))
-            .operatorRelease()
+        let (now, lifetime, bytes) = try replies[0].get().reading()
+        if bytes.isEmpty { return nil }
+        let expires = StoredRecord.expiry(lifetime: lifetime, now: now)
+        return RecordSummary(key: key, header: bytes, expires: expires, readAt: now)
     }
 
     /// Deletes a record in whatever state.
     public func remove(_ key: StorageKey) async throws -> Bool {
-        try await self.run(RecordScripts.remove, for: key, self.publication(of: key)).flag()
+        let isIndexed = !self.executor.isCluster
+        return try await self.run(
+            RecordScripts.remove, [self.names.key(of: key), self.names.outcome(of: key)] + self.index(isIndexed),
+            [.text(try await self.executor.publishCommand()), self.names.channel(of: key), .flag(isIndexed)]
+        ).flag()
     }
 
     /// Counts the records, by listing all of them.
     public func statistics() async throws -> StoreStatistics {
         var statistics = StoreStatistics()
+        try await self.forEach(in: nil) { statistics.count($0) }
+        return statistics
+    }
+
+    /// Counts the unknown outcomes of claims under `refuse` and `recover`, by the index; in a cluster, by a search.
+    ///
+    /// One that has expired is counted until it is listed for the next time.
+    public func unknownCount() async throws -> Int {
+        if self.executor.isCluster {
+            var count = 0
+            try await self.forEach(in: .unknown) { _ in count += 1 }
+            return count
+        }
+        let index = self.names.unsettled
+        let now = try await self.executor.execute(RedisCommand("TIME"), key: index).timestamp()
+        let reply = try await self.executor.execute(
+            RedisCommand([.text("ZCOUNT"), index, .text("-inf"), .number(now.milliseconds)]), key: index)
+        guard case .integer(let count) = reply else { throw RedisReply.unexpected }
+        return count
+    }
+
+    private func forEach(in state: RecordState?, _ body: (RecordSummary) -> Void) async throws {
         var seen: Set<StorageKey> = []
         var cursor: ListingCursor?
         repeat {
-            let page = try await self.records(after: cursor, limit: 1000)
-            for summary in page.records where seen.insert(summary.key).inserted { statistics.count(summary) }
+            let page = try await self.records(in: state, after: cursor, limit: 1000)
+            for summary in page.records where seen.insert(summary.key).inserted { body(summary) }
             cursor = page.next
         } while cursor != nil
-        return statistics
     }
 }
 
-extension RedisReply {
-    /// The reply to `TIME`: seconds, and microseconds of the second.
-    fileprivate func timestamp() throws(StoreError) -> Timestamp {
-        let numbers = self.elements.compactMap { $0.text.flatMap { Int64($0) } }
-        guard numbers.count == 2 else { throw ScriptReply.unexpected }
-        return Timestamp(milliseconds: numbers[0] * 1000 + numbers[1] / 1000)
-    }
+extension RecordSummary {
+    fileprivate var isClaimed: Bool { self.state == .claimed || self.state == .unknown }
 }
 
 /// Where a listing stands: at which primary, and where in its table.

@@ -31,16 +31,22 @@ extension RedisStore {
                 .misconfigured, "ReplicaAcknowledgement.timeout has to be shorter than the deadline of a command.")
         }
         let client: any RedisClient
+        let name: String
+        var isCluster = false
         do {
             var settings = RedisConfiguration(try RedisEndpoint(url: url))
             settings.commandTimeout = connection.commandTimeout
             settings.connectTimeout = connection.connectTimeout
             settings.connectionsPerNode = max(1, connection.connectionsPerServer)
             settings.clientName = connection.clientName
+            if case .cluster = settings.endpoint.topology { isCluster = true }
+            name = "\(settings.endpoint.topology) \(settings.endpoint.database) \(configuration.keyPrefix)"
             client = try settings.makeClient()
         } catch {
             throw StoreError(.misconfigured, "\(error)")
         }
-        self.init(executor: RESP3Executor(client: client), configuration: configuration)
+        self.init(
+            executor: RESP3Executor(client: client, isCluster: isCluster), configuration: configuration,
+            identity: StoreIdentity(name: name), callTimeout: connection.commandTimeout)
     }
 }

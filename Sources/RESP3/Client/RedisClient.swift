@@ -71,11 +71,11 @@ extension RedisConfiguration {
     /// - Returns: A client for the topology of the endpoint.
     /// - Throws: ``RedisError/refused(_:)`` if the files for TLS cannot be used.
     package func makeClient() throws(RedisError) -> any RedisClient {
-        let maker = try NodeMaker(self)
+        let factory = try NodeFactory(self)
         return switch self.endpoint.topology {
-        case .standalone(let address): StandaloneClient(address, maker)
-        case .sentinel(let sentinels, let primary): SentinelClient(sentinels, primary: primary, maker)
-        case .cluster(let seeds): ClusterClient(seeds, maker)
+        case .standalone(let address): StandaloneClient(address, factory)
+        case .sentinel(let sentinels, let primary): SentinelClient(sentinels, primary: primary, factory)
+        case .cluster(let seeds): ClusterClient(seeds, factory)
         }
     }
 }

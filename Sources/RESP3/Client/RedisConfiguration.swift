@@ -16,6 +16,15 @@ package struct RedisConfiguration: Sendable {
     /// How many connections to each server the commands share.
     package var connectionsPerNode = 1
 
+    /// How long a connection on which a reply is late may be silent before it is given up with all that was sent on it.
+    ///
+    /// While bytes arrive, only the calls whose time is over fail.
+    package var silenceTimeout: Duration = .seconds(1)
+
+    /// How many large calls may have left a connection for such calls without their replies: the others wait unsent, so
+    /// that the server does not pile up their replies.
+    package var maximumLargeCallsInFlight = 16
+
     /// How many commands may wait on one connection, for being sent or for their reply.
     package var maximumPendingCommands = 1 << 16
 
@@ -32,7 +41,7 @@ package struct RedisConfiguration: Sendable {
     package var backoff = Backoff()
 
     /// After how many failed attempts to connect in a row commands fail at once instead of waiting for the next one.
-    package var patience = 5
+    package var maximumConnectFailures = 5
 
     /// How often a connection for subscriptions is asked whether it is alive.
     package var pingInterval: Duration = .seconds(10)

@@ -1,4 +1,4 @@
-/// Why a command has no answer, or not the one that was hoped for.
+/// Why a command has no reply, or not the one that was hoped for.
 ///
 /// The cases tell apart what matters to whoever decides about trying again: whether the command can have run. No
 /// sentence holds an argument of a command or a credential.
@@ -15,7 +15,7 @@ package enum RedisError: Error, Hashable, Sendable {
     /// Nothing gets better before somebody changes a password, a permission or a setting.
     case refused(String)
 
-    /// The command left, and no answer came back: the connection was lost, or the time was over.
+    /// The command left, and no reply came back: the connection was lost, or the time was over.
     ///
     /// It may have run. It may even run later, if the server was only halted.
     case replyLost(String)
@@ -30,10 +30,10 @@ package enum RedisError: Error, Hashable, Sendable {
     /// The command may have run.
     case cancelled
 
-    /// The server answered with an error.
+    /// The server replied with an error.
     case server(ServerError)
 
-    /// Whether the command can have run, although there is no answer to it.
+    /// Whether the command can have run, although there is no reply to it.
     package var mayHaveRun: Bool {
         switch self {
         case .replyLost, .protocolViolation, .cancelled: true
@@ -56,7 +56,7 @@ extension RedisError: CustomStringConvertible {
         case .replyLost(let sentence): "The reply was lost: \(sentence)"
         case .protocolViolation(let sentence): "The server broke the protocol: \(sentence)"
         case .cancelled: "The task was cancelled."
-        case .server(let error): "The server answered: \(error)"
+        case .server(let error): "The server replied: \(error)"
         }
     }
 }

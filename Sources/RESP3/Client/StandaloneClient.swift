@@ -5,11 +5,11 @@ final class StandaloneClient: RedisClient {
     private let node: Node
     private let subscriptions: Subscriptions
 
-    init(_ address: NodeAddress, _ maker: NodeMaker) {
-        let node = maker.node(at: address)
-        let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
+    init(_ address: NodeAddress, _ factory: NodeFactory) {
+        let node = factory.node(at: address)
+        let route = SubscriptionRoute(connection: node.subscriptions, isSharded: false)
         self.node = node
-        self.subscriptions = Subscriptions(maker.configuration) { _ in route }
+        self.subscriptions = Subscriptions(factory.configuration) { _ in route }
     }
 
     var commandTimeout: Duration { self.node.commandTimeout }

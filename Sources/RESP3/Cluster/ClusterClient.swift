@@ -2,7 +2,7 @@ import NIOCore
 
 /// A client of a cluster.
 ///
-/// A command goes to the server of its key's slot. Where a server answers that it did not execute it, the command is
+/// A command goes to the server of its key's slot. Where a server replies that it did not execute it, the command is
 /// repeated at the right place or after a pause, a bounded number of times.
 final class ClusterClient: RedisClient {
     let commandTimeout: Duration
@@ -10,14 +10,14 @@ final class ClusterClient: RedisClient {
     private let subscriptions: Subscriptions
     private let backoff: Backoff
 
-    init(_ seeds: [NodeAddress], _ maker: NodeMaker) {
-        let topology = ClusterTopology(seeds, maker)
-        let timeout = maker.configuration.commandTimeout
+    init(_ seeds: [NodeAddress], _ factory: NodeFactory) {
+        let topology = ClusterTopology(seeds, factory)
+        let timeout = factory.configuration.commandTimeout
         self.commandTimeout = timeout
         self.topology = topology
-        self.backoff = maker.configuration.backoff
+        self.backoff = factory.configuration.backoff
         self.subscriptions = Subscriptions(
-            maker.configuration,
+            factory.configuration,
             repair: { _ = try? await topology.refresh(deadline: .now() + TimeAmount(timeout)) },
             route: { topology.route(of: $0) })
     }
@@ -111,7 +111,7 @@ extension ClusterClient {
             self.topology.move(slot, to: address)
             self.topology.refreshSoon()
         case .redirect(.down), .unreachable:
-            // If nobody answers, the next attempt goes by the old map.
+            // If nobody replies, the next attempt goes by the old map.
             do throws(RedisError) { try await self.topology.refresh(deadline: deadline) } catch .cancelled {
                 throw .cancelled
             } catch {}

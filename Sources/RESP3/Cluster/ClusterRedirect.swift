@@ -1,4 +1,4 @@
-/// The answer of a cluster's server that a command was not executed there and then.
+/// The reply of a cluster's server that a command was not executed there and then.
 enum ClusterRedirect: Hashable {
     /// The slot belongs to another server for good.
     case moved(HashSlot, NodeAddress)
@@ -9,7 +9,7 @@ enum ClusterRedirect: Hashable {
     /// The slot has no server at the moment, or this one has just lost it.
     case down
 
-    /// Understands what the server at `address` answered; `nil` if it is any other error.
+    /// Understands what the server at `address` replied; `nil` if it is any other error.
     init?(_ error: ServerError, from address: NodeAddress) {
         switch error.code {
         case "MOVED":

@@ -16,15 +16,15 @@ final class ClusterTopology: Sendable {
     private static let width = 3
 
     private let seeds: [NodeAddress]
-    private let maker: NodeMaker
+    private let factory: NodeFactory
     private let state = Mutex(State())
     private let refreshing: Coalesced<SlotMap>
 
-    init(_ seeds: [NodeAddress], _ maker: NodeMaker) {
+    init(_ seeds: [NodeAddress], _ factory: NodeFactory) {
         self.seeds = seeds
         // A server that is down is better left for what the others say than waited for.
-        self.maker = maker.with(patience: 1)
-        self.refreshing = Coalesced(on: maker.configuration.eventLoopGroup.next())
+        self.factory = factory.with(maximumConnectFailures: 1)
+        self.refreshing = Coalesced(on: factory.configuration.eventLoopGroup.next())
     }
 
     /// The map, asked for if it is not known.
@@ -64,7 +64,7 @@ final class ClusterTopology: Sendable {
             if state.isClosed { return nil }
             state.idle.remove(address)
             if let node = state.nodes[address] { return node }
-            let node = self.maker.node(at: address)
+            let node = self.factory.node(at: address)
             state.nodes[address] = node
             return node
         }
@@ -78,7 +78,7 @@ final class ClusterTopology: Sendable {
         guard let map, let address = map.owner(of: HashSlot(key: Array(channel.utf8))) ?? map.primaries.first,
             let node = try? self.node(at: address)
         else { return nil }
-        return SubscriptionRoute(link: node.subscriptions, isSharded: map.hasShardedChannels)
+        return SubscriptionRoute(connection: node.subscriptions, isSharded: map.hasShardedChannels)
     }
 
     func close() async {
@@ -94,7 +94,7 @@ final class ClusterTopology: Sendable {
 }
 
 extension ClusterTopology {
-    /// Asks servers, some at a time, until one answers.
+    /// Asks servers, some at a time, until one replies.
     private func ask() async throws(RedisError) -> SlotMap {
         var failure = RedisError.notSent("There is no server to ask for the cluster.")
         for candidates in self.candidates {
@@ -106,10 +106,10 @@ extension ClusterTopology {
                 failure = error
             }
         }
-        throw .notSent("No server of the cluster answers. \(failure)")
+        throw .notSent("No server of the cluster replies. \(failure)")
     }
 
-    /// Those to ask at the same time, and those to ask if none of them answers.
+    /// Those to ask at the same time, and those to ask if none of them replies.
     ///
     /// The seeds come last: one that has left the cluster since may still believe in its old map.
     private var candidates: [ArraySlice<NodeAddress>] {
@@ -122,12 +122,12 @@ extension ClusterTopology {
     private func ask(_ addresses: ArraySlice<NodeAddress>) async throws(RedisError) -> SlotMap {
         try await withTaskGroup(of: Result<SlotMap, RedisError>.self) { group in
             for address in addresses { group.addTask { await self.ask(address) } }
-            // Those that are slower than the first good answer are not waited for.
+            // Those that are slower than the first good reply are not waited for.
             defer { group.cancelAll() }
             var failure = Result<SlotMap, RedisError>.failure(.notSent("There is no server to ask."))
-            for await answer in group {
-                if case .success = answer { return answer }
-                failure = answer
+            for await reply in group {
+                if case .success = reply { return reply }
+                failure = reply
             }
             return failure
         }.get()
@@ -135,7 +135,7 @@ extension ClusterTopology {
 
     private func ask(_ address: NodeAddress) async -> Result<SlotMap, RedisError> {
         do throws(RedisError) {
-            let deadline = NIODeadline.now() + TimeAmount(self.maker.configuration.connectTimeout)
+            let deadline = NIODeadline.now() + TimeAmount(self.factory.configuration.connectTimeout)
             let replies = try await self.node(at: address).send(SlotMap.question, deadline: deadline)
             if let map = SlotMap(replies, from: address) { return .success(map) }
             throw replies.first?.serverError.map { .server($0) } ?? .notSent("\(address) knows no slots of a cluster.")
@@ -147,7 +147,7 @@ extension ClusterTopology {
     /// Uses a map, and drops the connections to servers that are no longer part of it.
     ///
     /// A server without slots may be one that a slot is being moved to; it is kept while it is used. What is dropped
-    /// closes when its last command is answered.
+    /// closes when its last command has its reply.
     private func adopt(_ map: SlotMap) {
         let leaving = self.state.withLock { state in
             state.map = map
@@ -156,7 +156,7 @@ extension ClusterTopology {
             state.idle = missing.subtracting(leaving)
             return leaving.compactMap { state.nodes.removeValue(forKey: $0) }
         }
-        self.maker.configuration.logger.debug(
+        self.factory.configuration.logger.debug(
             "Cluster known", metadata: ["redis.primaries": "\(map.primaries.count)", "redis.left": "\(leaving.count)"])
     }
 }

@@ -11,6 +11,14 @@ struct CommandQueue<Waiter> {
     struct Limits {
         let commands: Int
         let bytes: Int
+        /// How many entries may have been sent and have no reply yet.
+        let inFlight: Int
+
+        init(commands: Int, bytes: Int, inFlight: Int = .max) {
+            self.commands = commands
+            self.bytes = bytes
+            self.inFlight = inFlight
+        }
     }
 
     struct Entry {
@@ -21,7 +29,7 @@ struct CommandQueue<Waiter> {
         let deadline: NIODeadline
         /// `nil` once the waiter has left; the replies are dropped then.
         fileprivate(set) var waiter: Waiter?
-        /// When the connection is given up: not before the deadlines of those ahead, who may have asked for patience.
+        /// When the connection is given up: not before the deadlines of those ahead.
         fileprivate var lastResort: NIODeadline
         fileprivate(set) var replies: [RESPValue] = []
 
@@ -69,12 +77,14 @@ struct CommandQueue<Waiter> {
 
     /// The first commands that were not sent, up to about so many bytes, which are taken as sent from now on.
     mutating func send(upTo size: Int) -> [RedisCommand] {
-        // Until a wait is over, the server answers nothing.
+        // Until a wait is over, the server sends no reply.
         if self.sharesWaits, self.hasSent { return [] }
         var commands: [RedisCommand] = []
         var taken = 0
         let wait = self.sharesWaits ? self.unsent.first?.commands.last : nil
-        while taken < size, let next = self.unsent.first, wait == nil || next.commands.last == wait {
+        while taken < size, self.sent.count < self.limits.inFlight, let next = self.unsent.first,
+            wait == nil || next.commands.last == wait
+        {
             var entry = self.unsent.removeFirst()
             commands += entry.commands.dropLast(wait == nil ? 0 : 1)
             taken += entry.size
@@ -173,7 +183,7 @@ extension CommandQueue {
         return [waiting, self.lastResort].compactMap { $0 }.min()
     }
 
-    /// When the reply that comes next is so late that none can be expected; a shared one is that of the most patient.
+    /// When the reply that comes next is so late that none can be expected; a shared one is that of the latest deadline.
     private var lastResort: NIODeadline? {
         self.sharesWaits ? self.sent.last?.lastResort : self.sent.first?.lastResort
     }
@@ -181,6 +191,12 @@ extension CommandQueue {
     /// Whether the reply that comes next is so late that none can be expected.
     func isOverdue(_ now: NIODeadline) -> Bool {
         self.lastResort.map { $0 <= now } ?? false
+    }
+
+    /// Moves the moment at which the connection is given up: it has shown a sign of life.
+    mutating func postponeLastResort(until deadline: NIODeadline) {
+        guard let index = self.sharesWaits ? self.sent.indices.last : self.sent.indices.first else { return }
+        self.sent[index].lastResort = max(self.sent[index].lastResort, deadline)
     }
 
     /// Lets those leave whose time is over.

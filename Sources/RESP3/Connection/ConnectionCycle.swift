@@ -15,7 +15,7 @@ struct ConnectionCycle {
     private(set) var attempt = 0
     /// In a row.
     private(set) var failures = 0
-    private var hasAnswered = false
+    private var hasReplied = false
 
     /// Begins an attempt.
     ///
@@ -23,7 +23,7 @@ struct ConnectionCycle {
     mutating func begin() -> Int {
         self.phase = .connecting
         self.attempt += 1
-        self.hasAnswered = false
+        self.hasReplied = false
         return self.attempt
     }
 
@@ -35,8 +35,8 @@ struct ConnectionCycle {
     }
 
     /// Notes that the connection is good for something.
-    mutating func answered() {
-        self.hasAnswered = true
+    mutating func replied() {
+        self.hasReplied = true
         self.failures = 0
     }
 
@@ -47,11 +47,11 @@ struct ConnectionCycle {
 
     /// Ends the connection or the attempt.
     ///
-    /// A connection that never answered counts as a failed attempt: a server that accepts and drops would otherwise be
+    /// A connection that never replied counts as a failed attempt: a server that accepts and drops would otherwise be
     /// asked without a pause.
     mutating func end() {
-        self.phase = self.hasAnswered ? .idle : .pausing
-        if !self.hasAnswered { self.failures += 1 }
+        self.phase = self.hasReplied ? .idle : .pausing
+        if !self.hasReplied { self.failures += 1 }
     }
 
     mutating func pauseEnded() {

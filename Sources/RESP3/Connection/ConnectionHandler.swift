@@ -36,7 +36,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         self.phase = .greeting(handshake)
         self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(timeout)) {
-            self.end(.lost("The server did not answer the greeting in time."))
+            self.end(.lost("The server did not reply to the greeting in time."))
         }
         self.say(handshake.commands, context)
     }
@@ -50,6 +50,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .open = self.phase { self.tell { $0.receivedBytes(attempt: $1) } }
         do {
             try self.processor.process(buffer: Self.unwrapInboundIn(data)) { self.received($0, context) }
         } catch let violation as ProtocolViolation {

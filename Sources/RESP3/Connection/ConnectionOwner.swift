@@ -8,8 +8,15 @@ protocol ConnectionOwner: Actor {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int)
     /// Something came that is not part of the handshake.
     func received(_ value: RESPValue, attempt: Int)
+    /// Some bytes came, whether or not they complete anything.
+    func receivedBytes(attempt: Int)
     /// There is room again for what is to be written.
     func becameWritable(attempt: Int)
     /// The attempt has failed, or the connection is over.
     func ended(_ end: ConnectionEnd, attempt: Int)
+}
+
+extension ConnectionOwner {
+    /// Nothing is concluded from it.
+    func receivedBytes(attempt: Int) {}
 }

@@ -97,7 +97,7 @@ struct Handshake {
         case ("DENIED", _): .refused("The server only lets clients of its own host in: it is in protected mode.")
         case (_, .authenticate): .refused("The server refused to log in: \(self.redacted(error)).")
         case ("ERR", .select): .refused("The server refused database \(self.settings.database): \(error.message).")
-        default: .lost("The server answered the greeting with an error: \(self.redacted(error)).")
+        default: .lost("The server replied to the greeting with an error: \(self.redacted(error)).")
         }
     }
 

@@ -21,9 +21,23 @@ extension ByteBuffer {
     var isMinusOne: Bool { self.readableBytesView.elementsEqual("-1".utf8) }
 
     func integer() throws(ProtocolViolation) -> Int {
-        guard self.isDecimal, let number = Int(String(buffer: self)) else {
-            throw ProtocolViolation("A number is not a number of 64 bits.")
+        var digits = self.readableBytesView[...]
+        let sign = digits.first
+        if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { digits.removeFirst() }
+        // From below zero, where there is one number more.
+        var number = 0
+        var isOutOfRange = digits.isEmpty
+        for digit in digits where !isOutOfRange {
+            let (tens, overflow) = number.multipliedReportingOverflow(by: 10)
+            let (sum, secondOverflow) = tens.subtractingReportingOverflow(Int(digit) - 48)
+            isOutOfRange = overflow || secondOverflow || !(48...57).contains(digit)
+            number = sum
         }
+        if sign != UInt8(ascii: "-") {
+            isOutOfRange = isOutOfRange || number == .min
+            number = 0 &- number
+        }
+        guard !isOutOfRange else { throw ProtocolViolation("A number is not a number of 64 bits.") }
         return number
     }
 

@@ -5,7 +5,7 @@ enum RESPItem {
     case value(RESPValue)
     case aggregate(OpenAggregate)
 
-    private static let types = Array("+-:,#(_$=!*%~>|".utf8)
+    private static let types = Set("+-:,#(_$=!*%~>|".utf8)
 
     /// Reads one item.
     ///

@@ -1,14 +1,14 @@
-/// How much of an answer is accepted.
+/// How much of a reply is accepted.
 ///
 /// Whatever exceeds a limit ends the connection, before memory is set aside for what is only announced.
 package struct RESPLimits: Hashable, Sendable {
     /// The longest string, in bytes.
     package var bulkSize = 64 << 20
-    /// The largest answer, in bytes on the wire.
+    /// The largest reply, in bytes on the wire.
     package var replySize = 128 << 20
-    /// The most values in one answer, all levels together.
+    /// The most values in one reply, all levels together.
     package var elements = 1 << 20
-    /// The deepest nesting of one answer.
+    /// The deepest nesting of one reply.
     package var depth = 32
 
     /// The longest line: a status, an error, or the head of something longer.

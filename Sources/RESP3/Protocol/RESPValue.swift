@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// What a server answers.
+/// What a server replies with.
 ///
 /// Strings are slices of what was read; keep them no longer than needed. The description tells kinds and sizes, never
 /// content, so that a value may be logged.

@@ -9,6 +9,9 @@ package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// The name of the command, and what follows it.
     package let arguments: [RedisArgument]
 
+    /// Whether its reply is large, so that it is to travel on a connection for such.
+    package var expectsLargeReply = false
+
     /// Creates a command.
     package init(_ arguments: [RedisArgument]) {
         self.arguments = arguments
@@ -19,8 +22,16 @@ package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
         self.init(elements)
     }
 
-    /// Whether the server answers nothing else on the connection until replicas have acknowledged what it has written.
-    var isWait: Bool { self.arguments.first.map { $0.count == 4 && $0.bytes == Array("WAIT".utf8) } ?? false }
+    private static let wait: RedisArgument = "WAIT"
+
+    /// Whether the server sends no other reply on the connection until replicas have acknowledged what it has written.
+    var isWait: Bool { self.arguments.first.map { $0.count == 4 && $0 == Self.wait } ?? false }
+
+    /// An argument or a reply above this size is not to be between others.
+    package static let largeSize = 16 << 10
+
+    /// Whether it is to travel on a connection for large commands and replies.
+    var isLarge: Bool { self.expectsLargeReply || self.arguments.contains { $0.count > Self.largeSize } }
 
     /// How many bytes ``write(to:)`` writes.
     var encodedSize: Int {
@@ -29,18 +40,35 @@ package struct RedisCommand: Hashable, Sendable, ExpressibleByArrayLiteral {
         }
     }
 
+    /// The size of a type byte, a number that is not negative, and a line end.
     private static func headSize(_ number: Int) -> Int {
-        String(number).utf8.count + 3
+        var (rest, size) = (number, 4)
+        while rest >= 10 { (rest, size) = (rest / 10, size + 1) }
+        return size
     }
 
     /// Writes the command as an array of bulk strings, the one form that every server takes.
     package func write(to buffer: inout ByteBuffer) {
-        buffer.writeString("*\(self.arguments.count)\r\n")
+        Self.writeHead(UInt8(ascii: "*"), self.arguments.count, to: &buffer)
         for argument in self.arguments {
-            buffer.writeString("$\(argument.count)\r\n")
+            Self.writeHead(UInt8(ascii: "$"), argument.count, to: &buffer)
             argument.write(to: &buffer)
-            buffer.writeStaticString("\r\n")
+            buffer.writeInteger(Self.lineEnd)
         }
+    }
+
+    private static let lineEnd: UInt16 = 0x0D0A
+
+    /// Writes the digits of a number without a text in between: there is one for each argument.
+    private static func writeHead(_ type: UInt8, _ number: Int, to buffer: inout ByteBuffer) {
+        buffer.writeInteger(type)
+        var power = 1
+        while number / power >= 10 { power *= 10 }
+        while power > 0 {
+            buffer.writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / power % 10))
+            power /= 10
+        }
+        buffer.writeInteger(Self.lineEnd)
     }
 }
 

@@ -1,6 +1,6 @@
-/// An error that the server answers a command with.
+/// An error that the server replies to a command with.
 ///
-/// A single command that is answered with an error has changed nothing. A script may have written before it failed.
+/// A single command whose reply is an error has changed nothing. A script may have written before it failed.
 package struct ServerError: Error, Hashable, Sendable {
     /// The word in capitals that tells what is wrong, such as `NOSCRIPT`, `OOM` or `READONLY`; `ERR` if there is none.
     package let code: String

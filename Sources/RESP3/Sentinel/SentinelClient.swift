@@ -11,24 +11,24 @@ final class SentinelClient: RedisClient {
     private let source: SentinelSource
     private let subscriptions: Subscriptions
     private let backoff: Backoff
-    private let news: SubscriptionLink
+    private let news: SubscriptionConnection
     private let watch: Task<Void, Never>
 
-    init(_ sentinels: [NodeAddress], primary: String, _ maker: NodeMaker) {
+    init(_ sentinels: [NodeAddress], primary: String, _ factory: NodeFactory) {
         // A sentinel that is down is no loss while there are others.
-        let hasty = maker.with(patience: 1)
+        let hasty = factory.with(maximumConnectFailures: 1)
         let source = SentinelSource(
-            sentinels.map { ($0, hasty.sentinelLink(to: $0)) }, primary: primary,
-            timeout: maker.configuration.connectTimeout)
-        let node = maker.primary(named: primary, at: source)
-        let route = SubscriptionRoute(link: node.subscriptions, isSharded: false)
-        let news = maker.sentinelSubscriptions(at: SentinelRotation(sentinels))
+            sentinels.map { ($0, hasty.sentinelConnection(to: $0)) }, primary: primary,
+            timeout: factory.configuration.connectTimeout)
+        let node = factory.primary(named: primary, at: source)
+        let route = SubscriptionRoute(connection: node.subscriptions, isSharded: false)
+        let news = factory.sentinelSubscriptions(at: SentinelRotation(sentinels))
         self.source = source
         self.node = node
-        self.subscriptions = Subscriptions(maker.configuration) { _ in route }
-        self.backoff = maker.configuration.backoff
+        self.subscriptions = Subscriptions(factory.configuration) { _ in route }
+        self.backoff = factory.configuration.backoff
         self.news = news
-        self.watch = Self.watch(node, source, news, maker.configuration)
+        self.watch = Self.watch(node, source, news, factory.configuration)
     }
 
     deinit {
@@ -37,9 +37,9 @@ final class SentinelClient: RedisClient {
     }
 
     private static func watch(
-        _ node: Node, _ source: SentinelSource, _ news: SubscriptionLink, _ configuration: RedisConfiguration
+        _ node: Node, _ source: SentinelSource, _ news: SubscriptionConnection, _ configuration: RedisConfiguration
     ) -> Task<Void, Never> {
-        let route = SubscriptionRoute(link: news, isSharded: false)
+        let route = SubscriptionRoute(connection: news, isSharded: false)
         let subscriptions = Subscriptions(configuration) { _ in route }
         // News comes unasked, whether there are commands or not. The task ends with the client.
         return Task { [weak node] in
@@ -55,7 +55,7 @@ final class SentinelClient: RedisClient {
     ///
     /// - Returns: `nil` if it is lost; there is a hint when another is found.
     private static func address(
-        _ source: SentinelSource, _ news: SubscriptionLink, _ backoff: Backoff
+        _ source: SentinelSource, _ news: SubscriptionConnection, _ backoff: Backoff
     ) async -> NodeAddress? {
         var failures = 0
         while let sentinel = await news.peer {

@@ -3,10 +3,10 @@ import Synchronization
 
 /// Asks sentinels where the primary is.
 ///
-/// The sentinel that answered last is asked first. Whether the server they name thinks of itself as the primary is for
+/// The sentinel that replied last is asked first. Whether the server they name thinks of itself as the primary is for
 /// the handshake to find out.
 final class SentinelSource: AddressSource {
-    private let sentinels: [(address: NodeAddress, link: Link)]
+    private let sentinels: [(address: NodeAddress, connection: CommandConnection)]
     private let primary: String
     private let timeout: TimeAmount
     private let first = Atomic(0)
@@ -15,14 +15,14 @@ final class SentinelSource: AddressSource {
     ///   - sentinels: At least one.
     ///   - primary: The name under which they watch it.
     ///   - timeout: How long to wait for each of them.
-    init(_ sentinels: [(address: NodeAddress, link: Link)], primary: String, timeout: Duration) {
+    init(_ sentinels: [(address: NodeAddress, connection: CommandConnection)], primary: String, timeout: Duration) {
         self.sentinels = sentinels
         self.primary = primary
         self.timeout = TimeAmount(timeout)
     }
 
     deinit {
-        for sentinel in self.sentinels { sentinel.link.closeSoon() }
+        for sentinel in self.sentinels { sentinel.connection.closeSoon() }
     }
 
     func address() async throws(RedisError) -> NodeAddress {
@@ -31,7 +31,7 @@ final class SentinelSource: AddressSource {
         for offset in self.sentinels.indices {
             let index = (first + offset) % self.sentinels.count
             do throws(RedisError) {
-                if let address = try await self.ask(self.sentinels[index].link) {
+                if let address = try await self.ask(self.sentinels[index].connection) {
                     self.first.store(index, ordering: .relaxed)
                     return address
                 }
@@ -43,9 +43,9 @@ final class SentinelSource: AddressSource {
         guard let failure = failures.first(where: \.isRefusal) ?? failures.last else {
             throw .notSent("There is no sentinel.")
         }
-        // One that does not answer now may know better.
+        // One that does not reply now may know better.
         if failures.allSatisfy(\.isRefusal) { throw failure }
-        throw .notSent("No sentinel that answers knows the primary. \(failure)")
+        throw .notSent("No sentinel that replies knows the primary. \(failure)")
     }
 
     /// Asks one sentinel, which is the first to be asked from now on.
@@ -53,17 +53,17 @@ final class SentinelSource: AddressSource {
     /// - Returns: `nil` if it does not know the primary.
     func address(accordingTo sentinel: NodeAddress) async throws(RedisError) -> NodeAddress? {
         guard let index = self.sentinels.firstIndex(where: { $0.address == sentinel }),
-            let address = try await self.ask(self.sentinels[index].link)
+            let address = try await self.ask(self.sentinels[index].connection)
         else { return nil }
         self.first.store(index, ordering: .relaxed)
         return address
     }
 
     func close() async {
-        for sentinel in self.sentinels { await sentinel.link.close() }
+        for sentinel in self.sentinels { await sentinel.connection.close() }
     }
 
-    private func ask(_ sentinel: Link) async throws(RedisError) -> NodeAddress? {
+    private func ask(_ sentinel: CommandConnection) async throws(RedisError) -> NodeAddress? {
         let command: RedisCommand = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", RedisArgument(self.primary)]
         let reply = try await sentinel.send([command], deadline: .now() + self.timeout).first ?? .null
         if let error = reply.serverError { throw .server(error) }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What a ``SubscriptionLink`` decides, without doing any of it.
+/// What a ``SubscriptionConnection`` decides, without doing any of it.
 struct SubscriptionState: ~Copyable {
     /// Something that is said to the server, which answers in order.
     private enum Request: Hashable {
@@ -13,7 +13,7 @@ struct SubscriptionState: ~Copyable {
     private var cycle = ConnectionCycle()
     private var wanted: Set<SubscriptionChannel> = []
     private var unsent = CircularBuffer<Request>()
-    private var unanswered = CircularBuffer<Request>()
+    private var inFlight = CircularBuffer<Request>()
     private var hasHeard = false
 
     /// - Parameter limit: How many requests may wait for their answer.
@@ -60,7 +60,7 @@ struct SubscriptionState: ~Copyable {
     mutating func send() -> [RedisCommand] {
         guard self.cycle.phase == .open else { return [] }
         defer { self.unsent.removeAll() }
-        self.unanswered += self.unsent
+        self.inFlight += self.unsent
         return self.unsent.map { request in
             switch request {
             case .subscribe(let channel): channel.subscribe
@@ -77,7 +77,7 @@ struct SubscriptionState: ~Copyable {
             return step
         }
         self.hasHeard = true
-        self.cycle.answered()
+        self.cycle.replied()
         return step
     }
 
@@ -85,7 +85,7 @@ struct SubscriptionState: ~Copyable {
     mutating func tick() -> SubscriptionStep {
         guard self.cycle.phase == .open else { return SubscriptionStep() }
         defer { self.hasHeard = false }
-        if self.unanswered.isEmpty { return self.request(.ping) }
+        if self.inFlight.isEmpty { return self.request(.ping) }
         var step = SubscriptionStep()
         if !self.hasHeard { self.abandon(&step) }
         return step
@@ -108,7 +108,7 @@ struct SubscriptionState: ~Copyable {
 
     private mutating func request(_ request: Request) -> SubscriptionStep {
         if self.cycle.phase == .open { self.unsent.append(request) }
-        guard self.unsent.count + self.unanswered.count <= self.limit else {
+        guard self.unsent.count + self.inFlight.count <= self.limit else {
             // The server has not answered for long. Anew, there is only what is still wanted.
             var step = SubscriptionStep()
             self.abandon(&step)
@@ -120,7 +120,7 @@ struct SubscriptionState: ~Copyable {
 
     private mutating func proceed() -> SubscriptionStep {
         switch self.cycle.phase {
-        case .idle: SubscriptionStep(next: .dial(self.cycle.begin()))
+        case .idle: SubscriptionStep(next: .connect(self.cycle.begin()))
         case .open: SubscriptionStep(next: .flush)
         case .connecting, .pausing, .closed: SubscriptionStep()
         }
@@ -134,14 +134,14 @@ struct SubscriptionState: ~Copyable {
             return true
         case .subscribed(let channel):
             step.events = [.subscribed(channel)]
-            return self.unanswered.popFirst() == .subscribe(channel)
+            return self.inFlight.popFirst() == .subscribe(channel)
         case .unsubscribed(let channel):
             self.left(channel, &step)
             return true
         case .pong:
-            return self.unanswered.popFirst() == .ping
+            return self.inFlight.popFirst() == .ping
         case .refused(let error):
-            return self.refuse(self.unanswered.popFirst(), error, &step)
+            return self.refuse(self.inFlight.popFirst(), error, &step)
         }
     }
 
@@ -155,8 +155,8 @@ struct SubscriptionState: ~Copyable {
 
     /// A subscription has ended: as was asked, or by the server itself, since the channel's slot has moved away.
     private mutating func left(_ channel: SubscriptionChannel, _ step: inout SubscriptionStep) {
-        if self.unanswered.first == .unsubscribe(channel) {
-            self.unanswered.removeFirst()
+        if self.inFlight.first == .unsubscribe(channel) {
+            self.inFlight.removeFirst()
         } else if self.wanted.remove(channel) != nil {
             step.events = [.dislodged(channel)]
         }
@@ -169,13 +169,13 @@ struct SubscriptionState: ~Copyable {
 
     private mutating func finish(_ step: inout SubscriptionStep) {
         self.unsent.removeAll()
-        self.unanswered.removeAll()
+        self.inFlight.removeAll()
         step.events = self.cycle.phase == .open ? [.interrupted] : [.unreachable]
         self.cycle.end()
         if self.cycle.phase == .pausing {
             step.next = .pause(failures: self.cycle.failures)
         } else if !self.wanted.isEmpty {
-            step.next = .dial(self.cycle.begin())
+            step.next = .connect(self.cycle.begin())
         }
     }
 }

@@ -1,4 +1,4 @@
-/// What a ``SubscriptionLink`` has to do after an event.
+/// What a ``SubscriptionConnection`` has to do after an event.
 struct SubscriptionStep {
     /// What the subscribers are to be told.
     var events: [SubscriptionEvent] = []

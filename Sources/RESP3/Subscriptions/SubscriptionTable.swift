@@ -55,9 +55,9 @@ struct SubscriptionTable {
         return (nil, nil)
     }
 
-    mutating func confirm(_ channel: SubscriptionChannel, at link: SubscriptionLink) -> [Listener] {
+    mutating func confirm(_ channel: SubscriptionChannel, at connection: SubscriptionConnection) -> [Listener] {
         // It may come too late, by a route that has been left.
-        guard self.isRouted(channel, by: link) else { return [] }
+        guard self.isRouted(channel, by: connection) else { return [] }
         self.entries[channel.name]?.isConfirmed = true
         return self.listeners(of: channel.name)
     }
@@ -66,15 +66,17 @@ struct SubscriptionTable {
         self.entries[name].map { Array($0.listeners.values) } ?? []
     }
 
-    /// Notes that a link's subscriptions are lost for a while.
-    mutating func interrupt(_ link: SubscriptionLink) -> [Listener] {
+    /// Notes that a connection's subscriptions are lost for a while.
+    mutating func interrupt(_ connection: SubscriptionConnection) -> [Listener] {
         self.needsRepair = true
-        return self.entries.keys.filter { self.entries[$0]?.route?.link === link }.flatMap { self.unconfirm($0) }
+        return self.entries.keys.filter { self.entries[$0]?.route?.connection === connection }.flatMap {
+            self.unconfirm($0)
+        }
     }
 
-    /// Notes that a channel's messages do not come by a link, or no longer.
-    mutating func dislodge(_ channel: SubscriptionChannel, from link: SubscriptionLink) -> [Listener] {
-        guard self.isRouted(channel, by: link) else { return [] }
+    /// Notes that a channel's messages do not come by a connection, or no longer.
+    mutating func dislodge(_ channel: SubscriptionChannel, from connection: SubscriptionConnection) -> [Listener] {
+        guard self.isRouted(channel, by: connection) else { return [] }
         self.needsRepair = true
         self.entries[channel.name]?.route = nil
         return self.unconfirm(channel.name)
@@ -88,8 +90,8 @@ struct SubscriptionTable {
     }
 
     /// Forgets a channel that cannot be subscribed to.
-    mutating func drop(_ channel: SubscriptionChannel, from link: SubscriptionLink) -> [Listener] {
-        guard self.isRouted(channel, by: link) else { return [] }
+    mutating func drop(_ channel: SubscriptionChannel, from connection: SubscriptionConnection) -> [Listener] {
+        guard self.isRouted(channel, by: connection) else { return [] }
         defer { self.entries[channel.name] = nil }
         return self.listeners(of: channel.name)
     }
@@ -118,7 +120,7 @@ struct SubscriptionTable {
         return self.entries.values.flatMap { $0.listeners.values }
     }
 
-    private func isRouted(_ channel: SubscriptionChannel, by link: SubscriptionLink) -> Bool {
-        self.entries[channel.name]?.route == SubscriptionRoute(link: link, isSharded: channel.isSharded)
+    private func isRouted(_ channel: SubscriptionChannel, by connection: SubscriptionConnection) -> Bool {
+        self.entries[channel.name]?.route == SubscriptionRoute(connection: connection, isSharded: channel.isSharded)
     }
 }

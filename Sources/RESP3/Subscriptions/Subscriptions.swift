@@ -56,14 +56,14 @@ final class Subscriptions: SubscriptionListener {
         for listener in self.table.withLock({ $0.close() }) { listener.finish() }
     }
 
-    func handle(_ event: SubscriptionEvent, from link: SubscriptionLink) {
+    func handle(_ event: SubscriptionEvent, from connection: SubscriptionConnection) {
         switch event {
-        case .subscribed(let channel): self.hint { $0.confirm(channel, at: link) }
+        case .subscribed(let channel): self.hint { $0.confirm(channel, at: connection) }
         case .published(let channel): self.hint { $0.listeners(of: channel.name) }
-        case .dislodged(let channel): self.hint { $0.dislodge(channel, from: link) }
-        case .interrupted: self.hint { $0.interrupt(link) }
+        case .dislodged(let channel): self.hint { $0.dislodge(channel, from: connection) }
+        case .interrupted: self.hint { $0.interrupt(connection) }
         case .unreachable: self.table.withLock { $0.doubt() }
-        case .refused(let channel, let error): self.refused(channel, error, link)
+        case .refused(let channel, let error): self.refused(channel, error, connection)
         }
         self.repairIfNeeded()
     }
@@ -72,25 +72,25 @@ final class Subscriptions: SubscriptionListener {
         for listener in self.table.withLock({ change(&$0) }) { listener.yield() }
     }
 
-    private func refused(_ channel: SubscriptionChannel, _ error: ServerError, _ link: SubscriptionLink) {
+    private func refused(_ channel: SubscriptionChannel, _ error: ServerError, _ connection: SubscriptionConnection) {
         if self.repair != nil, ["MOVED", "CLUSTERDOWN", "TRYAGAIN"].contains(error.code) {
-            return self.hint { $0.dislodge(channel, from: link) }
+            return self.hint { $0.dislodge(channel, from: connection) }
         }
         self.logger.info("A subscription was refused", metadata: ["redis.error": "\(error.code)"])
-        for listener in self.table.withLock({ $0.drop(channel, from: link) }) { listener.finish() }
+        for listener in self.table.withLock({ $0.drop(channel, from: connection) }) { listener.finish() }
     }
 
     private func remove(_ id: Int, from name: String) {
         self.table.withLock { table in
             guard let route = table.remove(id, from: name) else { return }
-            route.link.unwant(SubscriptionChannel(name: name, isSharded: route.isSharded))
+            route.connection.unwant(SubscriptionChannel(name: name, isSharded: route.isSharded))
         }
     }
 
     private func settle(_ name: String, _ table: inout SubscriptionTable) {
         let (old, new) = table.setRoute(self.route(name), of: name)
-        if let old { old.link.unwant(SubscriptionChannel(name: name, isSharded: old.isSharded)) }
-        if let new { new.link.want(SubscriptionChannel(name: name, isSharded: new.isSharded), for: self) }
+        if let old { old.connection.unwant(SubscriptionChannel(name: name, isSharded: old.isSharded)) }
+        if let new { new.connection.want(SubscriptionChannel(name: name, isSharded: new.isSharded), for: self) }
     }
 
     private func repairIfNeeded() {

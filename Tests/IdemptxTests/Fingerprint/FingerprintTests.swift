@@ -11,6 +11,7 @@ struct FingerprintTests {
         type: String? = "application/json",
         method: HTTPRequest.Method = .post,
         path: String = "/charges",
+        host: String? = "a",
         headers: HTTPFields = [:],
         recipe: FingerprintRecipe = FingerprintRecipe(),
         chunk: Int = .max
@@ -18,7 +19,7 @@ struct FingerprintTests {
         var fields = headers
         if let type { fields[.contentType] = type }
         var builder = FingerprintBuilder(
-            head: HTTPRequest(method: method, scheme: "https", authority: "a", path: path, headerFields: fields),
+            head: HTTPRequest(method: method, scheme: "https", authority: host, path: path, headerFields: fields),
             recipe: recipe)
         var rest = Array(body.utf8)[...]
         while !rest.isEmpty {
@@ -329,11 +330,145 @@ struct FingerprintTests {
 
     @Test("A fingerprint is stable between releases")
     func golden() {
-        // Computed elsewhere: eight bytes of the SHA-256 of the length-prefixed method and path, then twenty-four of that
-        // of method, path and media type, the byte 1 for JSON, and {"amount":1999,"currency":"EUR"}. A change breaks the
-        // live keys of every user: raise the version instead.
-        let expected = "44c85da1750f20abeabce3cf1a052d9cb5d8f6e03a445381f68268ed1e22eab8"
+        // Computed elsewhere: eight bytes of the SHA-256 of the length-prefixed method and path, sixteen of that of
+        // method, path and media type, the byte 1 for JSON, and {"amount":1999,"currency":"EUR"}, and eight of that of the
+        // host. A change breaks the live keys of every user: raise the version instead.
+        let expected = "44c85da1750f20abeabce3cf1a052d9cb5d8f6e03a445381ca978112ca1bbdca"
         #expect(self.fingerprint(#"{"currency": "EUR", "amount": 1999}"#).hexadecimal == expected)
+    }
+
+    // MARK: The host, and version 1
+
+    private let withoutHost = FingerprintRecipe(fingerprintHost: false)
+
+    @Test("Without the host, a fingerprint is that of version 1")
+    func goldenVersion1() {
+        let expected = "44c85da1750f20abeabce3cf1a052d9cb5d8f6e03a445381f68268ed1e22eab8"
+        let fingerprint = self.fingerprint(#"{"currency": "EUR", "amount": 1999}"#, recipe: self.withoutHost)
+        #expect(fingerprint.hexadecimal == expected)
+    }
+
+    @Test("The host counts: one tenant does not get the response of another")
+    func host() {
+        let one = self.fingerprint("[1]", host: "tenant-a.example.com")
+        #expect(one.disagrees(with: self.fingerprint("[1]", host: "tenant-b.example.com")))
+        #expect(one.disagrees(with: self.fingerprint("[1]", host: nil)))
+        #expect(
+            self.fingerprint("[1]", host: "tenant-a.example.com", recipe: self.withoutHost)
+                == self.fingerprint("[1]", host: "tenant-b.example.com", recipe: self.withoutHost))
+    }
+
+    @Test(
+        "Neither the case nor the port of a host counts",
+        arguments: [
+            ("API.Example.com", "api.example.com"), ("api.example.com:8443", "api.example.com"), ("[::1]:80", "[::1]"),
+        ])
+    func hostForms(lhs: String, rhs: String) {
+        #expect(self.fingerprint("[1]", host: lhs) == self.fingerprint("[1]", host: rhs))
+    }
+
+    @Test("IPv6 addresses that differ in their last group are different hosts")
+    func addresses() {
+        #expect(self.fingerprint("[1]", host: "[::1]").disagrees(with: self.fingerprint("[1]", host: "[::2]")))
+    }
+
+    @Test("The host may come in a header of its own")
+    func hostHeader() throws {
+        let host = try #require(HTTPField.Name("Host"))
+        #expect(self.fingerprint(host: nil, headers: [host: "A:80"]) == self.fingerprint(host: "a"))
+    }
+
+    @Test("A live fingerprint of version 1 is compared by all but the host")
+    func version1() {
+        let live = self.fingerprint("[1]", recipe: self.withoutHost)
+        for host in ["a", "b"] {
+            #expect(!live.disagrees(with: self.fingerprint("[1]", host: host)))
+            #expect(!self.fingerprint("[1]", host: host).disagrees(with: live))
+            for other in [
+                self.fingerprint("[2]", host: host), self.fingerprint("[1]", path: "/refunds", host: host),
+                self.fingerprint("[1]", method: .patch, host: host), self.fingerprint("[1]", type: nil, host: host),
+            ] {
+                #expect(live.disagrees(with: other))
+                #expect(other.disagrees(with: live))
+            }
+        }
+    }
+
+    @Test("A live fingerprint of version 1 and other headers is compared by method and path")
+    func version1OfOtherHeaders() {
+        let live = self.fingerprint("[1]", recipe: FingerprintRecipe(headers: [.accept], fingerprintHost: false))
+        #expect(!live.disagrees(with: self.fingerprint("[2]")))
+        #expect(live.disagrees(with: self.fingerprint("[1]", path: "/refunds")))
+    }
+
+    // MARK: Ignored members
+
+    private func ignoring(_ pointers: String...) throws -> FingerprintRecipe {
+        FingerprintRecipe(ignoredMembers: try pointers.map { try JSONPointer($0) })
+    }
+
+    @Test(
+        "Ignored members do not count, wherever they are",
+        arguments: [
+            (#"{"sent":1,"a":2}"#, #"{"sent":3,"a":2}"#), (#"{"sent":1,"a":2}"#, #"{"a":2}"#),
+            (#"{"a":2,"sent":{"x":[1]}}"#, #"{ "a" : 2 }"#), (#"{"sent":1}"#, "{}"),
+            (#"{"\u0073ent":1,"a":2}"#, #"{"a":2}"#),
+            (#"{"items":[{"id":1,"n":1},{"id":2}]}"#, #"{"items":[{"n":1},{"id":2}]}"#),
+            (#"{"a~b":{"c/d":1}}"#, #"{"a~b":{}}"#),
+        ])
+    func ignored(lhs: String, rhs: String) throws {
+        let recipe = try self.ignoring("/sent", "/items/0/id", "/a~0b/c~1d")
+        #expect(self.fingerprint(lhs, recipe: recipe) == self.fingerprint(rhs, recipe: recipe))
+        #expect(self.fingerprint(lhs).disagrees(with: self.fingerprint(rhs)))
+    }
+
+    @Test(
+        "What is not an ignored member counts",
+        arguments: [
+            (#"{"sent":1,"a":2}"#, #"{"sent":1,"a":3}"#), (#"{"b":{"sent":1}}"#, #"{"b":{"sent":2}}"#),
+            (#"{"items":[{"id":1},{"id":2}]}"#, #"{"items":[{"id":1},{"id":3}]}"#), ("[1]", "[2]"), ("1", "2"),
+            (#"{"sent":1,"sent":1}"#, #"{"sent":1, "sent":1}"#),
+        ])
+    func notIgnored(lhs: String, rhs: String) throws {
+        let recipe = try self.ignoring("/sent", "/items/0/id", "/0", "")
+        #expect(self.fingerprint(lhs, recipe: recipe).disagrees(with: self.fingerprint(rhs, recipe: recipe)))
+    }
+
+    @Test("The order of ignored members does not make another recipe; other ones do")
+    func ignoredRecipes() throws {
+        #expect(try self.ignoring("/a", "/b") == self.ignoring("/b", "/a", "/b"))
+        #expect(try self.ignoring("/a") != self.ignoring("/b"))
+        #expect(try !self.fingerprint("[1]", recipe: self.ignoring("/a")).disagrees(with: self.fingerprint("[2]")))
+    }
+
+    // MARK: Limits
+
+    @Test("A multipart body with too many parts, or too many or long header lines, is compared byte for byte")
+    func multipartLimits() {
+        func body(_ parts: [String], _ boundary: String) -> Fingerprint {
+            self.fingerprint(
+                multipart: parts.map { "--\(boundary)\r\n\($0)\r\n" }.joined() + "--\(boundary)--", boundary: boundary)
+        }
+        func areEqual(_ parts: [String]) -> Bool { body(parts, "x") == body(parts, "y") }
+        let part = "a: b\r\n\r\nbody"
+        #expect(areEqual(Array(repeating: part, count: 1_000)))
+        #expect(!areEqual(Array(repeating: part, count: 1_001)))
+        #expect(areEqual([String(repeating: "a: b\r\n", count: 32) + "\r\nbody"]))
+        #expect(!areEqual([String(repeating: "a: b\r\n", count: 33) + "\r\nbody"]))
+        #expect(!areEqual(["a: " + String(repeating: "b", count: 8 * 1024) + "\r\n\r\nbody"]))
+    }
+
+    @Test("Many members, in any order, on any level, are compared by structure")
+    func manyMembers() {
+        let members = (0..<5_000).map { #""member\#($0)":\#($0)"# }
+        func nested(_ members: [String], _ shuffle: ([String]) -> [String]) -> String {
+            (0..<100).reduce("{" + members.joined(separator: ",") + "}") { text, level in
+                "{" + shuffle([#""a\#(level)":1"#, #""b":\#(text)"#, #""c":2"#]).joined(separator: ", ") + "}"
+            }
+        }
+        #expect(
+            self.fingerprint(nested(members) { $0 })
+                == self.fingerprint(nested(members.reversed()) { $0.reversed() }))
     }
 
     @Test("Other methods and paths disagree even if the recipes differ")

@@ -34,6 +34,9 @@ struct TestAdapter: HTTPAdapter {
 struct GuardedService: Sendable {
     typealias Handler = @Sendable (IdempotencyContext?) async throws -> TestResponse
 
+    /// The operation did not run.
+    struct NotExecuted: Error {}
+
     let idempotency: Idempotency
     private let scope: @Sendable (TestAdapter.Request) throws -> Scope
 
@@ -48,11 +51,15 @@ struct GuardedService: Sendable {
     func send(
         _ method: HTTPRequest.Method = .post,
         key: String?,
+        path: String = "/charges",
         body: String = "",
         headers: HTTPFields = [:],
+        policy: IdempotencyPolicy? = nil,
         handler: Handler = { _ in TestResponse(head: HTTPResponse(status: .ok)) }
     ) async throws -> TestResponse {
-        let parts = try await self.respond(method, key: key, body: body, headers: headers) { context in
+        let parts = try await self.respond(
+            method, key: key, path: path, body: body, headers: headers, policy: policy
+        ) { context in
             let response = try await handler(context)
             return ResponseParts(head: response.head, body: .bytes(response.body))
         }
@@ -63,18 +70,20 @@ struct GuardedService: Sendable {
     func respond(
         _ method: HTTPRequest.Method = .post,
         key: String?,
+        path: String = "/charges",
         body: String = "",
         headers: HTTPFields = [:],
+        policy: IdempotencyPolicy? = nil,
         handler: @Sendable (IdempotencyContext?) async throws -> ResponseParts
     ) async throws -> ResponseParts {
         var fields = headers
         if fields[.contentLength] == nil { fields[.contentLength] = "\(body.utf8.count)" }
         if let key { fields[.idempotencyKey] = key }
         let head = HTTPRequest(
-            method: method, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
+            method: method, scheme: "https", authority: "example.com", path: path, headerFields: fields)
         return try await self.idempotency.respond(
             to: TestAdapter.Request(head: head, body: Array(body.utf8)), through: TestAdapter(),
-            scope: { try self.scope($0) },
+            scope: { try self.scope($0) }, policy: policy,
             operation: { _, context in try await handler(context) })
     }
 }

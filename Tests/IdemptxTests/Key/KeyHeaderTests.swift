@@ -110,6 +110,32 @@ struct KeyHeaderTests {
         #expect(error == .tooLong)
     }
 
+    @Test(
+        "What a client sends where it has no value is a placeholder, quoted or bare",
+        arguments: KeySourceTests.placeholders)
+    func placeholders(text: String) {
+        for line in [text, "\"\(text)\"", " \(text) ", "\"\(text)\";v=1"] {
+            #expect(throws: IdempotencyKey.ValidationError.placeholder) {
+                try KeyHeader.key(in: [.idempotencyKey: line])
+            }
+        }
+    }
+
+    @Test("The largest limit of all does not overflow")
+    func largestLimit() throws {
+        for line in ["abc", "\"abc\"", "\"abc\";v=1"] {
+            #expect(try KeyHeader.key(in: [.idempotencyKey: line], maximumLength: .max)?.rawValue == "abc")
+        }
+    }
+
+    @Test("A UUID is one key in either case, quoted or bare")
+    func uuid() throws {
+        let text = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+        let key = try KeyHeader.key(in: [.idempotencyKey: text])
+        #expect(try KeyHeader.key(in: [.idempotencyKey: text.uppercased()]) == key)
+        #expect(try KeyHeader.key(in: [.idempotencyKey: "\"\(text.uppercased())\""]) == key)
+    }
+
     @Test("No random value traps, and what is accepted is printable", arguments: 0..<20)
     func fuzz(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)

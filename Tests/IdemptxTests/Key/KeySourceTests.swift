@@ -24,25 +24,40 @@ struct KeySourceTests {
         headers: HTTPFields = [:],
         change: (inout IdempotencyPolicy) -> Void = { _ in }
     ) async throws -> Answer {
-        let bench = Workbench {
+        let policy = IdempotencyPolicy {
             $0.keySource = source
             change(&$0)
         }
-        let answer = try await GuardedService(bench.idempotency).send(
-            key: nil, body: body, headers: headers
-        ) { context in
-            let text = context.map { "key " + $0.key.rawValue } ?? "passed"
-            return HTTPAnswer(head: HTTPResponse(status: .ok), body: Array(text.utf8))
-        }
-        #expect(answer.head.headerFields[.idempotencyKey] == nil)
-        let text = String(decoding: answer.body, as: UTF8.self)
+        var fields = headers
+        if fields[.contentLength] == nil { fields[.contentLength] = "\(body.utf8.count)" }
+        let head = HTTPRequest(
+            method: .post, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
+        return try await self.answer(to: head, body: body, under: policy)
+    }
+
+    private func answer(
+        to head: HTTPRequest,
+        body: String = "",
+        under policy: IdempotencyPolicy?
+    ) async throws -> Answer {
+        let parts = try await Workbench().idempotency.respond(
+            to: TestAdapter.Request(head: head, body: Array(body.utf8)), through: TestAdapter(),
+            scope: { _ in .unscoped }, policy: policy,
+            operation: { _, context in
+                let text = context.map { "key " + $0.key.rawValue } ?? "passed"
+                return ResponseParts(head: HTTPResponse(status: .ok), body: .bytes(Array(text.utf8)))
+            })
+        let fields = parts.head.headerFields
+        #expect(fields[.idempotencyKey] == nil)
+        let bytes = try await parts.sent()
+        let text = String(decoding: bytes, as: UTF8.self)
         if text.hasPrefix("key ") {
-            #expect(answer.head.headerFields[.idempotencyStatus] == "new")
+            #expect(fields[.idempotencyStatus] == "new")
             return .key(String(text.dropFirst(4)))
         }
-        #expect(answer.head.headerFields[.idempotencyStatus] == nil)
+        #expect(fields[.idempotencyStatus] == nil)
         if text == "passed" { return .passed }
-        let problem = try JSONDecoder().decode(Problem.self, from: Data(answer.body))
+        let problem = try JSONDecoder().decode(Problem.self, from: Data(bytes))
         return .problem(String(problem.type.split(separator: ":").last ?? ""), reason: problem.reason)
     }
 
@@ -82,6 +97,175 @@ struct KeySourceTests {
             try await self.send(.header(name), headers: headers) == .problem("key-invalid", reason: "repeated"))
     }
 
+    // MARK: Several headers
+
+    private func headers(_ values: String?...) -> HTTPFields {
+        let names = [HTTPField.Name("X-Message"), HTTPField.Name("X-Sender")].compactMap(\.self)
+        return HTTPFields(
+            zip(names, values).compactMap { name, value in value.map { HTTPField(name: name, value: $0) } })
+    }
+
+    private var messageAndSender: KeySource {
+        .headers(["X-Sender", "X-Message"].compactMap { HTTPField.Name($0) })
+    }
+
+    @Test("is all of several headers together, and tells their values apart")
+    func severalHeaders() async throws {
+        let source = self.messageAndSender
+        let pairs = [("a", "b"), ("b", "a"), ("a;b", "c"), ("a", "b;c"), ("a%3Bb", "c"), ("a%", "3Bb;c")]
+        var keys: Set<String> = []
+        for pair in pairs {
+            guard case .key(let key) = try await self.send(source, headers: self.headers(pair.0, pair.1)) else {
+                throw CardDeclined()
+            }
+            keys.insert(key)
+        }
+        #expect(keys.count == pairs.count)
+        #expect(keys.contains("a;b"))
+    }
+
+    @Test("is missing without any of several headers, and incomplete with some")
+    func someHeaders() async throws {
+        #expect(try await self.send(self.messageAndSender) == .problem("key-missing"))
+        for headers in [self.headers("a"), self.headers(nil, "a")] {
+            #expect(
+                try await self.send(self.messageAndSender, headers: headers) { $0.required = false }
+                    == .problem("key-invalid", reason: "incomplete"))
+        }
+        #expect(
+            try await self.send(self.messageAndSender, headers: self.headers("null", "a"))
+                == .problem("key-invalid", reason: "placeholder"))
+        #expect(
+            try await self.send(self.messageAndSender, headers: self.headers("aaa", "bbb")) { $0.maxKeyLength = 6 }
+                == .problem("key-invalid", reason: "too_long"))
+    }
+
+    // MARK: Placeholders and UUIDs
+
+    static let placeholders = [
+        "undefined", "null", "None", "nil", "NaN", "[object Object]", "00000000-0000-0000-0000-000000000000",
+    ]
+
+    @Test("is invalid where a client had no value, from whatever source it comes", arguments: placeholders)
+    func placeholder(text: String) async throws {
+        let problem = Answer.problem("key-invalid", reason: "placeholder")
+        let name = try #require(self.delivery)
+        #expect(try await self.send(.header(name), headers: [name: text]) == problem)
+        #expect(try await self.key(at: "/id", in: #"{"id":"\#(text)"}"#) == problem)
+        let form: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
+        #expect(try await self.send(.formField("id"), body: "id=\(text)", headers: form) == problem)
+        #expect(try await self.send(.custom { _, _ in text }) == problem)
+        #expect(throws: IdempotencyKey.ValidationError.placeholder) { try IdempotencyKey(text) }
+    }
+
+    @Test("is the same for a UUID in upper case: libraries write it so, and databases give back lower case")
+    func uuid() throws {
+        let upper = "8E03978E-40D5-43E8-BC93-6894A57F9324"
+        let keys = try [upper, upper.lowercased()].map { try IdempotencyKey($0) }
+        #expect(keys[0] == keys[1])
+        #expect(Set(keys).count == 1)
+        #expect(StorageKey(scope: .unscoped, key: keys[0]) == StorageKey(scope: .unscoped, key: keys[1]))
+        #expect(keys[0].rawValue == upper)
+    }
+
+    @Test(
+        "counts with its case if it is no UUID in the usual form",
+        arguments: ["8E03978E40D543E8BC936894A57F9324", "8E03978E-40D5-43E8-BC93-6894A57F932G", "ORDER-1"])
+    func noUUID(text: String) throws {
+        let keys = try [text, text.lowercased()].map { try IdempotencyKey($0) }
+        #expect(keys[0] != keys[1])
+        #expect(StorageKey(scope: .unscoped, key: keys[0]) != StorageKey(scope: .unscoped, key: keys[1]))
+    }
+
+    // MARK: The query
+
+    @Test(
+        "is an item of the query",
+        arguments: [
+            ("?id=1", .key("1")), ("?a=2&id=%31", .key("1")), ("?%69d=1+2", .key("1 2")),
+            ("?id=1&b=%zz", .problem("key-invalid", reason: "malformed")),
+            ("?id=1&id=1", .problem("key-invalid", reason: "repeated")),
+            ("?id=", .problem("key-invalid", reason: "empty")), ("?id", .problem("key-invalid", reason: "empty")),
+            ("?id=null", .problem("key-invalid", reason: "placeholder")),
+            ("?id=%C3%A9", .problem("key-invalid", reason: "invalid_character")), ("", .problem("key-missing")),
+            ("?", .problem("key-missing")), ("?ID=1", .problem("key-missing")), ("id=1", .problem("key-missing")),
+        ] as [(String, Answer)])
+    private func query(query: String, answer: Answer) async throws {
+        let head = HTTPRequest(method: .post, scheme: "https", authority: "example.com", path: "/" + query)
+        let policy = IdempotencyPolicy { $0.keySource = .queryItem("id") }
+        #expect(try await self.answer(to: head, under: policy) == answer)
+    }
+
+    // MARK: Forms
+
+    @Test(
+        "is a field of a form",
+        arguments: [
+            ("id=k-1&a=1", .key("k-1")), ("a=1&i%64=k+1", .key("k 1")), ("a=1", .problem("key-missing")),
+            ("", .problem("key-missing")), ("id=k-1&id=k-1", .problem("key-invalid", reason: "repeated")),
+            ("id=k-1&a=%z", .problem("key-invalid", reason: "malformed")),
+            ("id=", .problem("key-invalid", reason: "empty")),
+        ] as [(String, Answer)])
+    private func form(body: String, answer: Answer) async throws {
+        let headers: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
+        #expect(try await self.send(.formField("id"), body: body, headers: headers) == answer)
+    }
+
+    @Test(
+        "is a part of a multipart form",
+        arguments: [
+            (["id": "k-1"], .key("k-1")), (["a": "1"], .problem("key-missing")),
+            (["a": "1", "id": "k-1"], .key("k-1")),
+        ] as [([String: String], Answer)])
+    private func multipartForm(fields: [String: String], answer: Answer) async throws {
+        let parts = fields.map { "--x\r\ncontent-disposition: form-data; name=\"\($0)\"\r\n\r\n\($1)\r\n" }
+        let headers: HTTPFields = [.contentType: "multipart/form-data; boundary=x"]
+        let source = KeySource.formField("id")
+        #expect(try await self.send(source, body: parts.joined() + "--x--", headers: headers) == answer)
+        if case .key = answer {
+            let twice = parts.joined() + parts.joined() + "--x--"
+            #expect(
+                try await self.send(source, body: twice, headers: headers)
+                    == .problem("key-invalid", reason: "repeated"))
+        }
+        #expect(
+            try await self.send(source, body: "--y--", headers: headers)
+                == .problem("key-invalid", reason: "malformed"))
+    }
+
+    @Test("is no part of a body that is no form", arguments: ["application/json", "multipart/mixed; boundary=x"])
+    func noForm(contentType: String) async throws {
+        #expect(
+            try await self.send(.formField("id"), body: "id=1", headers: [.contentType: contentType])
+                == .problem("key-invalid", reason: "unsupported_media_type"))
+    }
+
+    // MARK: A function
+
+    @Test("is what a function finds in head and body, or refuses")
+    func function() async throws {
+        let source = KeySource.custom { head, body in
+            guard body.first != UInt8(ascii: "!") else { throw IdempotencyKey.ValidationError.invalidCharacter }
+            guard body.first != UInt8(ascii: "?") else { throw CardDeclined() }
+            return body.isEmpty ? nil : "\(head.method)-\(body.count)"
+        }
+        #expect(try await self.send(source, body: "abc") == .key("POST-3"))
+        #expect(try await self.send(source) == .problem("key-missing"))
+        #expect(try await self.send(source, body: "!") == .problem("key-invalid", reason: "invalid_character"))
+        #expect(try await self.send(source, body: "?") == .problem("key-invalid", reason: "malformed"))
+    }
+
+    @Test("is found in a body that is compared byte for byte, and in an ignored member")
+    func otherRecipes() async throws {
+        let body = #"{ "id": "k-1", "a": 1 }"#
+        let recipes = [
+            FingerprintRecipe(body: .bytes), FingerprintRecipe(ignoredMembers: [try JSONPointer("/id")]),
+        ]
+        for recipe in recipes {
+            #expect(try await self.key(at: "/id", in: body) { $0.fingerprint = recipe } == .key("k-1"))
+        }
+    }
+
     // MARK: The body
 
     private func key(
@@ -91,7 +275,7 @@ struct KeySourceTests {
         change: (inout IdempotencyPolicy) -> Void = { _ in }
     ) async throws -> Answer {
         try await self.send(
-            .body(try JSONPointer(pointer)), body: body, headers: [.contentType: contentType], change: change)
+            .json(try JSONPointer(pointer)), body: body, headers: [.contentType: contentType], change: change)
     }
 
     /// The document of RFC 6901, section 5, and more.
@@ -141,13 +325,22 @@ struct KeySourceTests {
     }
 
     @Test(
-        "is missing in a body that is no JSON by its type",
-        arguments: ["text/plain", "application/x-www-form-urlencoded"])
-    func otherMediaType(contentType: String) async throws {
+        "is invalid where a body of its media type cannot have it, and passes where none is required",
+        arguments: ["text/plain", "application/x-www-form-urlencoded", nil])
+    func otherMediaType(contentType: String?) async throws {
         let body = #"{"id":"k-1"}"#
-        #expect(try await self.key(at: "/id", in: body, contentType: contentType) == .problem("key-missing"))
-        #expect(try await self.key(at: "/id", in: body, contentType: contentType) { $0.required = false } == .passed)
+        let headers: HTTPFields = contentType.map { [.contentType: $0] } ?? [:]
+        let source = KeySource.json(try JSONPointer("/id"))
+        #expect(
+            try await self.send(source, body: body, headers: headers)
+                == .problem("key-invalid", reason: "unsupported_media_type"))
+        #expect(try await self.send(source, body: body, headers: headers) { $0.required = false } == .passed)
         #expect(try await self.key(at: "/id", in: body, contentType: "application/cloudevents+json") == .key("k-1"))
+    }
+
+    @Test("is missing where there is no body at all")
+    func noBody() async throws {
+        #expect(try await self.send(.json(try JSONPointer("/id"))) == .problem("key-missing"))
     }
 
     @Test(
@@ -180,35 +373,18 @@ struct KeySourceTests {
                 == .problem("key-invalid", reason: "malformed"))
     }
 
-    @Test("is found whatever stands beside it, in however many pieces the body comes", arguments: 0..<50)
-    func pieces(seed: UInt64) async throws {
+    @Test("is found whatever stands beside it", arguments: 0..<50)
+    func neighbors(seed: UInt64) async throws {
         var generator = SeededGenerator(seed: seed)
         let (before, after) = (RandomJSON.value(using: &generator), RandomJSON.value(using: &generator))
-        let body = Array(
-            #"{"a":\#(before.text(using: &generator)), "id":"k-1" ,"z":\#(after.text(using: &generator))}"#.utf8)
-        let pointer = try JSONPointer("/id")
-        let policy = IdempotencyPolicy { $0.keySource = .body(pointer) }
-        let head = HTTPRequest(
-            method: .post, scheme: "https", authority: "example.com", path: "/",
-            headerFields: [.contentType: "application/json", .contentLength: "\(body.count)"])
-        let idempotency = Workbench().idempotency
-        guard case .guarded(var guarded) = idempotency.screen(head, under: policy) else {
-            throw GuardedService.NotExecuted()
-        }
-        for start in stride(from: 0, to: body.count, by: 3) {
-            guarded.update(body: Array(body[start...].prefix(3)))
-        }
-        guard case .execute(let execution) = try await idempotency.admit(guarded, scope: .unscoped) else {
-            throw GuardedService.NotExecuted()
-        }
-        #expect(execution.context.key.rawValue == "k-1")
-        _ = await execution.finish(HTTPResponse(status: .ok), body: .bytes([]))
+        let body = #"{"a":\#(before.text(using: &generator)), "id":"k-1" ,"z":\#(after.text(using: &generator))}"#
+        #expect(try await self.key(at: "/id", in: body) == .key("k-1"))
     }
 
     @Test("counts for a request of another body as well")
     func otherBody() async throws {
         let bench = Workbench()
-        bench.idempotency.policy.keySource = .body(try JSONPointer("/id"))
+        bench.idempotency.policy.keySource = .json(try JSONPointer("/id"))
         let service = GuardedService(bench.idempotency)
         let headers: HTTPFields = [.contentType: "application/json"]
         _ = try await service.send(key: nil, body: #"{"id":1,"amount":5}"#, headers: headers)
@@ -224,7 +400,7 @@ struct KeySourceTests {
         #expect(try await self.key(at: "/id", in: body) { $0.maxRequestBody = 5 } == .problem("body-too-large"))
         #expect(
             try await self.send(
-                .body(try JSONPointer("/id")), body: body,
+                .json(try JSONPointer("/id")), body: body,
                 headers: [.contentType: "application/json", .contentLength: "99"]) == .problem("body-incomplete"))
     }
 
@@ -243,18 +419,15 @@ struct KeySourceTests {
     }
 
     @Test("can be in another place for each request")
-    func perRequest() throws {
-        let idempotency = Workbench().idempotency
+    func perRequest() async throws {
         let name = try #require(self.delivery)
         let head = HTTPRequest(
             method: .put, scheme: "https", authority: "example.com", path: "/", headerFields: [name: "d-1"])
-        guard case .pass = idempotency.screen(head) else { return #expect(Bool(false), "It is guarded by default.") }
+        #expect(try await self.answer(to: head, under: nil) == .passed)
         let policy = IdempotencyPolicy {
             $0.methods = [.put]
             $0.keySource = .header(name)
         }
-        guard case .guarded = idempotency.screen(head, under: policy) else {
-            return #expect(Bool(false), "It is not guarded by its own rules.")
-        }
+        #expect(try await self.answer(to: head, under: policy) == .key("d-1"))
     }
 }

@@ -1,5 +1,7 @@
 import Idemptx
 import IdemptxTesting
+import InMemoryLogging
+import Logging
 import ServiceLifecycle
 import TestSupport
 import Testing
@@ -110,5 +112,30 @@ struct MemoryStoreTests {
         #expect(listed.count == 100 && Set(listed) == unknown)
         clock.advance(by: .seconds(365 * 24 * 3600))
         #expect(store.unknownCount() == 100, "An unknown outcome does not expire under the rule to refuse")
+    }
+
+    @Test("logs what an operator does, and why, without the client's key")
+    func logsOperators() async throws {
+        let store = MemoryStore()
+        let key = StorageKey(scope: .unscoped, key: try IdempotencyKey("secret-key"))
+        let log = InMemoryLogHandler()
+        let logger = Logger(label: "test") { _ in log }
+        for reason in ["The bank was down", "The bank has it"] {
+            _ = try await store.claim(ClaimRequest(key: key))
+            try await withLogger(logger) { _ in
+                if reason.hasSuffix("down") {
+                    _ = try await store.release(key, force: true, reason: reason)
+                } else {
+                    _ = try await store.complete(
+                        key, with: .tombstone(Tombstone(status: 201)), keyTTL: .seconds(60), force: true, reason: reason
+                    )
+                }
+            }
+        }
+        let lines = log.entries.map { "\($0.message) \($0.metadata)" }
+        #expect(lines.count == 2)
+        #expect(lines[0].contains("released") && lines[0].contains("The bank was down"))
+        #expect(lines[1].contains("completed") && lines[1].contains("The bank has it"))
+        #expect(!lines.joined().contains("secret-key"))
     }
 }

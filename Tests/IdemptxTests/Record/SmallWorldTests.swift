@@ -123,14 +123,15 @@ private struct Rules: Sendable {
             stranger.owner = OwnerToken()
             return RecordTransitions.claim(record, stranger, now: now)
         }),
-        "completion of an absent record": Rules(complete: { record, owner, outcome, now in
-            var claim = Explorer.request(owner, .rerun)
-            claim.owner = owner
-            guard record == nil, case .write(let fresh) = RecordTransitions.claim(nil, claim, now: now).change else {
+        "completion of a key that is free": Rules(complete: { record, owner, outcome, now in
+            guard var forgotten = record, case .free = forgotten.state else {
                 return RecordTransitions.complete(
                     record, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
             }
-            return RecordTransitions.complete(fresh, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
+            forgotten.state = .claimed(leaseEnd: now)
+            forgotten.owner = owner
+            return RecordTransitions.complete(
+                forgotten, owner: owner, outcome: outcome, keyTTL: Explorer.keyTTL, now: now)
         }),
     ]
 }

@@ -51,6 +51,16 @@ struct CommandQueueTests {
         #expect(self.queue.append("f", count: 4) != nil)
     }
 
+    @Test("lets only so many leave that have no reply yet")
+    func inFlight() {
+        let queue = Bench(inFlight: 2)
+        for name in ["a", "b", "c", "d"] { _ = queue.append(name) }
+        #expect(queue.send(upTo: .max).map { $0.words[1] } == ["a", "b"])
+        #expect(queue.send(upTo: .max).isEmpty)
+        #expect(queue.accept("OK").isComplete("a", ["OK"]))
+        #expect(queue.send(upTo: .max).map { $0.words[1] } == ["c"])
+    }
+
     @Test("keeps the place of one who left after sending, and not of one who left before")
     func cancellation() throws {
         let a = try #require(self.queue.append("a"))
@@ -80,7 +90,7 @@ struct CommandQueueTests {
         #expect(self.queue.nextDeadline == self.time(30))
     }
 
-    @Test("is overdue when its head is, and not when the head asked for patience")
+    @Test("is overdue when its head is, however early the deadlines behind it are")
     func overdue() {
         _ = self.queue.append("patient", deadline: 30)
         _ = self.queue.append("hasty", deadline: 10)
@@ -128,8 +138,9 @@ struct CommandQueueTests {
 private final class Bench {
     private var queue: CommandQueue<String>
 
-    init(sharesWaits: Bool = false) {
-        self.queue = CommandQueue(limits: .init(commands: sharesWaits ? 8 : 4, bytes: 200), sharesWaits: sharesWaits)
+    init(sharesWaits: Bool = false, inFlight: Int = .max) {
+        self.queue = CommandQueue(
+            limits: .init(commands: sharesWaits ? 8 : 4, bytes: 200, inFlight: inFlight), sharesWaits: sharesWaits)
     }
 
     func appendWaiting(_ waiter: String, replicas: Int = 1, deadline: UInt64 = 10) -> Int? {

@@ -17,9 +17,9 @@ final class Relocation: AddressSource {
     }
 
     /// What connects to it.
-    var dialer: Dialer {
+    var factory: ConnectionFactory {
         get throws {
-            Dialer(
+            ConnectionFactory(
                 source: self, transport: try .sockets(tls: nil, timeout: .seconds(20)),
                 handshake: Handshake.Settings(), timeout: .seconds(20), limits: RESPLimits())
         }

@@ -146,7 +146,7 @@ struct SentinelTests {
             for places in [
                 "127.0.0.1:\(await sentinel.port),127.0.0.1:1", "127.0.0.1:1,127.0.0.1:\(await sentinel.port)",
             ] {
-                try await withClient("redis+sentinel://\(places)/main", { $0.patience = 1 }) { client in
+                try await withClient("redis+sentinel://\(places)/main", { $0.maximumConnectFailures = 1 }) { client in
                     let error = await #expect(throws: RedisError.self) { try await client.send(["PING"]) }
                     guard case .notSent(let sentence) = error else {
                         Issue.record("It is \(String(describing: error)).")

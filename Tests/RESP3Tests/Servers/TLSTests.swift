@@ -74,7 +74,7 @@ struct TLSTests {
             let answer = try await self.answer(trust + identity)
             #expect(answer == "PONG")
             await #expect(throws: RedisError.self) {
-                try await withClient(trust, { $0.patience = 1 }) { try await $0.send(["PING"]) }
+                try await withClient(trust, { $0.maximumConnectFailures = 1 }) { try await $0.send(["PING"]) }
             }
         }
     }
@@ -91,7 +91,7 @@ struct TLSTests {
     @Test("and one without are told apart in bounded time")
     func plainAndEncrypted() async throws {
         let hasty: (inout RedisConfiguration) -> Void = {
-            $0.patience = 1
+            $0.maximumConnectFailures = 1
             $0.connectTimeout = .seconds(1)
         }
         try await self.withServer { _, place in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RESP3
 
-@Suite("What a link for subscriptions decides")
+@Suite("What a connection for subscriptions decides")
 struct SubscriptionStateTests {
     private let a = SubscriptionChannel(name: "a", isSharded: false)
     private let b = SubscriptionChannel(name: "b", isSharded: true)
@@ -14,71 +14,71 @@ struct SubscriptionStateTests {
 
     @Test("It connects for the first channel, and subscribes to all that are wanted")
     func connects() {
-        let link = Bench()
-        #expect(link.want(self.a).next == .dial(1))
-        #expect(link.want(self.b).next == .nothing)
-        #expect(link.opened(1).next == .flush)
-        #expect(Set(link.send()) == ["SUBSCRIBE a", "SSUBSCRIBE b"])
-        #expect(link.send() == [])
+        let connection = Bench()
+        #expect(connection.want(self.a).next == .connect(1))
+        #expect(connection.want(self.b).next == .nothing)
+        #expect(connection.opened(1).next == .flush)
+        #expect(Set(connection.send()) == ["SUBSCRIBE a", "SSUBSCRIBE b"])
+        #expect(connection.send() == [])
     }
 
     @Test("It tells of confirmations and messages, in the forms of both protocols")
     func messages() {
         for isArray in [false, true] {
-            let link = Bench.open(self.a, self.b)
-            #expect(link.received(self.confirmation("subscribe", "a"), isArray).events == [.subscribed(self.a)])
-            #expect(link.received(self.confirmation("ssubscribe", "b"), isArray).events == [.subscribed(self.b)])
-            #expect(link.received(self.confirmation("message", "a"), isArray).events == [.published(self.a)])
-            #expect(link.received(self.confirmation("smessage", "b"), isArray).events == [.published(self.b)])
-            #expect(link.unwant(self.a).next == .flush)
-            #expect(link.send() == ["UNSUBSCRIBE a"])
-            #expect(link.received(self.confirmation("unsubscribe", "a"), isArray).events == [])
+            let connection = Bench.open(self.a, self.b)
+            #expect(connection.received(self.confirmation("subscribe", "a"), isArray).events == [.subscribed(self.a)])
+            #expect(connection.received(self.confirmation("ssubscribe", "b"), isArray).events == [.subscribed(self.b)])
+            #expect(connection.received(self.confirmation("message", "a"), isArray).events == [.published(self.a)])
+            #expect(connection.received(self.confirmation("smessage", "b"), isArray).events == [.published(self.b)])
+            #expect(connection.unwant(self.a).next == .flush)
+            #expect(connection.send() == ["UNSUBSCRIBE a"])
+            #expect(connection.received(self.confirmation("unsubscribe", "a"), isArray).events == [])
         }
     }
 
     @Test("It subscribes anew after a loss, to what is still wanted")
     func loss() {
-        let link = Bench.open(self.a)
-        _ = link.received(self.confirmation("subscribe", "a"))
-        let step = link.ended(1)
-        #expect(step.events == [.interrupted] && step.next == .dial(2))
-        _ = link.want(self.b)
-        _ = link.unwant(self.a)
-        #expect(link.opened(2).next == .flush)
-        #expect(link.send() == ["SSUBSCRIBE b"])
+        let connection = Bench.open(self.a)
+        _ = connection.received(self.confirmation("subscribe", "a"))
+        let step = connection.ended(1)
+        #expect(step.events == [.interrupted] && step.next == .connect(2))
+        _ = connection.want(self.b)
+        _ = connection.unwant(self.a)
+        #expect(connection.opened(2).next == .flush)
+        #expect(connection.send() == ["SSUBSCRIBE b"])
     }
 
     @Test("It pauses after a failed attempt, and tries again only if something is wanted")
     func pause() {
-        let link = Bench()
-        _ = link.want(self.a)
-        let step = link.ended(1)
+        let connection = Bench()
+        _ = connection.want(self.a)
+        let step = connection.ended(1)
         #expect(step.events == [.unreachable] && step.next == .pause(failures: 1))
-        #expect(link.pauseEnded().next == .dial(2))
-        #expect(link.ended(2).next == .pause(failures: 2))
-        _ = link.unwant(self.a)
-        #expect(link.pauseEnded().next == .nothing)
+        #expect(connection.pauseEnded().next == .connect(2))
+        #expect(connection.ended(2).next == .pause(failures: 2))
+        _ = connection.unwant(self.a)
+        #expect(connection.pauseEnded().next == .nothing)
     }
 
     @Test("It tells which channel was refused")
     func refusal() {
-        let link = Bench.open(self.a)
-        _ = link.want(self.b)
-        _ = link.send()
+        let connection = Bench.open(self.a)
+        _ = connection.want(self.b)
+        _ = connection.send()
         let error = ServerError("NOPERM no permissions to access one of the channels")
-        #expect(link.received(.error(error)).events == [.refused(self.a, error)])
-        #expect(link.received(self.confirmation("ssubscribe", "b")).events == [.subscribed(self.b)])
-        _ = link.ended(1)
-        _ = link.opened(2)
-        #expect(link.send() == ["SSUBSCRIBE b"])
+        #expect(connection.received(.error(error)).events == [.refused(self.a, error)])
+        #expect(connection.received(self.confirmation("ssubscribe", "b")).events == [.subscribed(self.b)])
+        _ = connection.ended(1)
+        _ = connection.opened(2)
+        #expect(connection.send() == ["SSUBSCRIBE b"])
     }
 
     @Test("It tells when the server ends a subscription by itself")
     func dislodged() {
-        let link = Bench.open(self.b)
-        _ = link.received(self.confirmation("ssubscribe", "b"))
-        #expect(link.received(self.confirmation("sunsubscribe", "b")).events == [.dislodged(self.b)])
-        #expect(link.want(self.b).next == .flush)
+        let connection = Bench.open(self.b)
+        _ = connection.received(self.confirmation("ssubscribe", "b"))
+        #expect(connection.received(self.confirmation("sunsubscribe", "b")).events == [.dislodged(self.b)])
+        #expect(connection.want(self.b).next == .flush)
     }
 
     @Test("It gives a connection up on anything else")
@@ -88,8 +88,8 @@ struct SubscriptionStateTests {
             .map([]), "PONG",
         ]
         for value in values {
-            let link = Bench.open(self.a)
-            let step = link.received(value)
+            let connection = Bench.open(self.a)
+            let step = connection.received(value)
             #expect(step.closesConnection && step.events == [.interrupted], "\(value)")
         }
         let idle = Bench.open(self.a)
@@ -99,17 +99,17 @@ struct SubscriptionStateTests {
 
     @Test("It asks whether the server is there, and gives it up if it stays silent")
     func ping() {
-        let link = Bench.open(self.a)
-        _ = link.received(self.confirmation("subscribe", "a"))
-        #expect(link.tick().next == .flush)
-        #expect(link.send() == ["PING"])
-        #expect(!link.received(.array(["pong", ""])).closesConnection)
-        #expect(link.tick().next == .flush)
-        #expect(link.send() == ["PING"])
+        let connection = Bench.open(self.a)
+        _ = connection.received(self.confirmation("subscribe", "a"))
+        #expect(connection.tick().next == .flush)
+        #expect(connection.send() == ["PING"])
+        #expect(!connection.received(.array(["pong", ""])).closesConnection)
+        #expect(connection.tick().next == .flush)
+        #expect(connection.send() == ["PING"])
         // A message is a sign of life too.
-        _ = link.received(self.confirmation("message", "a"))
-        #expect(!link.tick().closesConnection)
-        #expect(link.tick().closesConnection)
+        _ = connection.received(self.confirmation("message", "a"))
+        #expect(!connection.tick().closesConnection)
+        #expect(connection.tick().closesConnection)
 
         let refusing = Bench.open(self.a)
         _ = refusing.received(self.confirmation("subscribe", "a"))
@@ -120,23 +120,23 @@ struct SubscriptionStateTests {
 
     @Test("It does not let requests pile up")
     func bounds() {
-        let link = Bench.open(self.a, limit: 3)
-        _ = link.unwant(self.a)
-        _ = link.want(self.a)
-        #expect(link.unwant(self.a).closesConnection)
-        _ = link.want(self.b)
-        #expect(link.pauseEnded().next == .dial(2))
-        _ = link.opened(2)
-        #expect(link.send() == ["SSUBSCRIBE b"])
+        let connection = Bench.open(self.a, limit: 3)
+        _ = connection.unwant(self.a)
+        _ = connection.want(self.a)
+        #expect(connection.unwant(self.a).closesConnection)
+        _ = connection.want(self.b)
+        #expect(connection.pauseEnded().next == .connect(2))
+        _ = connection.opened(2)
+        #expect(connection.send() == ["SSUBSCRIBE b"])
     }
 
     @Test("It tells that it is of no use once it is closed")
     func closing() {
-        let link = Bench.open(self.a)
-        let step = link.close()
+        let connection = Bench.open(self.a)
+        let step = connection.close()
         #expect(step.closesConnection && step.events == [.interrupted])
-        #expect(link.want(self.b).events == [.unreachable])
-        #expect(link.ended(1).next == .nothing)
+        #expect(connection.want(self.b).events == [.unreachable])
+        #expect(connection.ended(1).next == .nothing)
     }
 }
 

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// Makes what talks to servers, all with the same configuration.
-struct NodeMaker: Sendable {
+struct NodeFactory: Sendable {
     private(set) var configuration: RedisConfiguration
     private let transport: Transport
 
@@ -16,11 +16,11 @@ struct NodeMaker: Sendable {
         self.transport = transport
     }
 
-    /// See ``RedisConfiguration/patience``.
-    func with(patience: Int) -> NodeMaker {
-        var maker = self
-        maker.configuration.patience = patience
-        return maker
+    /// See ``RedisConfiguration/maximumConnectFailures``.
+    func with(maximumConnectFailures: Int) -> NodeFactory {
+        var factory = self
+        factory.configuration.maximumConnectFailures = maximumConnectFailures
+        return factory
     }
 
     func node(at address: NodeAddress) -> Node {
@@ -33,22 +33,24 @@ struct NodeMaker: Sendable {
     }
 
     private func node(named name: String, at source: some AddressSource, requiresPrimary: Bool) -> Node {
-        let dialer = self.dialer(source, self.handshake(requiresPrimary: requiresPrimary))
+        let connections = self.connectionFactory(source, self.handshake(requiresPrimary: requiresPrimary))
         return Node(
             name: name,
-            links: (0..<max(1, self.configuration.connectionsPerNode)).map { _ in self.link(dialer) },
-            waitingLink: self.link(dialer, sharesWaits: true),
-            subscriptions: self.subscriptionLink(dialer), timeout: self.configuration.commandTimeout)
+            connections: (0..<max(1, self.configuration.connectionsPerNode)).map { _ in self.connection(connections) },
+            waitConnection: self.connection(connections, sharesWaits: true),
+            largeConnection: self.connection(
+                connections, maximumInFlight: max(1, self.configuration.maximumLargeCallsInFlight)),
+            subscriptions: self.subscriptionConnection(connections), timeout: self.configuration.commandTimeout)
     }
 
     /// A connection that asks a sentinel.
-    func sentinelLink(to address: NodeAddress) -> Link {
-        self.link(self.dialer(FixedAddress(node: address), self.sentinelHandshake))
+    func sentinelConnection(to address: NodeAddress) -> CommandConnection {
+        self.connection(self.connectionFactory(FixedAddress(node: address), self.sentinelHandshake))
     }
 
     /// A connection on which a sentinel tells its news.
-    func sentinelSubscriptions(at source: some AddressSource) -> SubscriptionLink {
-        self.subscriptionLink(self.dialer(source, self.sentinelHandshake))
+    func sentinelSubscriptions(at source: some AddressSource) -> SubscriptionConnection {
+        self.subscriptionConnection(self.connectionFactory(source, self.sentinelHandshake))
     }
 
     private func handshake(requiresPrimary: Bool) -> Handshake.Settings {
@@ -62,17 +64,21 @@ struct NodeMaker: Sendable {
             credentials: self.configuration.endpoint.sentinelCredentials, clientName: self.configuration.clientName)
     }
 
-    private func dialer(_ source: some AddressSource, _ handshake: Handshake.Settings) -> Dialer {
-        Dialer(
+    private func connectionFactory(_ source: some AddressSource, _ handshake: Handshake.Settings) -> ConnectionFactory {
+        ConnectionFactory(
             source: source, transport: self.transport, handshake: handshake,
             timeout: self.configuration.connectTimeout, limits: self.configuration.limits)
     }
 
-    private func link(_ dialer: Dialer, sharesWaits: Bool = false) -> Link {
-        Link(dialer, self.configuration, on: self.configuration.eventLoopGroup.next(), sharesWaits: sharesWaits)
+    private func connection(
+        _ factory: ConnectionFactory, sharesWaits: Bool = false, maximumInFlight: Int? = nil
+    ) -> CommandConnection {
+        CommandConnection(
+            factory, self.configuration, on: self.configuration.eventLoopGroup.next(), sharesWaits: sharesWaits,
+            maximumInFlight: maximumInFlight)
     }
 
-    private func subscriptionLink(_ dialer: Dialer) -> SubscriptionLink {
-        SubscriptionLink(dialer, self.configuration, on: self.configuration.eventLoopGroup.next())
+    private func subscriptionConnection(_ factory: ConnectionFactory) -> SubscriptionConnection {
+        SubscriptionConnection(factory, self.configuration, on: self.configuration.eventLoopGroup.next())
     }
 }

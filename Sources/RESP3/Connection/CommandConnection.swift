@@ -1,23 +1,34 @@
 import Logging
 import NIOCore
+import Synchronization
 
 /// A connection to one server that many callers share: made when there is need, and again after a loss.
 ///
 /// What is sent within one turn of the event loop leaves with one flush. Commands that could not be sent before a
 /// connection was lost leave with the next; those that had been sent are failed.
-final actor Link {
+final actor CommandConnection {
     private typealias Waiter = CheckedContinuation<Result<[RESPValue], RedisError>, Never>
 
+    /// Commands on their way to the event loop.
+    private struct Submission: Sendable {
+        let entry: CommandQueue<Waiter>.Entry
+        let ticket: Ticket
+    }
+
     private static let chunkSize = 1 << 18
+    private static let largestSpareInbox = 1 << 10
     /// Deadlines closer together than this are looked after at the same time.
     private static let timerResolution = TimeAmount.milliseconds(5)
 
     nonisolated let eventLoop: any EventLoop
-    let dialer: Dialer
+    let factory: ConnectionFactory
     let backoff: Backoff
     private let logger: Logger
 
-    private var state: LinkState<Waiter>
+    private let inbox = Mutex<[Submission]>([])
+    /// The storage that the inbox had before, so that it is not allocated anew each time.
+    private var spareInbox: [Submission] = []
+    private var state: CommandConnectionState<Waiter>
     private var channel: (any Channel)?
     private var address: NodeAddress?
     /// Where the server was said to be while an attempt to connect was under way.
@@ -32,20 +43,28 @@ final actor Link {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
 
     /// - Parameters:
-    ///   - dialer: Makes the connections.
+    ///   - factory: Makes the connections.
     ///   - configuration: The limits, and the logger.
     ///   - eventLoop: Where the connections live.
     ///   - sharesWaits: Whether all calls end with a `WAIT`: see ``CommandQueue``.
+    ///   - maximumInFlight: How many calls may have left without their replies; `nil` for any number.
     init(
-        _ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop, sharesWaits: Bool = false
+        _ factory: ConnectionFactory,
+        _ configuration: RedisConfiguration,
+        on eventLoop: any EventLoop,
+        sharesWaits: Bool = false,
+        maximumInFlight: Int? = nil
     ) {
         self.eventLoop = eventLoop
-        self.dialer = dialer
+        self.factory = factory
         self.backoff = configuration.backoff
         self.logger = configuration.logger
         let limits = CommandQueue<Waiter>.Limits(
-            commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes)
-        self.state = LinkState(limits: limits, sharesWaits: sharesWaits, patience: configuration.patience)
+            commands: configuration.maximumPendingCommands, bytes: configuration.maximumPendingBytes,
+            inFlight: maximumInFlight ?? .max)
+        self.state = CommandConnectionState(
+            limits: limits, sharesWaits: sharesWaits, maximumConnectFailures: configuration.maximumConnectFailures,
+            silenceTimeout: TimeAmount(configuration.silenceTimeout))
     }
 
     /// Sends commands back to back and waits for their replies.
@@ -60,11 +79,11 @@ final actor Link {
         let result: Result<[RESPValue], RedisError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let entry = CommandQueue.Entry(commands, deadline: deadline, waiter: continuation)
-                self.eventLoop.execute { self.assumeIsolated { $0.enqueue(entry, ticket) } }
+                self.submit(Submission(entry: entry, ticket: ticket))
             }
         } onCancel: {
             guard let id = ticket.cancel() else { return }
-            self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.cancel(id)) } }
+            self.eventLoop.execute { self.assumeIsolated { $0.cancel(id) } }
         }
         return try result.get()
     }
@@ -75,7 +94,7 @@ final actor Link {
         if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
     }
 
-    /// Takes no more commands, and returns when those it has taken are answered or over.
+    /// Takes no more commands, and returns when those it has taken have their replies or over.
     func close() async {
         let channel = self.channel
         self.perform(self.state.close())
@@ -86,18 +105,48 @@ final actor Link {
 
     /// The same for one that nobody holds any more.
     nonisolated func closeSoon() {
-        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.close()) } }
+        self.eventLoop.execute { self.assumeIsolated { $0.beginClosing() } }
     }
 
-    private func enqueue(_ entry: CommandQueue<Waiter>.Entry, _ ticket: Ticket) {
-        let (id, step) = self.state.enqueue(entry, now: self.eventLoop.now)
+    /// Hands commands to the event loop, which is woken once for all that come before it looks.
+    private nonisolated func submit(_ submission: Submission) {
+        let isFirst = self.inbox.withLock { inbox in
+            inbox.append(submission)
+            return inbox.count == 1
+        }
+        if isFirst { self.eventLoop.execute { self.assumeIsolated { $0.emptyInbox() } } }
+    }
+
+    private func emptyInbox() {
+        var submissions: [Submission] = []
+        swap(&submissions, &self.spareInbox)
+        self.inbox.withLock { swap(&submissions, &$0) }
+        // One flush for all of them, at the end.
+        self.isFlushPlanned = true
+        let now = NIODeadline.now()
+        for submission in submissions { self.enqueue(submission, now) }
+        submissions.removeAll(keepingCapacity: submissions.capacity <= Self.largestSpareInbox)
+        self.spareInbox = submissions
+        self.flush()
+    }
+
+    private func enqueue(_ submission: Submission, _ now: NIODeadline) {
+        let (id, step) = self.state.enqueue(submission.entry, now: now)
         self.perform(step)
         guard let id else { return }
-        guard ticket.queue(at: id) else { return self.perform(self.state.cancel(id)) }
-        self.setTimer(entry.deadline)
+        guard submission.ticket.queue(at: id) else { return self.cancel(id) }
+        self.setTimer(submission.entry.deadline)
     }
 
-    private func perform(_ step: LinkStep<Waiter>) {
+    private func cancel(_ id: Int) {
+        self.perform(self.state.cancel(id))
+    }
+
+    private func beginClosing() {
+        self.perform(self.state.close())
+    }
+
+    private func perform(_ step: CommandConnectionStep<Waiter>) {
         for (waiter, result) in step.outcomes { waiter.resume(returning: result) }
         if step.closesConnection {
             self.channel?.close(promise: nil)
@@ -118,7 +167,7 @@ final actor Link {
     }
 }
 
-extension Link {
+extension CommandConnection {
     func flush() {
         self.isFlushPlanned = false
         guard let channel = self.channel else { return }
@@ -156,7 +205,7 @@ extension Link {
     }
 }
 
-extension Link: RedialingOwner {
+extension CommandConnection: ReconnectingOwner {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
         if let announced, announced != address {
@@ -172,6 +221,10 @@ extension Link: RedialingOwner {
 
     func received(_ value: RESPValue, attempt: Int) {
         if self.state.isCurrent(attempt) { self.perform(self.state.received(value)) }
+    }
+
+    func receivedBytes(attempt: Int) {
+        if self.state.isCurrent(attempt) { self.state.receivedBytes(at: .now()) }
     }
 
     func becameWritable(attempt: Int) {

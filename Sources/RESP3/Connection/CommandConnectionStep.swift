@@ -1,5 +1,5 @@
-/// What a ``Link`` has to do after an event.
-struct LinkStep<Waiter> {
+/// What a ``CommandConnection`` has to do after an event.
+struct CommandConnectionStep<Waiter> {
     /// Who is to be told what.
     private(set) var outcomes: [(waiter: Waiter, result: Result<[RESPValue], RedisError>)] = []
     /// Whether the connection is to be closed, before anything else is done.
@@ -10,8 +10,8 @@ struct LinkStep<Waiter> {
         self.next = next
     }
 
-    static func failing(_ waiter: Waiter?, _ error: RedisError) -> LinkStep {
-        var step = LinkStep()
+    static func failing(_ waiter: Waiter?, _ error: RedisError) -> CommandConnectionStep {
+        var step = CommandConnectionStep()
         step.tell(waiter, .failure(error))
         return step
     }

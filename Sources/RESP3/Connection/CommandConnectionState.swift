@@ -1,21 +1,35 @@
 import NIOCore
 
-/// What a ``Link`` decides, without doing any of it.
+/// What a ``CommandConnection`` decides, without doing any of it.
 ///
-/// Every event returns a step for the link to carry out.
-struct LinkState<Waiter>: ~Copyable {
+/// Every event returns a step for the connection to carry out.
+struct CommandConnectionState<Waiter>: ~Copyable {
     private var cycle = ConnectionCycle()
     private var queue: CommandQueue<Waiter>
-    private let patience: Int
+    private let maximumConnectFailures: Int
+    private let silenceTimeout: TimeAmount
+    /// When bytes came last on the current connection; `nil` if none have.
+    private var lastBytes: NIODeadline?
     /// Why commands are not even queued during a pause.
     private var down: RedisError?
     /// Whether the connection is only waited for to be empty, so that another can take its place.
     private var isRetiring = false
     private var isClosing = false
 
-    init(limits: CommandQueue<Waiter>.Limits, sharesWaits: Bool = false, patience: Int) {
+    /// - Parameters:
+    ///   - limits: How much may be queued.
+    ///   - sharesWaits: Whether all calls end with a `WAIT`: see ``CommandQueue``.
+    ///   - maximumConnectFailures: See ``RedisConfiguration``.
+    ///   - silenceTimeout: See ``RedisConfiguration``.
+    init(
+        limits: CommandQueue<Waiter>.Limits,
+        sharesWaits: Bool = false,
+        maximumConnectFailures: Int,
+        silenceTimeout: TimeAmount
+    ) {
+        self.silenceTimeout = silenceTimeout
         self.queue = CommandQueue(limits: limits, sharesWaits: sharesWaits)
-        self.patience = patience
+        self.maximumConnectFailures = maximumConnectFailures
     }
 
     var isClosed: Bool { self.cycle.phase == .closed }
@@ -28,7 +42,7 @@ struct LinkState<Waiter>: ~Copyable {
     /// - Returns: The name under which the entry can be cancelled, if it was queued.
     mutating func enqueue(
         _ entry: CommandQueue<Waiter>.Entry, now: NIODeadline
-    ) -> (id: Int?, step: LinkStep<Waiter>) {
+    ) -> (id: Int?, step: CommandConnectionStep<Waiter>) {
         if self.isClosing { return (nil, .failing(entry.waiter, .closed)) }
         if entry.deadline <= now { return (nil, .failing(entry.waiter, .tooLate)) }
         if self.cycle.phase == .pausing, let down { return (nil, .failing(entry.waiter, down)) }
@@ -36,28 +50,29 @@ struct LinkState<Waiter>: ~Copyable {
         return (id, self.proceed())
     }
 
-    mutating func cancel(_ id: Int) -> LinkStep<Waiter> {
-        var step = LinkStep<Waiter>.failing(self.queue.cancel(id), .cancelled)
+    mutating func cancel(_ id: Int) -> CommandConnectionStep<Waiter> {
+        var step = CommandConnectionStep<Waiter>.failing(self.queue.cancel(id), .cancelled)
         self.endIfDrained(&step)
         return step
     }
 
-    mutating func opened(_ attempt: Int) -> LinkStep<Waiter> {
-        guard self.cycle.opened(attempt) else { return LinkStep() }
+    mutating func opened(_ attempt: Int) -> CommandConnectionStep<Waiter> {
+        guard self.cycle.opened(attempt) else { return CommandConnectionStep() }
+        self.lastBytes = nil
         var step = self.proceed()
         self.endIfDrained(&step)
         return step
     }
 
-    mutating func ended(_ end: ConnectionEnd, _ attempt: Int) -> LinkStep<Waiter> {
-        var step = LinkStep<Waiter>()
+    mutating func ended(_ end: ConnectionEnd, _ attempt: Int) -> CommandConnectionStep<Waiter> {
+        var step = CommandConnectionStep<Waiter>()
         if self.cycle.isCurrent(attempt) { self.finish(end, &step) }
         return step
     }
 
-    mutating func pauseEnded() -> LinkStep<Waiter> {
+    mutating func pauseEnded() -> CommandConnectionStep<Waiter> {
         self.cycle.pauseEnded()
-        return self.queue.hasUnsent ? self.proceed() : LinkStep()
+        return self.queue.hasUnsent ? self.proceed() : CommandConnectionStep()
     }
 
     /// The commands to write now.
@@ -66,8 +81,8 @@ struct LinkState<Waiter>: ~Copyable {
         return self.queue.send(upTo: size)
     }
 
-    mutating func received(_ reply: RESPValue) -> LinkStep<Waiter> {
-        var step = LinkStep<Waiter>()
+    mutating func received(_ reply: RESPValue) -> CommandConnectionStep<Waiter> {
+        var step = CommandConnectionStep<Waiter>()
         if case .push = reply {
             self.abandon(.violation("The server pushed what nobody subscribed to."), &step)
             return step
@@ -82,7 +97,7 @@ struct LinkState<Waiter>: ~Copyable {
             // They may have been waiting for this one.
             if self.queue.hasUnsent { step.next = .flush }
         }
-        self.cycle.answered()
+        self.cycle.replied()
         self.down = nil
         // The server has become a replica: whoever resolves the address anew may find its successor.
         if reply.serverError?.code == "READONLY" { self.isRetiring = true }
@@ -90,30 +105,40 @@ struct LinkState<Waiter>: ~Copyable {
         return step
     }
 
-    mutating func expire(_ now: NIODeadline) -> LinkStep<Waiter> {
-        var step = LinkStep<Waiter>()
+    /// Notes a sign of life: what is late on a connection where bytes arrive is behind something large.
+    mutating func receivedBytes(at now: NIODeadline) {
+        self.lastBytes = now
+    }
+
+    /// Lets those leave whose time is over, and ends the connection if it is silent beyond that.
+    mutating func expire(_ now: NIODeadline) -> CommandConnectionStep<Waiter> {
+        var step = CommandConnectionStep<Waiter>()
         if self.queue.isOverdue(now) {
-            self.abandon(.lost("The server did not answer in time."), &step)
+            if let lastBytes, now < lastBytes + self.silenceTimeout {
+                self.queue.postponeLastResort(until: lastBytes + self.silenceTimeout)
+            } else {
+                self.abandon(.lost("The server did not reply in time."), &step)
+            }
         }
         let (sent, unsent) = self.queue.expire(now)
-        for waiter in sent { step.tell(waiter, .failure(.replyLost("The server did not answer in time."))) }
+        for waiter in sent { step.tell(waiter, .failure(.replyLost("The server did not reply in time."))) }
         for waiter in unsent { step.tell(waiter, .failure(.tooLate)) }
         self.endIfDrained(&step)
         return step
     }
 
     /// Has later commands use a new connection; those under way still get their replies from this one.
-    mutating func retire() -> LinkStep<Waiter> {
-        var step = LinkStep<Waiter>()
+    mutating func retire() -> CommandConnectionStep<Waiter> {
+        var step = CommandConnectionStep<Waiter>()
         self.isRetiring = self.cycle.phase == .open
         self.endIfDrained(&step)
         return step
     }
 
-    /// Takes no more commands, and ends once those it has taken are answered.
-    mutating func close() -> LinkStep<Waiter> {
+    /// Takes no more commands, and ends once those it has taken have their replies.
+    mutating func close() -> CommandConnectionStep<Waiter> {
         self.isClosing = true
-        var step = LinkStep<Waiter>()
+        var step = CommandConnectionStep<Waiter>()
         guard self.cycle.phase == .open else {
             self.finish(.lost("The client was closed."), &step)
             return step
@@ -123,27 +148,27 @@ struct LinkState<Waiter>: ~Copyable {
     }
 
     /// What is to be done for the commands that wait to be sent.
-    private mutating func proceed() -> LinkStep<Waiter> {
+    private mutating func proceed() -> CommandConnectionStep<Waiter> {
         switch self.cycle.phase {
-        case .idle: LinkStep(next: .dial(self.cycle.begin()))
-        case .open: LinkStep(next: .flush)
-        case .connecting, .pausing, .closed: LinkStep()
+        case .idle: CommandConnectionStep(next: .connect(self.cycle.begin()))
+        case .open: CommandConnectionStep(next: .flush)
+        case .connecting, .pausing, .closed: CommandConnectionStep()
         }
     }
 
-    private mutating func endIfDrained(_ step: inout LinkStep<Waiter>) {
+    private mutating func endIfDrained(_ step: inout CommandConnectionStep<Waiter>) {
         guard self.cycle.phase == .open, self.isRetiring || self.isClosing, !self.queue.hasSent else { return }
         guard self.isRetiring || !self.queue.hasUnsent else { return }
         self.abandon(.lost("The connection was given up."), &step)
     }
 
     /// Ends the connection from this side.
-    private mutating func abandon(_ end: ConnectionEnd, _ step: inout LinkStep<Waiter>) {
+    private mutating func abandon(_ end: ConnectionEnd, _ step: inout CommandConnectionStep<Waiter>) {
         step.closesConnection = true
         self.finish(end, &step)
     }
 
-    private mutating func finish(_ end: ConnectionEnd, _ step: inout LinkStep<Waiter>) {
+    private mutating func finish(_ end: ConnectionEnd, _ step: inout CommandConnectionStep<Waiter>) {
         for waiter in self.queue.failSent() { step.tell(waiter, .failure(end.errorAfterSending)) }
         self.isRetiring = false
         self.cycle.end()
@@ -151,15 +176,17 @@ struct LinkState<Waiter>: ~Copyable {
             self.cycle.close()
             self.failUnsent(.closed, &step)
         } else if self.cycle.phase == .pausing {
-            if end.isLasting || self.cycle.failures >= self.patience { self.down = end.errorBeforeSending }
+            if end.isLasting || self.cycle.failures >= self.maximumConnectFailures {
+                self.down = end.errorBeforeSending
+            }
             if let down { self.failUnsent(down, &step) }
             step.next = .pause(failures: self.cycle.failures)
         } else if self.queue.hasUnsent {
-            step.next = .dial(self.cycle.begin())
+            step.next = .connect(self.cycle.begin())
         }
     }
 
-    private mutating func failUnsent(_ error: RedisError, _ step: inout LinkStep<Waiter>) {
+    private mutating func failUnsent(_ error: RedisError, _ step: inout CommandConnectionStep<Waiter>) {
         for waiter in self.queue.failUnsent() { step.tell(waiter, .failure(error)) }
     }
 }

@@ -6,15 +6,15 @@ enum NextStep: Hashable {
     /// Write what is unsent, at the end of this turn of the event loop.
     case flush
     /// Begin the attempt of this number.
-    case dial(Int)
+    case connect(Int)
     /// Wait before the next attempt, after so many failures in a row.
     case pause(failures: Int)
 }
 
 /// An owner that connects when there is need, and again after a loss.
-protocol RedialingOwner: ConnectionOwner {
+protocol ReconnectingOwner: ConnectionOwner {
     nonisolated var eventLoop: any EventLoop { get }
-    var dialer: Dialer { get }
+    var factory: ConnectionFactory { get }
     var backoff: Backoff { get }
     var isFlushPlanned: Bool { get set }
 
@@ -24,12 +24,12 @@ protocol RedialingOwner: ConnectionOwner {
     func pauseEnded()
 }
 
-extension RedialingOwner {
+extension ReconnectingOwner {
     func take(_ step: NextStep) {
         switch step {
         case .nothing: break
         case .flush: self.planFlush()
-        case .dial(let attempt): self.dial(attempt)
+        case .connect(let attempt): self.connect(attempt)
         case .pause(let failures): self.pause(failures)
         }
     }
@@ -40,9 +40,9 @@ extension RedialingOwner {
         self.eventLoop.execute { self.assumeIsolated { $0.flush() } }
     }
 
-    private func dial(_ attempt: Int) {
+    private func connect(_ attempt: Int) {
         // The connection serves many callers, so that it belongs to the task of none of them.
-        Task { await self.dialer.dial(attempt, for: self, on: self.eventLoop) }
+        Task { await self.factory.connect(attempt, for: self, on: self.eventLoop) }
     }
 
     private func pause(_ failures: Int) {

@@ -5,10 +5,10 @@ import Testing
 
 @testable import RESP3
 
-@Suite("A link for subscriptions", .timeLimit(.minutes(2)))
-struct SubscriptionLinkTests {
+@Suite("A connection for subscriptions", .timeLimit(.minutes(2)))
+struct SubscriptionConnectionTests {
     private final class Deaf: SubscriptionListener {
-        func handle(_ event: SubscriptionEvent, from link: SubscriptionLink) {}
+        func handle(_ event: SubscriptionEvent, from connection: SubscriptionConnection) {}
     }
 
     @Test("does not subscribe at a server that is replaced while it is being connected to")
@@ -17,21 +17,21 @@ struct SubscriptionLinkTests {
         try await FakeServer.with(mute) { old in
             try await FakeServer.with { new in
                 let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
-                let link = SubscriptionLink(
-                    try Relocation([await old.address, await new.address]).dialer, configuration,
+                let connection = SubscriptionConnection(
+                    try Relocation([await old.address, await new.address]).factory, configuration,
                     on: MultiThreadedEventLoopGroup.singleton.next())
                 let listener = Deaf()
-                link.want(SubscriptionChannel(name: "news", isSharded: false), for: listener)
+                connection.want(SubscriptionChannel(name: "news", isSharded: false), for: listener)
                 try await old.waitFor("HELLO")
-                await link.retire(unlessAt: await new.address)
+                await connection.retire(unlessAt: await new.address)
                 await old.say("_\r\n")
                 try await eventually("somebody is asked") {
                     let commands = await old.commands + new.commands
                     return commands.contains { $0[0] == "SUBSCRIBE" }
                 }
                 #expect(await !old.commands.contains { $0[0] == "SUBSCRIBE" })
-                #expect(await link.peer == new.address)
-                link.close()
+                #expect(await connection.peer == new.address)
+                connection.close()
             }
         }
     }

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// Makes connections that are ready for commands.
-struct Dialer: Sendable {
+struct ConnectionFactory: Sendable {
     let source: any AddressSource
     let transport: Transport
     let handshake: Handshake.Settings
@@ -9,7 +9,7 @@ struct Dialer: Sendable {
     let limits: RESPLimits
 
     /// Makes one attempt, whose outcome the owner is told.
-    func dial(_ attempt: Int, for owner: any ConnectionOwner, on eventLoop: any EventLoop) async {
+    func connect(_ attempt: Int, for owner: any ConnectionOwner, on eventLoop: any EventLoop) async {
         do throws(RedisError) {
             let address = try await self.source.address()
             // The futures of one event loop call back on it, where the owner is.

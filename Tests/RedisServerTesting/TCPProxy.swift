@@ -2,17 +2,17 @@ import NIOCore
 import NIOPosix
 
 /// A stretch of the way between a client and a server that can be disturbed.
-package final actor LinkProxy {
+package final actor TCPProxy {
     private enum Mode {
         case open
         /// What comes is kept.
         case held
-        /// The next answer of the server is dropped, and the links with it.
-        case cuttingBeforeAnswer
+        /// The next reply of the server is dropped, and all connections with it.
+        case cuttingBeforeReply
     }
 
     /// The two ends of one connection.
-    private struct Link {
+    private struct Pair {
         let client: any Channel
         let server: any Channel
         var held: [(channel: any Channel, bytes: ByteBuffer)] = []
@@ -21,7 +21,7 @@ package final actor LinkProxy {
     nonisolated private let eventLoop: any EventLoop
     nonisolated private let targetPort: Int
     private var mode = Mode.open
-    private var links: [ObjectIdentifier: Link] = [:]
+    private var pairs: [ObjectIdentifier: Pair] = [:]
     private var listener: (any Channel)?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -36,9 +36,9 @@ package final actor LinkProxy {
     /// Runs a proxy in front of a port of this host while `body` runs.
     @discardableResult
     package static func with<Value: Sendable>(
-        port: Int, _ body: (LinkProxy) async throws -> Value
+        port: Int, _ body: (TCPProxy) async throws -> Value
     ) async throws -> Value {
-        let proxy = LinkProxy(port)
+        let proxy = TCPProxy(port)
         try await proxy.listen()
         do {
             let value = try await body(proxy)
@@ -54,20 +54,20 @@ package final actor LinkProxy {
     package var port: Int { self.listener?.localAddress?.port ?? 0 }
 
     /// How many connections there are.
-    package var linkCount: Int { self.links.count }
+    package var connectionCount: Int { self.pairs.count }
 
-    /// Lets the next request through, waits for the server's answer to it, drops it, and cuts the connection.
-    package func cutBeforeNextAnswer() {
-        self.mode = .cuttingBeforeAnswer
+    /// Lets the next request through, waits for the server's reply to it, drops it, and cuts the connection.
+    package func cutBeforeNextReply() {
+        self.mode = .cuttingBeforeReply
     }
 
     /// Cuts all connections.
     package func cut() {
-        for link in self.links.values {
-            link.client.close(promise: nil)
-            link.server.close(promise: nil)
+        for pair in self.pairs.values {
+            pair.client.close(promise: nil)
+            pair.server.close(promise: nil)
         }
-        self.links = [:]
+        self.pairs = [:]
     }
 
     /// Keeps what either side says, without an end to the connections.
@@ -78,9 +78,9 @@ package final actor LinkProxy {
     /// Delivers what was kept, and all that comes.
     package func release() {
         self.mode = .open
-        for (id, link) in self.links {
-            for (channel, bytes) in link.held { channel.writeAndFlush(bytes, promise: nil) }
-            self.links[id]?.held = []
+        for (id, pair) in self.pairs {
+            for (channel, bytes) in pair.held { channel.writeAndFlush(bytes, promise: nil) }
+            self.pairs[id]?.held = []
         }
     }
 
@@ -102,53 +102,53 @@ package final actor LinkProxy {
             .connect(host: "127.0.0.1", port: self.targetPort)
             .flatMapThrowing { server in
                 let id = ObjectIdentifier(client)
-                try client.pipeline.syncOperations.addHandler(ProxyEnd(proxy: self, link: id))
-                try server.pipeline.syncOperations.addHandler(ProxyEnd(proxy: self, link: id))
-                self.assumeIsolated { $0.links[id] = Link(client: client, server: server) }
+                try client.pipeline.syncOperations.addHandler(ProxyEnd(proxy: self, pair: id))
+                try server.pipeline.syncOperations.addHandler(ProxyEnd(proxy: self, pair: id))
+                self.assumeIsolated { $0.pairs[id] = Pair(client: client, server: server) }
                 for channel in [client, server] { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
             }
     }
 
     fileprivate func received(_ bytes: ByteBuffer, from channel: any Channel, on id: ObjectIdentifier) {
-        guard let link = self.links[id] else { return }
-        let isFromServer = channel === link.server
-        let destination = isFromServer ? link.client : link.server
+        guard let pair = self.pairs[id] else { return }
+        let isFromServer = channel === pair.server
+        let destination = isFromServer ? pair.client : pair.server
         switch self.mode {
         case .held:
-            self.links[id]?.held.append((destination, bytes))
-        case .cuttingBeforeAnswer where isFromServer:
+            self.pairs[id]?.held.append((destination, bytes))
+        case .cuttingBeforeReply where isFromServer:
             self.mode = .open
             self.cut()
-        case .open, .cuttingBeforeAnswer:
+        case .open, .cuttingBeforeReply:
             destination.writeAndFlush(bytes, promise: nil)
         }
     }
 
     fileprivate func ended(_ id: ObjectIdentifier) {
-        guard let link = self.links.removeValue(forKey: id) else { return }
-        link.client.close(promise: nil)
-        link.server.close(promise: nil)
+        guard let pair = self.pairs.removeValue(forKey: id) else { return }
+        pair.client.close(promise: nil)
+        pair.server.close(promise: nil)
     }
 }
 
 private final class ProxyEnd: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    private let proxy: LinkProxy
-    private let link: ObjectIdentifier
+    private let proxy: TCPProxy
+    private let pair: ObjectIdentifier
 
-    init(proxy: LinkProxy, link: ObjectIdentifier) {
+    init(proxy: TCPProxy, pair: ObjectIdentifier) {
         self.proxy = proxy
-        self.link = link
+        self.pair = pair
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let (bytes, channel, link) = (Self.unwrapInboundIn(data), context.channel, self.link)
-        self.proxy.assumeIsolated { $0.received(bytes, from: channel, on: link) }
+        let (bytes, channel, pair) = (Self.unwrapInboundIn(data), context.channel, self.pair)
+        self.proxy.assumeIsolated { $0.received(bytes, from: channel, on: pair) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        let link = self.link
-        self.proxy.assumeIsolated { $0.ended(link) }
+        let pair = self.pair
+        self.proxy.assumeIsolated { $0.ended(pair) }
     }
 }

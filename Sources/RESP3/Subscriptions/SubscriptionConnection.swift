@@ -3,13 +3,13 @@ import NIOCore
 
 /// Who is told what happens to subscriptions.
 protocol SubscriptionListener: AnyObject, Sendable {
-    func handle(_ event: SubscriptionEvent, from link: SubscriptionLink)
+    func handle(_ event: SubscriptionEvent, from connection: SubscriptionConnection)
 }
 
 /// The connection to one server on which subscriptions are kept, made when there is one, and again after a loss.
-final actor SubscriptionLink: RedialingOwner {
+final actor SubscriptionConnection: ReconnectingOwner {
     nonisolated let eventLoop: any EventLoop
-    let dialer: Dialer
+    let factory: ConnectionFactory
     let backoff: Backoff
     var isFlushPlanned = false
 
@@ -25,29 +25,31 @@ final actor SubscriptionLink: RedialingOwner {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
 
-    init(_ dialer: Dialer, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
+    init(_ factory: ConnectionFactory, _ configuration: RedisConfiguration, on eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
-        self.dialer = dialer
+        self.factory = factory
         self.backoff = configuration.backoff
         self.pingInterval = TimeAmount(configuration.pingInterval)
         self.logger = configuration.logger
-        // A channel may have to be left and entered again before the first answer.
+        // A channel may have to be left and entered again before the first reply.
         self.state = SubscriptionState(limit: 2 * configuration.maximumSubscriptions)
     }
 
     /// Subscribes, as soon as there is a connection, in the order of the calls.
     nonisolated func want(_ channel: SubscriptionChannel, for listener: any SubscriptionListener) {
         self.eventLoop.execute {
-            self.assumeIsolated { link in
-                link.listener = listener
-                link.perform(link.state.want(channel))
+            self.assumeIsolated { connection in
+                connection.listener = listener
+                connection.perform(connection.state.want(channel))
             }
         }
     }
 
     /// Unsubscribes, in the order of the calls.
     nonisolated func unwant(_ channel: SubscriptionChannel) {
-        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.unwant(channel)) } }
+        self.eventLoop.execute {
+            self.assumeIsolated { connection in connection.perform(connection.state.unwant(channel)) }
+        }
     }
 
     /// The server at the other end; `nil` while there is none.
@@ -60,7 +62,7 @@ final actor SubscriptionLink: RedialingOwner {
     }
 
     nonisolated func close() {
-        self.eventLoop.execute { self.assumeIsolated { link in link.perform(link.state.close()) } }
+        self.eventLoop.execute { self.assumeIsolated { connection in connection.perform(connection.state.close()) } }
     }
 
     func pauseEnded() {
@@ -90,7 +92,7 @@ final actor SubscriptionLink: RedialingOwner {
     }
 }
 
-extension SubscriptionLink {
+extension SubscriptionConnection {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
         guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
         if let announced, announced != address {
@@ -103,7 +105,7 @@ extension SubscriptionLink {
         self.address = address
         self.ticks = self.eventLoop.scheduleRepeatedTask(initialDelay: self.pingInterval, delay: self.pingInterval) {
             [weak self] _ in
-            self?.assumeIsolated { link in link.perform(link.state.tick()) }
+            self?.assumeIsolated { connection in connection.perform(connection.state.tick()) }
         }
         self.perform(self.state.opened(attempt))
     }

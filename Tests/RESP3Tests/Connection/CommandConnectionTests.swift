@@ -8,17 +8,17 @@ import Testing
 
 @testable import RESP3
 
-@Suite("A link", .timeLimit(.minutes(2)))
-struct LinkTests {
+@Suite("A connection", .timeLimit(.minutes(2)))
+struct CommandConnectionTests {
     @Test("flushes once for all that is sent in one turn of the event loop")
     func oneFlush() async throws {
         try await FakeServer.with(FakeServer.answering(":1\r\n")) { server in
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-            try await withLink(server, on: group.next()) { link in
-                _ = try await link.send([["PING"]], deadline: .now() + .seconds(20))
-                let before = await link.flushCount
-                try await Crowd().send(1000, by: link)
-                #expect(await link.flushCount == before + 1)
+            try await withConnection(server, on: group.next()) { connection in
+                _ = try await connection.send([["PING"]], deadline: .now() + .seconds(20))
+                let before = await connection.flushCount
+                try await Crowd().send(1000, by: connection)
+                #expect(await connection.flushCount == before + 1)
             }
             try await group.shutdownGracefully()
         }
@@ -86,7 +86,7 @@ struct LinkTests {
         try await FakeServer.with(answers) { server in
             try await withClient(server.url) { client in
                 _ = try await client.send(["B"])
-                await #expect(throws: RedisError.replyLost("The server did not answer in time.")) {
+                await #expect(throws: RedisError.replyLost("The server did not reply in time.")) {
                     try await client.send(["A"], timeout: .seconds(1))
                 }
                 let reply = try await client.send(["B"])
@@ -180,7 +180,7 @@ struct LinkTests {
     func backoff() async throws {
         let pauses = Mutex<[Duration]>([])
         let configure: (inout RedisConfiguration) -> Void = { configuration in
-            configuration.patience = 4
+            configuration.maximumConnectFailures = 4
             configuration.backoff = Backoff(
                 base: .milliseconds(10), maximum: .milliseconds(40), jitter: { 1 },
                 sleep: { pause in pauses.withLock { $0.append(pause) } })
@@ -214,14 +214,14 @@ struct LinkTests {
     func hangUpInHandshake() async throws {
         try await FakeServer.with { server in
             let url = "rediss://127.0.0.1:\(await server.port)"
-            try await withClient(url, { $0.patience = 1 }) { client in
+            try await withClient(url, { $0.maximumConnectFailures = 1 }) { client in
                 let error = await #expect(throws: RedisError.self) { try await client.send(["A"]) }
                 #expect(error == .notSent("The server closed the connection during the TLS handshake."))
             }
         }
     }
 
-    @Test("closes when the commands it has taken are answered, and takes no more")
+    @Test("closes when the commands it has taken have their replies, and takes no more")
     func closing() async throws {
         try await FakeServer.with { server in
             try await withClient(server.url) { client in
@@ -250,30 +250,30 @@ struct LinkTests {
         try await FakeServer.with(mute) { old in
             try await FakeServer.with(FakeServer.answering("+new\r\n")) { new in
                 let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
-                let link = Link(
-                    try Relocation([await old.address, await new.address]).dialer, configuration,
+                let connection = CommandConnection(
+                    try Relocation([await old.address, await new.address]).factory, configuration,
                     on: MultiThreadedEventLoopGroup.singleton.next())
-                async let replies = link.send([["WHO"]], deadline: .now() + .seconds(20))
+                async let replies = connection.send([["WHO"]], deadline: .now() + .seconds(20))
                 try await old.waitFor("HELLO")
-                await link.retire(unlessAt: await new.address)
+                await connection.retire(unlessAt: await new.address)
                 await old.say("_\r\n")
                 #expect(try await replies.map(\.string) == ["new"])
-                await link.close()
+                await connection.close()
             }
         }
     }
 
-    private func withLink(
-        _ server: FakeServer, on eventLoop: any EventLoop, _ body: (Link) async throws -> Void
+    private func withConnection(
+        _ server: FakeServer, on eventLoop: any EventLoop, _ body: (CommandConnection) async throws -> Void
     ) async throws {
         let configuration = RedisConfiguration(try RedisEndpoint(url: await server.url))
         guard case .standalone(let address) = configuration.endpoint.topology else { return }
-        let dialer = Dialer(
+        let factory = ConnectionFactory(
             source: FixedAddress(node: address), transport: try .sockets(tls: nil, timeout: .seconds(5)),
             handshake: Handshake.Settings(), timeout: .seconds(5), limits: RESPLimits())
-        let link = Link(dialer, configuration, on: eventLoop)
-        try await body(link)
-        await link.close()
+        let connection = CommandConnection(factory, configuration, on: eventLoop)
+        try await body(connection)
+        await connection.close()
     }
 }
 
@@ -287,13 +287,13 @@ private final class Crowd: TaskExecutor {
         self.queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 
-    func send(_ total: Int, by link: Link) async throws {
+    func send(_ total: Int, by connection: CommandConnection) async throws {
         let gate = DispatchSemaphore(value: 0)
-        link.eventLoop.execute { gate.wait() }
+        connection.eventLoop.execute { gate.wait() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<total {
                 group.addTask(executorPreference: self) {
-                    _ = try await link.send([["PING"]], deadline: .now() + .seconds(20))
+                    _ = try await connection.send([["PING"]], deadline: .now() + .seconds(20))
                 }
             }
             // More turns than it takes to queue a command.
