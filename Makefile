@@ -1,11 +1,11 @@
 # `make demo` and `make test` do all set-up themselves, also on a fresh machine.
 
 SWIFT ?= swift
-# Arguments of the demo, such as ARGS="--port 9090 --on-abandoned refuse".
+# Arguments of the demo, such as ARGS="--port 9090 --on-abandoned refuse", or of the benchmark, such as ARGS=--json.
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift
 
-.PHONY: demo test lint docs release
+.PHONY: demo test lint docs release bench bench-scale
 
 demo:
 	@Scripts/install-requirements build
@@ -30,3 +30,9 @@ docs:
 release:
 	@Scripts/install-requirements build
 	Scripts/build-release
+
+bench:
+	@Scripts/bench $(ARGS)
+
+bench-scale:
+	@Scripts/bench --scale $(ARGS)
