@@ -46,6 +46,8 @@ class Report:
     memory: dict
     micro: dict
     rows: list
+    # The budget as the first edition kept it.
+    baseline: dict
 
 
 def main():
@@ -96,7 +98,12 @@ def measure(servers, options):
         date=datetime.date.today().isoformat(), revision=revision(), machine=report.machine(),
         versions=report.versions(os.path.join(FASTAPI, "bin", "python"), options.swift),
         method=METHOD.format(rounds=options.rounds, seconds=options.seconds), groups=GROUPS, results=results,
-        wake_ups=wake_ups, memory=memory, micro=micro, rows=budget(results, wake_ups, micro))
+        wake_ups=wake_ups, memory=memory, micro=micro, rows=budget(results, wake_ups, micro), baseline=baseline())
+
+
+def baseline():
+    with open(os.path.join(PACKAGE, "baseline.json"), encoding="utf-8") as file:
+        return json.load(file)["budget"]
 
 
 def publish(measured, options):

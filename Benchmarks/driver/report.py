@@ -53,11 +53,13 @@ def as_json(report):
 
 
 def budget_table(report):
-    lines = [["", "measured", "goal", "verdict"]]
+    """One line a figure, next to that of the first edition, measured in the same way before anything was changed."""
+    lines = [["", "first edition", "measured", "goal", "verdict"]]
     for row in report.rows:
         for figure in row.figures:
             name = row.title if len(row.figures) == 1 else f"{row.title}: {figure.name}"
-            lines.append([name, figure.text(figure.value), figure.goal_text, figure.verdict])
+            before = report.baseline[row.key][figure.name]["value"]
+            lines.append([name, figure.text(before), figure.text(figure.value), figure.goal_text, figure.verdict])
     return lines
 
 
