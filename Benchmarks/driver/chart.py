@@ -44,7 +44,8 @@ def draw(rows):
             f'<text x="{LEFT - 10}" y="{y + 17}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="{"met" if figure.is_met else "missed"}" x="{LEFT}" y="{y + 5}" rx="2" '
             f'width="{max(2, x(cost) - LEFT):.1f}" height="{LINE - 10}"/>',
-            f'<text x="{x(cost) + 8:.1f}" y="{y + 17}">{escape(figure.text(figure.value))}'
+            # Right of the line, too.
+            f'<text x="{max(x(cost), x(1)) + 8:.1f}" y="{y + 17}">{escape(figure.text(figure.value))}'
             f'<tspan class="quiet"> of {escape(figure.goal_text)}</tspan></text>',
         ]
     bottom = TOP + LINE * len(figures)
