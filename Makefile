@@ -1,11 +1,11 @@
 # `make demo` and `make test` do all set-up themselves, also on a fresh machine.
 
 SWIFT ?= swift
-# Arguments of the demo, such as ARGS="--port 9090 --on-abandoned refuse".
+# Arguments of the demo, such as ARGS="--port 9090 --on-abandoned refuse", or of the benchmark, such as ARGS=--json.
 ARGS ?=
-SWIFT_FILES = Sources Tests Snippets Package.swift
+SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test lint docs release
+.PHONY: demo test lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -34,3 +34,9 @@ docs:
 release:
 	@Scripts/install-requirements build
 	Scripts/build-release
+
+bench:
+	@Scripts/bench $(ARGS)
+
+bench-scale:
+	@Scripts/bench --scale $(ARGS)

@@ -1,4 +1,6 @@
 import ArgumentParser
+import BenchmarkSupport
+import Foundation
 import Hummingbird
 import Idemptx
 import IdemptxHummingbird
@@ -26,8 +28,9 @@ struct BenchmarkServer: AsyncParsableCommand {
             router: try self.makeRouter(store),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: self.port)),
             onServerRunning: { channel in
-                print(channel.localAddress?.port ?? 0, terminator: "\n")
-                flushStandardOutput()
+                let port = channel.localAddress?.port ?? 0
+                // `print` would keep it in a buffer.
+                FileHandle.standardOutput.write(Data("\(port)\n".utf8))
             },
             logger: logger
         )
@@ -59,7 +62,8 @@ struct BenchmarkServer: AsyncParsableCommand {
         router.post("echo", use: idempotent(store: store.records) { try await payloads.echo($0, $1) })
 
         router.post(
-            "slow/orders", use: idempotent(store: store.records, waitTimeout: .seconds(20)) { try await orders.placeSlowly($0, $1) })
+            "slow/orders",
+            use: idempotent(store: store.records, waitTimeout: .seconds(20)) { try await orders.placeSlowly($0, $1) })
 
         let filler = StoreFiller(store: store.records)
         router.post("fill") { request, _ in
@@ -68,7 +72,8 @@ struct BenchmarkServer: AsyncParsableCommand {
         }
         let holder = LeaseHolder(store: store.records)
         router.post("leases") { request, _ in
-            try await holder.hold(count: request.uri.queryParameters.require("count", as: Int.self))
+            let count = try request.uri.queryParameters.require("count", as: Int.self)
+            await holder.hold(count: count)
             return HTTPResponse.Status.noContent
         }
         router.delete("leases") { _, _ in

@@ -14,21 +14,22 @@ final class LeaseHolder: Sendable {
     /// Starts operations that run until ``release()``.
     ///
     /// - Parameter count: How many.
-    func hold(count: Int) async throws {
+    func hold(count: Int) async {
         let run = UInt64.random(in: 0 ... .max)
-        let started = Atomic(0)
-        await withCheckedContinuation { continuation in
-            self.operations.withLock { operations in
-                for number in 0..<count {
-                    operations.append(
-                        Task {
-                            try await self.idempotency.run("hold", key: "\(run)-\(number)") { _ in
-                                if started.add(1, ordering: .relaxed).newValue == count { continuation.resume() }
-                                try await Task.sleep(for: .seconds(600))
-                            }
-                        })
+        let (started, continuation) = AsyncStream.makeStream(of: Void.self)
+        for number in 0..<count {
+            let operation = Task {
+                try await self.idempotency.run("hold", key: "\(run)-\(number)") { _ in
+                    continuation.yield()
+                    try await Task.sleep(for: .seconds(600))
                 }
             }
+            self.operations.withLock { $0.append(operation) }
+        }
+        var remaining = count
+        for await _ in started {
+            remaining -= 1
+            if remaining == 0 { return }
         }
     }
 

@@ -44,7 +44,7 @@ final class Orders: Sendable {
         try await Task.sleep(for: .milliseconds(duration))
         self.executions.add(1, ordering: .relaxed)
         // The same clock as that of the program that asks.
-        return try SlowOrder(ended: clock_gettime_nsec()).response(from: request, context: context)
+        return try SlowOrder(ended: monotonicNanoseconds()).response(from: request, context: context)
     }
 }
 
@@ -63,7 +63,7 @@ final class Payloads: Sendable {
     }
 }
 
-private func clock_gettime_nsec() -> UInt64 {
+private func monotonicNanoseconds() -> UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

@@ -1,6 +1,5 @@
 import HTTPTypes
 import Idemptx
-import Synchronization
 
 /// Puts many small records into a store.
 struct StoreFiller: Sendable {
@@ -11,13 +10,13 @@ struct StoreFiller: Sendable {
     /// Claims and completes keys that nobody has used before.
     ///
     /// - Parameter count: How many.
+    /// - Throws: What the store throws, and ``NotGranted``.
     func fill(count: Int) async throws {
-        let next = Atomic(0)
         let run = UInt64.random(in: 0 ... .max)
         try await withThrowingTaskGroup { group in
-            for _ in 0..<Self.concurrency {
+            for first in 0..<Self.concurrency {
                 group.addTask {
-                    while case let number = next.add(1, ordering: .relaxed).oldValue, number < count {
+                    for number in stride(from: first, to: count, by: Self.concurrency) {
                         try await self.addRecord(named: "\(run)-\(number)")
                     }
                 }
@@ -27,7 +26,7 @@ struct StoreFiller: Sendable {
     }
 
     private func addRecord(named name: String) async throws {
-        let key = StorageKey(key: try IdempotencyKey(name), scope: .unscoped)
+        let key = StorageKey(scope: .unscoped, key: try IdempotencyKey(name))
         let request = ClaimRequest(key: key, fingerprint: Fingerprint(ofBytes: Array(name.utf8)))
         guard case .granted(let claim) = try await self.store.claim(request) else { throw NotGranted() }
         let body = Array(#"{"id":1000000000,"item":"books","amount":4200,"currency":"EUR"}"#.utf8)

@@ -1,7 +1,6 @@
 public import HTTPTypes
-public import NIOCore
-
 import Idemptx
+public import NIOCore
 import RESP3
 
 /// What is pure inside the package, for benchmarks.
@@ -11,7 +10,7 @@ public enum Codecs {
     /// - Parameters:
     ///   - head: The head of the request.
     ///   - body: Its body.
-    /// - Returns: The fingerprint, in hexadecimal digits.
+    /// - Returns: The fingerprint, hashed to a number.
     public static func fingerprint(_ head: HTTPRequest, body: [UInt8]) -> Int {
         var builder = FingerprintBuilder(head: head)
         builder.update(body)
@@ -40,6 +39,7 @@ public enum Codecs {
     ///
     /// - Parameter buffer: The bytes of the reply.
     /// - Returns: Whether it was complete.
+    /// - Throws: An error if it is malformed.
     public static func decodeReply(_ buffer: inout ByteBuffer) throws -> Bool {
         var decoder = RESPDecoder(limits: RESPLimits())
         return try decoder.decode(buffer: &buffer) != nil

@@ -1,4 +1,3 @@
-public import Idemptx
 import NIOCore
 import RESP3
 
@@ -18,8 +17,9 @@ public struct RedisReader: Sendable {
     ///
     /// - Parameter key: The key.
     /// - Returns: The number of bytes of its value; `nil` if there is none.
+    /// - Throws: An error if the server cannot be asked.
     public func size(of key: String) async throws -> Int? {
         let argument = RedisArgument(key)
-        return try await self.client.send(["GET", argument], key: argument)[0].bytes?.readableBytes
+        return try await self.client.send(["GET", argument], key: argument).bytes?.readableBytes
     }
 }

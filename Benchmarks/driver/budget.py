@@ -1,0 +1,80 @@
+"""The cost budget: what each row compares, its goal, and whether it is met."""
+
+from dataclasses import dataclass
+
+from suites import median_ratio
+
+
+@dataclass
+class Figure:
+    """One figure of a row."""
+
+    name: str
+    value: float
+    goal: float
+    unit: str
+    # Whether more is better.
+    at_least: bool = False
+
+    @property
+    def is_met(self):
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+    @property
+    def verdict(self):
+        if self.is_met:
+            return "met"
+        factor = self.goal / self.value if self.at_least else self.value / self.goal
+        return f"not met, by a factor of {factor:.1f}"
+
+    def text(self, number):
+        return f"{number:.2f} {self.unit}".rstrip() if number < 100 else f"{number:.0f} {self.unit}".rstrip()
+
+    @property
+    def goal_text(self):
+        return f"{'≥' if self.at_least else '≤'} {self.goal:g} {self.unit}".rstrip()
+
+
+@dataclass
+class Row:
+    key: str
+    title: str
+    figures: list
+
+
+def budget(results, wake_ups, micro):
+    """All rows, in the order of the design."""
+    ratio, median = results.ratio, results.median
+    bare, bare_with_get = "hummingbird/bare", "hummingbird/bare with GET"
+
+    def of_route(store, baseline, goals):
+        return [
+            Figure(kind, ratio(f"hummingbird/{store} {kind}", baseline), goal, "×")
+            for kind, goal in zip(["first", "replay"], goals)
+        ]
+
+    def of_proxy(name, upstream, goal):
+        return Figure(name, ratio(f"proxy of a {upstream}/{name}", f"proxy of a {upstream}/nginx by {name}"), goal, "×")
+
+    def against_fastapi(kind):
+        ours = median(f"hummingbird/redis {kind}", "requests_per_second")
+        return Figure(kind, ours / median(f"fastapi/redis {kind}", "requests_per_second"), 10, "×", at_least=True)
+
+    return [
+        Row("memory", "memory, against the bare route", of_route("memory", bare, [1.25, 0.9])),
+        Row("sqlite", "SQLite, against the bare route", of_route("sqlite", bare, [2.0, 1.0])),
+        Row("redis", "Redis, against the bare route with one GET", of_route("redis", bare_with_get, [1.5, 1.0])),
+        Row("redis_server", "Redis server's time per request", [
+            Figure(kind, median(f"hummingbird/redis {kind}", "redis_cpu"), goal, "µs")
+            for kind, goal in [("first", 15), ("replay", 5)]
+        ]),
+        Row("fastapi", "requests per second against FastAPI + idemptx, same Redis", [
+            against_fastapi("first"), against_fastapi("replay")]),
+        Row("proxy_forwarded", "proxy, forwarded, against nginx, same cheap upstream", [
+            of_proxy("unguarded", "constant", 1.5)]),
+        Row("proxy_guarded", "proxy, guarded on memory, against nginx forwarding to a Hummingbird route", [
+            of_proxy("memory first", "route", 2.5), of_proxy("memory replay", "route", 1.5)]),
+        Row("wake_up", "cross-process wake-up, median", [Figure("median", sorted(wake_ups)[len(wake_ups) // 2], 5, "ms")]),
+        Row("fingerprint", "fingerprint of 1 KiB of JSON, against its SHA-256", [
+            Figure("ratio", median_ratio(micro["fingerprint json 1024 B"], micro["sha256 json 1024 B"]), 4, "×")]),
+    ]

@@ -1,0 +1,96 @@
+"""Starts programs, asks the operating system what they cost, and ends them whatever happens."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+IS_LINUX = sys.platform.startswith("linux")
+
+
+class Failure(Exception):
+    """The benchmark cannot go on: what it would print would be no result."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def end_with_parent():
+    """Linux ends the program with this one, even if this one is killed."""
+    if IS_LINUX:
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """A program that runs until `stop`."""
+
+    def __init__(self, arguments, *, prints_port=False, port=None, log=None, **options):
+        self.name = os.path.basename(arguments[0])
+        self.log = log
+        errors = open(log, "ab") if log else subprocess.DEVNULL
+        self.popen = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if prints_port else errors, stderr=errors,
+            preexec_fn=end_with_parent, start_new_session=True, **options)
+        try:
+            self.port = int(self.popen.stdout.readline() or 0) if prints_port else port
+            self.wait_until_listening()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_listening(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.popen.poll() is None and self.port:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise Failure(f"{self.name} did not start{f'; see {self.log}' if self.log else ''}")
+
+    @property
+    def pids(self):
+        """Those of the program and its children, such as the workers of nginx."""
+        children = subprocess.run(
+            ["pgrep", "-P", str(self.popen.pid)], capture_output=True, text=True, check=False).stdout.split()
+        return [self.popen.pid, *map(int, children)]
+
+    def cpu_seconds(self):
+        """User and system time of the program and its children, by the operating system's own accounting."""
+        return sum(cpu_seconds(pid) for pid in self.pids)
+
+    def resident_bytes(self):
+        output = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(self.popen.pid)], capture_output=True, text=True, check=True).stdout
+        return int(output) * 1024
+
+    def stop(self):
+        if self.popen.poll() is None:
+            try:
+                os.killpg(self.popen.pid, signal.SIGTERM)
+                self.popen.wait(timeout=5)
+            except (subprocess.TimeoutExpired, ProcessLookupError):
+                os.killpg(self.popen.pid, signal.SIGKILL)
+                self.popen.wait()
+        if self.popen.stdout:
+            self.popen.stdout.close()
+
+
+def cpu_seconds(pid):
+    if IS_LINUX:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    output = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+    seconds = 0.0
+    for part in output.strip().split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds

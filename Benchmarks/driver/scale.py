@@ -1,0 +1,174 @@
+"""How the cost of a request grows: `make bench-scale`. Each function measures one curve."""
+
+import statistics
+import threading
+import time
+from urllib.parse import urlencode
+
+import load
+from load import BODY, Case, Client, prepare
+from processes import Failure
+from servers import count_at_hummingbird
+from suites import fill
+
+SECONDS = 3
+ROUNDS = 3
+
+
+def curves():
+    return {
+        "connections": connections, "keys in memory": keys_in_memory, "keys in SQLite": keys_in_sqlite,
+        "keys in Redis": keys_in_redis, "body size": body_size, "hit rate": hit_rate, "waiters": waiters, "leases": leases,
+    }
+
+
+def measure(servers, progress, only):
+    """All curves, or the one named `only`: lists of points."""
+    measured = {}
+    for name, curve in curves().items():
+        if only in ("", name):
+            measured[name] = curve(servers, lambda text, name=name: progress(f"{name}: {text}"))
+            servers.stop_all()
+    if not measured:
+        raise Failure(f"there is no curve named {only}; there are {', '.join(curves())}")
+    return measured
+
+
+def cost(server, kind, path, progress, **options):
+    """Processor time per request, in microseconds: the median of some rounds."""
+    name = f"{path} {kind} " + " ".join(f"{key} {value}" for key, value in options.items() if key != "prefix")
+    progress(name)
+    prefix = f"{time.monotonic_ns()}-"
+    case = Case(name, server, path, kind, count_at_hummingbird(server), prefix=prefix, **options)
+    prepare(case)
+    load.run(case, 1, "warm-up")
+    samples = [load.run(case, SECONDS, f"round-{number}") for number in range(ROUNDS)]
+    return round(statistics.median(sample.cpu for sample in samples), 1)
+
+
+def connections(servers, progress):
+    server = servers.hummingbird("memory")
+    return [
+        {
+            "connections": count,
+            "bare": cost(server, "none", "/bare/orders", progress, connections=count),
+            "first": cost(server, "first", "/orders", progress, connections=count),
+            "replay": cost(server, "replay", "/orders", progress, connections=count),
+        } for count in (1, 8, 64, 256, 512)
+    ]
+
+
+def keys(server, counts, progress):
+    points, filled = [], 0
+    for count in counts:
+        progress(f"{count} keys")
+        start, before = time.monotonic(), server.cpu_seconds()
+        fill(server, count - filled)
+        point = {
+            "keys": count, "keys added per second": round((count - filled) / (time.monotonic() - start)),
+            "processor µs per key added": round((server.cpu_seconds() - before) / (count - filled) * 1e6, 1),
+        }
+        filled = count
+        point["first"] = cost(server, "first", "/orders", progress)
+        point["replay"] = cost(server, "replay", "/orders", progress)
+        point["MB of the process"] = round(server.resident_bytes() / 1e6)
+        points.append(point)
+    return points
+
+
+def keys_in_memory(servers, progress):
+    return keys(servers.hummingbird("memory"), [10**3, 10**4, 10**5, 10**6, 10**7], progress)
+
+
+def keys_in_sqlite(servers, progress):
+    return keys(servers.hummingbird(f"sqlite:{servers.file('scale.sqlite')}"), [10**3, 10**4, 10**5, 10**6], progress)
+
+
+def keys_in_redis(servers, progress):
+    redis = servers.redis()
+    return keys(servers.hummingbird(redis.url), [10**3, 10**4, 10**5, 10**6, 10**7], progress)
+
+
+def body_size(servers, progress):
+    """The body comes back as it is sent: both directions grow."""
+    points = []
+    for size in (0, 1 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20):
+        # A process of its own: the bodies of the first runs stay in memory.
+        server = servers.hummingbird("memory")
+        points.append({
+            "bytes": size,
+            "bare": cost(server, "none", "/bare/echo", progress, body_size=size, connections=16),
+            "first": cost(server, "first", "/echo", progress, body_size=size, connections=16),
+            "replay": cost(server, "replay", "/echo", progress, body_size=size, connections=16),
+        })
+        servers.stop_all()
+    return points
+
+
+def hit_rate(servers, progress):
+    server = servers.hummingbird("memory")
+    return [
+        {"percent": share, "cost": cost(server, "mixed", "/orders", progress, share=share)}
+        for share in (0, 25, 50, 75, 90, 99)
+    ]
+
+
+def waiters(servers, progress):
+    """Requests that wait for one key: processor time of each, and how long after the operation's end the last has its
+    response."""
+    server = servers.hummingbird("memory")
+    points = []
+    for count in (1, 10, 100, 300, 1000):
+        progress(f"{count} waiters")
+        path = "/slow/orders?" + urlencode({"milliseconds": 1500})
+        clients = [Client(server.port) for _ in range(count + 1)]
+        received = []
+
+        def ask(client, key=f"waiters-{count}"):
+            status, body = client.send("POST", path, BODY, key=key)
+            received.append((time.clock_gettime_ns(time.CLOCK_MONOTONIC), status, body))
+
+        before, executions = server.cpu_seconds(), count_at_hummingbird(server)()
+        threads = [threading.Thread(target=ask, args=[client]) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.socket.close()
+        if len({body for _, _, body in received}) != 1 or {status for _, status, _ in received} != {200}:
+            raise Failure(f"waiters: {count} of them do not have one response")
+        if count_at_hummingbird(server)() != executions + 1:
+            raise Failure("waiters: the operation ran more than once")
+        ended = int(received[0][2].split(b":")[1].rstrip(b"}"))
+        points.append({
+            "waiters": count, "processor µs of each": round((server.cpu_seconds() - before) / (count + 1) * 1e6, 1),
+            "ms until the last has its response": round((max(at for at, _, _ in received) - ended) / 1e6, 1),
+        })
+    return points
+
+
+def leases(servers, progress):
+    """Operations that run for long: what it costs to renew their leases of 3 s, each three times per lease."""
+    points = []
+    for count in (10, 100, 1000, 10_000):
+        progress(f"{count} leases")
+        server = servers.hummingbird("memory")
+        with Client(server.port) as client:
+            status, _ = client.send("POST", f"/leases?count={count}")
+            if status != 204:
+                raise Failure(f"leases: status {status}")
+            time.sleep(3)
+            before = server.cpu_seconds()
+            time.sleep(10)
+            used = server.cpu_seconds() - before
+        points.append({
+            "leases": count, "share of a core": round(used / 10, 4), "processor µs per renewal": round(used / (10 * count) * 1e6, 1)})
+        servers.stop_all()
+    return points
+
+
+def as_lines(points):
+    """A table of one curve."""
+    names = list(points[0])
+    return [names] + [[f"{point[name]:,}" for name in names] for point in points]

@@ -1,0 +1,177 @@
+"""What is measured: each function starts servers, runs its cases in alternating rounds, and leaves samples behind."""
+
+import json
+import statistics
+import subprocess
+import threading
+import time
+from urllib.parse import urlencode
+
+from load import BODY, Case, Client
+from processes import Failure
+from servers import count_at_hummingbird, count_at_nginx
+
+
+def hummingbird(servers, results, rounds, seconds):
+    """The bare route, and the same handler behind each store."""
+    redis = servers.redis()
+    redis.command("SET", "benchmark", "x" * 250)
+    in_memory = servers.hummingbird("memory")
+    in_sqlite = servers.hummingbird(f"sqlite:{servers.file('hummingbird.sqlite')}")
+    in_redis = servers.hummingbird(redis.url)
+
+    def case(name, server, kind="none", path="/orders", redis=None):
+        return Case(name, server, path, kind, count_at_hummingbird(server), redis, prefix=f"{name}-".replace(" ", "-"))
+
+    results.alternate("hummingbird", [
+        case("bare", in_memory, path="/bare/orders"),
+        case("memory first", in_memory, "first"),
+        case("memory replay", in_memory, "replay"),
+        case("sqlite first", in_sqlite, "first"),
+        case("sqlite replay", in_sqlite, "replay"),
+        case("bare with GET", in_redis, path="/get/orders", redis=redis),
+        case("redis first", in_redis, "first", redis=redis),
+        case("redis replay", in_redis, "replay", redis=redis),
+    ], rounds, seconds)
+    servers.stop_all()
+
+
+def fastapi(servers, results, rounds, seconds):
+    """The older idemptx, over the same kind of Redis server."""
+    redis = servers.redis()
+    server = servers.fastapi(redis.port)
+
+    def case(name, path, kind="none", redis=None):
+        return Case(name, server, path, kind, count_at_hummingbird(server), redis, prefix=f"{name}-".replace(" ", "-"))
+
+    results.alternate("fastapi", [
+        case("bare", "/bare/orders"),
+        case("memory first", "/memory/orders", "first"),
+        case("memory replay", "/memory/orders", "replay"),
+        case("redis first", "/redis/orders", "first", redis),
+        case("redis replay", "/redis/orders", "replay", redis),
+    ], rounds, seconds)
+    servers.stop_all()
+
+
+def proxy(servers, results, rounds, seconds):
+    """nginx and `idemptx proxy` in front of the cheapest upstream, and in front of a Hummingbird route."""
+    constant = servers.nginx_constant()
+    proxies_of(servers, results, rounds, seconds, "proxy of a constant", constant, "/orders", count_at_nginx(constant))
+    servers.stop_all()
+    orders = servers.hummingbird("memory")
+    proxies_of(
+        servers, results, rounds, seconds, "proxy of a route", orders, "/bare/orders", count_at_hummingbird(orders))
+    servers.stop_all()
+
+
+def proxies_of(servers, results, rounds, seconds, group, upstream, path, executions):
+    redis = servers.redis()
+    nginx = servers.nginx_proxy(upstream.port)
+    in_memory = servers.proxy(upstream.port, "memory")
+    in_sqlite = servers.proxy(upstream.port, f"sqlite:{servers.file(group.replace(' ', '-'))}.sqlite")
+    in_redis = servers.proxy(upstream.port, redis.url)
+
+    def case(name, server, kind="none", redis=None):
+        return Case(name, server, path, kind, executions, redis, prefix=f"{name}-".replace(" ", "-"))
+
+    cases = [case("direct", upstream)]
+    for name, server, kind, store in [
+        ("unguarded", in_memory, "none", None),
+        ("memory first", in_memory, "first", None),
+        ("memory replay", in_memory, "replay", None),
+        ("sqlite first", in_sqlite, "first", None),
+        ("sqlite replay", in_sqlite, "replay", None),
+        ("redis first", in_redis, "first", redis),
+        ("redis replay", in_redis, "replay", redis),
+    ]:
+        # Each next to a sample of nginx.
+        cases += [case(f"nginx by {name}", nginx), case(name, server, kind, store)]
+    results.alternate(group, cases, rounds, seconds)
+
+
+def wake_up(servers, progress, count=40):
+    """From the end of an operation in one process to the response of a waiter in another, in milliseconds.
+
+    The operation's end is written into its response, by the system's monotonic clock, which both processes share; so the
+    time to store the outcome is part of it."""
+    redis = servers.redis()
+    runner, waiter = servers.hummingbird(redis.url), servers.hummingbird(redis.url)
+    path = "/slow/orders?" + urlencode({"milliseconds": 100})
+    milliseconds = []
+    for number in range(count):
+        progress(f"wake-up: {number + 1} of {count}")
+        replies = {}
+
+        def ask(server, key=f"wake-{number}"):
+            with Client(server.port) as client:
+                status, body = client.send("POST", path, BODY, key=key)
+            replies[server] = (status, body, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+
+        threads = [threading.Thread(target=ask, args=[server]) for server in (runner, waiter)]
+        threads[0].start()
+        time.sleep(0.03)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        (status, first, _), (waiter_status, second, received) = replies[runner], replies[waiter]
+        if status != 200 or waiter_status != 200 or first != second:
+            raise Failure(f"wake-up: statuses {status} and {waiter_status}, {first!r} and {second!r}")
+        ended = int(first.split(b":")[1].rstrip(b"}"))
+        milliseconds.append((received - ended) / 1e6)
+    servers.stop_all()
+    return milliseconds
+
+
+def memory(servers, progress, records=1_000_000, redis_records=100_000):
+    """Bytes per record: of a process with a `MemoryStore`, and of Redis."""
+    progress(f"memory: {records} records in memory")
+    in_memory = servers.hummingbird("memory")
+    fill(in_memory, 1000)
+    before = in_memory.resident_bytes()
+    fill(in_memory, records)
+    per_record = (in_memory.resident_bytes() - before) / records
+    servers.stop_all()
+
+    progress(f"memory: {redis_records} records in Redis")
+    redis = servers.redis()
+    in_redis = servers.hummingbird(redis.url)
+    fill(in_redis, 1000)
+    before = redis.used_memory()
+    fill(in_redis, redis_records)
+    per_redis_record = (redis.used_memory() - before) / redis_records
+    servers.stop_all()
+    return {"MemoryStore": per_record, "Redis": per_redis_record}
+
+
+def fill(server, records):
+    with Client(server.port) as client:
+        client.socket.settimeout(3600)
+        status, body = client.send("POST", f"/fill?records={records}")
+    if status != 204:
+        raise Failure(f"{records} records could not be added: status {status} {body[:200]}")
+
+
+def micro(package, swift, rounds, progress):
+    """The micro benchmarks, in nanoseconds: the median of each in every round."""
+    medians = {}
+    for number in range(rounds):
+        progress(f"micro: round {number + 1} of {rounds}")
+        output = subprocess.run(
+            [swift, "package", "--package-path", package, "benchmark", "--target", "MicroBenchmarks", "--format",
+             "jmh", "--path", "stdout", "--no-progress", "--quiet"],
+            capture_output=True, text=True, check=False)
+        # The tool writes notes of its own before its result.
+        start = output.stdout.find('[{"')
+        if output.returncode != 0 or start < 0:
+            raise Failure(f"the micro benchmarks failed: {output.stderr[-2000:]}{output.stdout[-2000:]}")
+        for element in json.JSONDecoder().raw_decode(output.stdout[start:])[0]:
+            name = element["benchmark"].rsplit(".", 1)[-1].replace("_", " ")
+            # Microseconds per thousand, so nanoseconds each.
+            time = element["secondaryMetrics"]["Time (wall clock)"]
+            medians.setdefault(name, []).append(time["scorePercentiles"]["50.0"])
+    return medians
+
+
+def median_ratio(values, baselines):
+    return statistics.median(value / baseline for value, baseline in zip(values, baselines))
