@@ -115,7 +115,7 @@ struct ProxySettingsTests {
     @Test("Every one can be made in the environment and in a file")
     func everywhere() async throws {
         let values: [String: Any] = [
-            "adminHost": "::1", "adminPort": 1, "connectTimeout": "2s", "drainTimeout": "3s",
+            "adminHost": "::1", "adminPort": 1, "bodyBudget": "15MiB", "connectTimeout": "2s", "drainTimeout": "3s",
             "forwardedHeaders": "extend", "host": "::", "hostHeader": "upstream", "idleTimeout": "4s",
             "keyFrom": "json:/id", "keyTTL": "5d", "lease": "6s", "logRequests": true, "maxBodySize": "7GiB",
             "maxConnections": 8, "maxHeaderSize": "9KiB", "maxRequestBody": "10MiB", "maxResponseBody": "11B",

@@ -25,7 +25,7 @@ struct ProxyCommand: AsyncParsableCommand {
     @Option(help: "Where idempotency records are kept. (default: sqlite:idemptx.sqlite)")
     var store: String?
 
-    @Option(help: "A header by which callers are told apart; can be repeated. (default: Authorization)")
+    @Option(help: "A header by which callers are told apart; can be repeated. (default: the credentials)")
     var scopeHeader: [String] = []
 
     @Option(help: "The port of a server with /healthz, /readyz and /metrics.")
