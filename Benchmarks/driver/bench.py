@@ -53,7 +53,7 @@ class Report:
 def main():
     options = parse_arguments()
     # An end by signal runs the same clean-up as any other.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
     try:
         with tempfile.TemporaryDirectory(prefix="idemptx-bench-") as directory:
@@ -64,8 +64,6 @@ def main():
                     publish(measure(servers, options), options)
     except Failure as failure:
         sys.exit(f"\nNo result: {failure}.")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def parse_arguments():
