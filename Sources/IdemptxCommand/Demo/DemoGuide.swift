@@ -48,6 +48,6 @@ struct DemoGuide {
     }
 
     private var afterCrash: String {
-        self.policy.onAbandoned == .rerun ? "attempt 2 runs" : "409, refused"
+        if case .rerun = self.policy.onAbandoned { "attempt 2 runs" } else { "409, refused" }
     }
 }
