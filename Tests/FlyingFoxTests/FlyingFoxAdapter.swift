@@ -47,7 +47,8 @@ struct FlyingFoxAdapter: HTTPAdapter {
             body.append(chunk)
             guard isAllowed else {
                 // What has been read, and then the rest.
-                let rest = ByteStream(start: Array(body)) { try await chunks.next().map { Array($0) } }
+                let unread = UnreadBody(chunks)
+                let rest = ByteStream(start: Array(body)) { try await unread.next() }
                 request.bodySequence =
                     request.bodySequence.count.map { HTTPBodySequence(from: rest, count: $0) }
                     ?? HTTPBodySequence(from: rest)
@@ -122,7 +123,7 @@ struct ByteStream: AsyncBufferedSequence {
 
         mutating func nextBuffer(suggested count: Int) async throws -> [UInt8]? {
             while self.rest.isEmpty {
-                guard let chunk = try await self.chunks.next() else { return nil }
+                guard let chunk = try await self.chunks.next(isolation: #isolation) else { return nil }
                 self.rest = chunk[...]
             }
             defer { self.rest = self.rest.dropFirst(count) }
@@ -152,12 +153,11 @@ struct ByteStream: AsyncBufferedSequence {
     }
 
     /// `start`, and then what `next` returns.
-    init(start: [UInt8], next: @escaping () async throws -> [UInt8]?) {
-        nonisolated(unsafe) let next = next
+    init(start: [UInt8], next: @escaping @Sendable () async throws -> [UInt8]?) {
         let isStarted = Started()
         self.chunks = AsyncThrowingStream {
             if isStarted.begin() { return start }
-            return unsafe try await next()
+            return try await next()
         }
     }
 
@@ -173,6 +173,21 @@ struct ByteStream: AsyncBufferedSequence {
             defer { unsafe self.hasBegun = true }
             return unsafe !self.hasBegun
         }
+    }
+}
+
+/// The rest of a body of which the first part has been read.
+private final class UnreadBody: Sendable {
+    // Safe: a body is read by one reader, piece by piece.
+    nonisolated(unsafe) private var chunks: HTTPBodySequence.Iterator
+
+    init(_ chunks: HTTPBodySequence.Iterator) {
+        unsafe self.chunks = chunks
+    }
+
+    @concurrent
+    func next() async throws -> [UInt8]? {
+        unsafe try await self.chunks.next().map { Array($0) }
     }
 }
 

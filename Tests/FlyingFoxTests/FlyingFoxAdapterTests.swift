@@ -1,4 +1,5 @@
 import FlyingFox
+import FlyingSocks
 import Foundation
 import HTTPTypes
 import Idemptx
@@ -33,7 +34,7 @@ struct FlyingFoxAdapterTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             try await server.waitUntilListening()
-            guard case .ip4(_, let port)? = await server.listeningAddress else {
+            guard let address = await server.listeningAddress, case .ip4(_, port: let port) = address else {
                 Issue.record("The server has no port")
                 return
             }
