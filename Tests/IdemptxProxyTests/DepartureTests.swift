@@ -27,7 +27,7 @@ struct DepartureTests {
         }
         try await TestProxy.with(script: script) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 try await eventually { gate.arrivals == 1 }
                 try await farewell.say(connection)
             }
@@ -107,7 +107,7 @@ struct DepartureTests {
         }
         try await TestProxy.with(script: script) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 _ = try await connection.read(until: "abc")
                 try await farewell.say(connection)
             }

@@ -112,7 +112,7 @@ struct ShutdownTests {
         try await TestProxy.with(script: script, configure: configure) { proxy in
             #expect(try await proxy.pay().body.count == size)
             try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
-                try await connection.post("/charges", key: "k-1", body: #"{"amount":5}"#)
+                try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 let head = try #require(try await connection.readHead())
                 #expect(head["Idempotent-Replayed"] == ["true"])
                 await proxy.shutDown()

@@ -19,7 +19,7 @@ struct StreamingTests {
         try await TestProxy.with(script: script) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 if isGuarded {
-                    try await connection.post("/", key: "k-1", body: "x")
+                    try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 } else {
                     try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 }

@@ -142,7 +142,7 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script) { proxy in
             let received = try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.post("/", key: "k-1", body: "x")
+                try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 #expect(try await connection.read(until: "abc").hasPrefix("HTTP/1.1 200 OK"))
                 gate.open()
                 return try await connection.readToEnd()

@@ -127,11 +127,11 @@ package struct RawConnection {
     }
 
     /// Writes a request with a body of known length.
-    package func post(_ path: String, key: String, body: String) async throws {
+    package func post(_ path: String, host: String = "localhost", key: String, body: String) async throws {
         try await self.write(
             """
             POST \(path) HTTP/1.1\r
-            Host: localhost\r
+            Host: \(host)\r
             Idempotency-Key: \(key)\r
             Content-Length: \(body.utf8.count)\r
             \r
