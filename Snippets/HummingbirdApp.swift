@@ -17,7 +17,7 @@ router.post(
     "orders",
     use: idempotent(store: store) { request, context -> Order in
         let new = try await request.decode(as: NewOrder.self, context: context)
-        // Runs once per key. A second run would show: it would return another number.
+        // Runs once per key. A second attempt would return another number.
         return Order(id: .random(in: 1...1_000_000), item: new.item)
     }
 )

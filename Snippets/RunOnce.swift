@@ -14,8 +14,8 @@ struct Receipt: Codable, Sendable {
 /// Handles a message that a queue may deliver more than once.
 func handle(_ transfer: Transfer, by idempotency: Idempotency) async throws -> Receipt {
     try await idempotency.run("transfer", key: transfer.id, fingerprint: Fingerprint(of: transfer)) { context in
-        // The number is 2 or more if an earlier attempt was cut off. Whatever the transfer writes to can refuse a
-        // smaller number than it has seen.
+        // The number is 2 or more if the outcome of an earlier attempt is unknown. What the transfer writes to can refuse
+        // a smaller number than it has seen.
         print("Attempt \(context.attempt) runs")
         return Receipt(number: .random(in: 1...1_000_000), amount: transfer.amount)
     }

@@ -1,4 +1,4 @@
-/// Growing pauses between tries, each shortened at random so that those who wait together do not come back together.
+/// Growing pauses between tries, each shortened at random so that callers that wait together do not return together.
 struct Backoff: Sendable {
     private var ceiling = Duration.milliseconds(50)
     private let maximum = Duration.seconds(1)

@@ -128,7 +128,7 @@ extension ClaimResult<Lease> {
         }
     }
 
-    /// What it means for somebody else: a key that was granted is in use.
+    /// What it means for the other claims: a key that was granted is in use.
     fileprivate var asSeenByOthers: ClaimResult<Lease> {
         guard case .granted(let lease) = self else { return self }
         return .inProgress(remainingLease: lease.duration)

@@ -51,7 +51,7 @@ extension Idempotency {
         )
     }
 
-    /// Claims; where the operation may run without the store, a store that does not reply holds nobody up for long.
+    /// Claims; where the operation may run without the store, a store that does not reply delays only a few requests.
     private func claimUnlessBypassed(
         _ request: ClaimRequest,
         policy: IdempotencyPolicy
@@ -185,7 +185,7 @@ extension Idempotency {
 
     /// Withdraws a claim that may have been granted without our hearing of it.
     ///
-    /// Nothing ran under it, so that nobody should have to wait for its lease, or be told of an unknown outcome. Under the
+    /// Nothing ran under it, so that no request should wait for its lease, or be told of an unknown outcome. Under the
     /// rule to recover, it may have replaced an attempt whose outcome is unknown, which it has to stay.
     private func withdraw(_ request: ClaimRequest) {
         let grantedUntil = self.time.now.advanced(by: request.timeout ?? .zero)

@@ -91,7 +91,7 @@ final class Observation: Sendable {
         self.state.withLock { $0 = .over }
     }
 
-    /// The operation has ended; nobody waits for its outcome to be stored.
+    /// The operation has ended; its caller does not wait for the outcome to be stored.
     func conclude(as disposition: Disposition, _ outcome: Outcome?) {
         let lease = self.state.withLock { state -> Lease? in
             switch state {

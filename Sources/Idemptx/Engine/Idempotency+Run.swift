@@ -29,7 +29,7 @@ extension Idempotency {
     ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
-    ///   - operation: The work. Its result has to survive a round trip through JSON.
+    ///   - operation: What runs once. Its result has to survive a round trip through JSON.
     /// - Returns: The result of `operation`, now or then.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor replayed; `DecodingError` if a stored
     ///   result is not a `Value`; `CancellationError` if the caller is cancelled before the operation starts; what
@@ -61,7 +61,7 @@ extension Idempotency {
     ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
-    ///   - operation: The work.
+    ///   - operation: What runs once.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor done before; `CancellationError` if the
     ///   caller is cancelled before the operation starts; what `operation` throws.
     public func run(

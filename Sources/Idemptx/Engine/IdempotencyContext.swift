@@ -63,7 +63,7 @@ public final class IdempotencyContext: Sendable {
     /// A key for another service that this operation calls, such as a payment provider.
     ///
     /// It is the same for each attempt and each retry, and differs between services and between callers: two tenants who
-    /// both chose `order-1` never meet there. The client's key cannot be derived from it.
+    /// both chose `order-1` have different ones there. The client's key cannot be derived from it.
     ///
     /// ```swift
     /// request.headers["Idempotency-Key"] = context.downstreamKey("stripe")
@@ -99,7 +99,7 @@ public final class IdempotencyContext: Sendable {
         self.choose(.tombstone)
     }
 
-    /// Says that nobody knows whether anything was done: the rule for unknown outcomes decides about a retry.
+    /// Says that it is not known whether anything was done: the rule for unknown outcomes decides about a retry.
     public func markUnknown() {
         self.choose(.unknown)
     }

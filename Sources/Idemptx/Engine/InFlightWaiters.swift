@@ -4,8 +4,8 @@ import Synchronization
 /// Where requests wait for another with the same key to end.
 ///
 /// All that wait for one key with one fingerprint form a group. A group has one subscription and one poll: a claim on
-/// behalf of the one who has waited longest. If it is granted, because the running attempt gave the key back or was
-/// abandoned, that one goes on to run and the others keep waiting. Any final result is for all of them.
+/// behalf of the request that has waited longest. If it is granted, because the running attempt released the key or its
+/// outcome is unknown, that request runs and the others keep waiting. Any final result is for all of them.
 final class InFlightWaiters: Sendable {
     /// One request's wish to wait.
     struct Wait: Sendable {
@@ -21,7 +21,7 @@ final class InFlightWaiters: Sendable {
         let total: Int
     }
 
-    /// How a group claims, and what it does with a claim that nobody waits for any more.
+    /// How a group claims, and what it does with a claim that no request waits for any more.
     struct Claimer: Sendable {
         let claim: @Sendable (ClaimRequest) async throws -> ClaimResult<Lease>
         let giveBack: @Sendable (Lease) async -> Void
@@ -111,9 +111,9 @@ final class InFlightWaiters: Sendable {
         }
     }
 
-    /// Sends away those whose time is over.
+    /// Ends the waits whose timeout is over.
     ///
-    /// `nil` if nobody is left; the group is gone then.
+    /// `nil` if no request is left; the group is gone then.
     private func nextRound(of subject: WaitingGroups.Subject) -> WaitingGroups.Round? {
         let now = self.time.now
         let (overdue, round) = self.groups.withLock { $0.nextRound(of: subject, now: now) }

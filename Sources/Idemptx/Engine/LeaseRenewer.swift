@@ -4,9 +4,8 @@ import Synchronization
 
 /// Renews the leases of all running attempts, a third of the lease after each renewal.
 ///
-/// Renewals run on a queue of their own, not on the pool of threads that handlers may block: an attempt must not lose its
-/// key because others compute. One alarm serves all leases, so that a short operation costs an entry in a heap and no
-/// task.
+/// Renewals run on a queue of their own: an attempt must not lose its key because handlers block the pool of threads. One
+/// alarm serves all leases, so that a short operation costs an entry in a heap and no task.
 final class LeaseRenewer: Sendable {
     private struct State {
         var heap = LeaseHeap()

@@ -8,7 +8,7 @@ public enum Disposition: String, Hashable, Sendable, CaseIterable {
     case release
     /// The operation is done, its response is not kept; a retry is told so.
     case tombstone
-    /// Nobody knows whether anything was done: the rule for unknown outcomes decides.
+    /// It is not known whether anything was done: the rule for unknown outcomes decides.
     case unknown
 }
 

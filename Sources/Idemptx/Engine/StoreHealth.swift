@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Whether it makes sense to wait for the store, for those who can do without it.
+/// Whether it makes sense to wait for the store, for requests that can do without it.
 ///
-/// While the store does not reply, one request in a while asks it; the others are not held up.
+/// While the store does not reply, one request at a time asks it; the others do not wait.
 final class StoreHealth: Sendable {
     private struct State {
         var failedUntil: Timestamp?

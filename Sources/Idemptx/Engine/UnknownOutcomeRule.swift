@@ -1,4 +1,5 @@
-/// What happens to a key if the lease of its attempt ended without an outcome: the process crashed, or was cut off.
+/// What happens to a key if the lease of its attempt ended without an outcome: the process crashed or stood still, or the
+/// operation said that its outcome is unknown.
 public enum UnknownOutcomeRule: Sendable {
     /// The next request runs the operation again, as the next attempt.
     case rerun
@@ -6,8 +7,8 @@ public enum UnknownOutcomeRule: Sendable {
     case refuse
     /// The next request finds out what happened before anything runs: ask the bank, then decide.
     ///
-    /// The function runs under a claim of its own, so that nobody else runs it or the operation meanwhile. A function that
-    /// throws leaves the outcome unknown, as ``Recovery/refuse`` does, and the next request calls it again.
+    /// The function runs under a claim of its own, so that neither it nor the operation runs a second time meanwhile. A
+    /// function that throws leaves the outcome unknown, as ``Recovery/refuse`` does, and the next request calls it again.
     case recover(@Sendable (UnknownOutcome) async throws -> Recovery)
 
     /// The rule as stores know it.

@@ -1,7 +1,7 @@
 import HTTPTypes
 import Logging
 
-/// The way of a request, for every framework.
+/// The driver: all steps of a request, for every framework.
 extension Idempotency {
     /// Responds to a request: runs its operation, once per key, or replays what it came to.
     ///

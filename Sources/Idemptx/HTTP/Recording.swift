@@ -9,7 +9,7 @@ struct Recording: Sendable {
             Disposition, Outcome?, _ report: @escaping @Sendable (Conclusion) -> Void
         ) async -> Conclusion
 
-    /// The response cannot be stored, so that its end is withheld: nobody may take it for complete.
+    /// The response cannot be stored, so that its end is withheld: the client must not take it for complete.
     struct NotStored: Error {}
 
     let head: HTTPResponse
@@ -17,7 +17,7 @@ struct Recording: Sendable {
     let policy: IdempotencyPolicy
     let recorder: StreamRecorder
 
-    /// Makes all of the body, whoever reads it, stores it, and then lets its end be sent.
+    /// Makes all of the body, read or not, stores it, and then lets its end be sent.
     func run(
         _ produce: @escaping @Sendable (BodySink) async throws -> HTTPFields?,
         conclude: @escaping Conclude

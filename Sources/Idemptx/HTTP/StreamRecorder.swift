@@ -3,11 +3,11 @@ import Synchronization
 
 /// A body of unknown length on its way into the store and to its reader.
 ///
-/// The producer writes at its own pace: what is recorded is kept anyway, and the reader takes it from there. A reader who
-/// stops reading, or leaves, holds nothing up. Beyond the limit of what is recorded, the producer waits for the reader, and
+/// The producer writes at its own pace: what is recorded is kept anyway, and the reader takes it from there. A reader that
+/// stops reading, or leaves, does not delay it. Beyond the limit of what is recorded, the producer waits for the reader, and
 /// stops if there is none left.
 final class StreamRecorder: Sendable {
-    /// The body is recorded; there is nobody to send the rest to.
+    /// The body is recorded, and its reader is gone.
     struct ReaderLeft: Error {}
 
     fileprivate enum End {
@@ -75,7 +75,7 @@ final class StreamRecorder: Sendable {
 
     /// Waits until the reader has taken everything, once it is too much to be kept.
     ///
-    /// - Throws: ``ReaderLeft`` if nobody needs the rest.
+    /// - Throws: ``ReaderLeft`` if the rest is not needed any more.
     func waitForReader() async throws(ReaderLeft) {
         await withCheckedContinuation { continuation in
             let isWaiting = self.state.withLock { state in

@@ -95,10 +95,10 @@ enum KeyInHead: Sendable {
     /// There is none.
     case none
     case key(IdempotencyKey)
-    /// If there is one, ``RequestReader`` finds it in the body.
+    /// If there is one, ``FingerprintBuilder`` finds it in the body.
     case inBody
     /// There can be none: bodies of this media type have no such place. An invalid key where one is required; else the
-    /// request passes, and whoever runs the program is to know.
+    /// request passes, and the log says so once.
     case unsupportedMediaType
 }
 

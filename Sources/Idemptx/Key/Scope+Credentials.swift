@@ -29,7 +29,7 @@ extension ScopeProblem: CustomStringConvertible {
 }
 
 extension Scope {
-    /// The scope of whoever holds the credentials of a request.
+    /// The scope of the credentials of a request.
     ///
     /// - The values of `Authorization`, if there is one;
     /// - else those of `X-API-Key`, `Api-Key` and `Ocp-Apim-Subscription-Key`, if there is one of them;
@@ -57,7 +57,7 @@ extension Scope {
     private static let apiKeyHeaders = ["X-API-Key", "Api-Key", "Ocp-Apim-Subscription-Key"]
         .compactMap { HTTPField.Name($0) }
 
-    /// An empty header names nobody.
+    /// An empty header names no caller.
     private static func isPresent(_ value: String) -> Bool {
         !value.utf8.trimmingOptionalWhitespace().isEmpty
     }

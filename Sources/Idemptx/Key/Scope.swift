@@ -1,6 +1,6 @@
 public import HTTPTypes
 
-/// Whose key it is: two callers who choose the same ``IdempotencyKey`` must not meet.
+/// Whose key it is: two callers who choose the same ``IdempotencyKey`` have different records.
 ///
 /// A scope enters the ``StorageKey`` only as part of a digest, and its descriptions never show it.
 public struct Scope: Hashable, Sendable {
@@ -49,11 +49,11 @@ public struct Scope: Hashable, Sendable {
         Scope(kind: .operation, parts: [name, "\(caller.kind.rawValue)"] + caller.parts)
     }
 
-    /// The scope of whoever holds the `Authorization` header of a request, whatever it holds.
+    /// The scope of the `Authorization` header of a request, whatever its scheme.
     ///
     /// Never shared between two credentials, yet it changes when a token is renewed between two retries: the second one
     /// then runs again. Requests without the header share one scope, ``anonymous``. ``credentials(in:)`` knows more
-    /// headers, and refuses what is no scope.
+    /// headers, and refuses requests that it cannot scope.
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of these credentials.
@@ -61,13 +61,13 @@ public struct Scope: Hashable, Sendable {
         self.headers([.authorization], in: fields)
     }
 
-    /// The scope of whoever sends the same values in some headers, such as an API key and a tenant.
+    /// The scope of the values of some headers, such as an API key and a tenant.
     ///
     /// A value that changes between two retries makes the second one run again. Requests without any of the headers
     /// share one scope.
     ///
     /// - Parameters:
-    ///   - names: The headers that count, in any order. Without a name, everybody is in one scope.
+    ///   - names: The headers that count, in any order. Without a name, all callers are in one scope.
     ///   - fields: The header fields of the request.
     /// - Returns: The scope of all values of these headers, in the order of the request.
     public static func headers(_ names: [HTTPField.Name], in fields: HTTPFields) -> Scope {

@@ -2,7 +2,7 @@
 public struct IdempotencyRecord: Hashable, Sendable {
     /// Where the operation stands.
     public enum State: Hashable, Sendable {
-        /// An attempt owns the key. Its lease can be over: then nobody knows how the attempt ended.
+        /// An attempt owns the key. If its lease is over, the outcome is unknown.
         case claimed(leaseEnd: Timestamp)
         /// The operation ended.
         case completed(Outcome)

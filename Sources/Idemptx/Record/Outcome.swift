@@ -2,14 +2,14 @@ import HTTPTypes
 
 /// How an operation ended.
 public enum Outcome: Hashable, Sendable {
-    /// The answer is kept and can be replayed.
+    /// The response is kept and can be replayed.
     case response(StoredResponse)
-    /// The work is done; its answer is not kept.
+    /// The operation is done; its response is not kept.
     case tombstone(Tombstone)
 }
 
 extension Outcome {
-    /// What is left of the outcome if its answer cannot be kept.
+    /// What is left of the outcome if its response cannot be kept.
     var tombstone: Tombstone {
         switch self {
         case .response(let response):

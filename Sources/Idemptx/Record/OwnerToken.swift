@@ -1,6 +1,6 @@
 /// Sixteen random bytes that tell one attempt from every other.
 ///
-/// A record holds the token of its owner. Whoever renews, completes or releases presents it; a store compares.
+/// A record holds the token of its owner. A renewal, completion or release presents it, and the store compares.
 public struct OwnerToken: Hashable, Sendable {
     /// The size of a token, in bytes.
     public static let byteCount = 16

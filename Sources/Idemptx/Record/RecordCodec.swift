@@ -26,7 +26,7 @@ import HTTPTypes
 /// **Time base 1** is for stores that keep the expiry of a record beside it, such as Redis. A renewal then moves the
 /// expiry and changes no byte of the record.
 ///
-/// **Checksums** find damage; they are no protection against somebody who can write to the store. They cover what only
+/// **Checksums** find damage; they do not protect against a writer with access to the store. They cover what only
 /// the owner of a claim writes. What a store changes by itself (bytes 1-39) is not covered, so that a script inside a
 /// server need not compute them.
 ///

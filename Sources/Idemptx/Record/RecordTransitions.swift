@@ -15,7 +15,7 @@ public enum RecordTransitions {
     /// Decides whether an attempt may run.
     ///
     /// The fingerprint is compared before the state. An attempt that owns the key already (the reply to its claim was
-    /// lost) is granted it again, with the same attempt number, even after its lease: nobody else has replaced it.
+    /// lost) is granted it again, with the same attempt number, even after its lease: no other attempt has replaced it.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
@@ -57,7 +57,7 @@ public enum RecordTransitions {
 
     /// Moves the end of a lease.
     ///
-    /// A lease of no length ends now: whoever held it says that it does not know what became of its operation.
+    /// A lease of no length ends now: its owner does not know what became of the operation.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
@@ -83,7 +83,7 @@ public enum RecordTransitions {
 
     /// Stores how the operation ended.
     ///
-    /// An owner that nobody has replaced may do so after its lease. Completing again, after a lost reply, changes
+    /// An owner that has not been replaced may do so after its lease. Completing again, after a lost reply, changes
     /// nothing and has the same result as the first time.
     ///
     /// - Parameters:
@@ -110,7 +110,7 @@ public enum RecordTransitions {
 
     /// Frees a key because nothing was done under it.
     ///
-    /// The first attempt leaves nothing behind: nobody else has ever held the key. A later one leaves a free record, so
+    /// The first attempt leaves nothing behind: no other attempt has ever held the key. A later one leaves a free record, so
     /// that no attempt number is given out twice while an earlier attempt may still be running.
     ///
     /// - Parameters:
@@ -133,7 +133,7 @@ public enum RecordTransitions {
 
     // MARK: Operators
 
-    /// Frees a key on behalf of an operator, whoever owns it.
+    /// Frees a key on behalf of an operator, whichever attempt owns it.
     ///
     /// It always leaves a free record: the attempt that is released may still be running.
     ///

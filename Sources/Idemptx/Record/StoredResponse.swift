@@ -1,8 +1,8 @@
 public import HTTPTypes
 
-/// The answer of an operation as a store keeps it: status, header fields in their order, and the bytes of the body.
+/// The response of an operation as a store keeps it: status, header fields in their order, and the bytes of the body.
 ///
-/// Repeated fields stay apart and bytes stay as they were, so that a replay is the first answer again. Trailers are not
+/// Repeated fields stay apart and bytes stay as they were, so that a replay is the first response again. Trailers are not
 /// kept (RFC 9110, section 6.5.1 permits to discard them).
 public struct StoredResponse: Hashable, Sendable {
     /// The final status, with its reason phrase.
@@ -14,7 +14,7 @@ public struct StoredResponse: Hashable, Sendable {
     /// The body, unframed and without content coding of the connection.
     public var body: [UInt8]
 
-    /// Creates a stored answer.
+    /// Creates a stored response.
     ///
     /// - Parameters:
     ///   - status: The final status.

@@ -1,18 +1,18 @@
-/// What is kept of an answer that cannot be replayed: too large, cut off, or not to be stored.
+/// What is kept of a response that cannot be replayed: too large, broken off, or not to be stored.
 ///
-/// The operation never runs again. A retry learns what the first answer was and where its result is.
+/// The operation never runs again. A retry is told the status of the first response and where its result is.
 public struct Tombstone: Hashable, Sendable {
-    /// The status code of the original answer.
+    /// The status code of the original response.
     public var status: Int
 
-    /// The `Location` of the original answer.
+    /// The `Location` of the original response.
     public var location: String?
 
     /// Creates a tombstone.
     ///
     /// - Parameters:
-    ///   - status: The status code of the original answer.
-    ///   - location: The `Location` of the original answer.
+    ///   - status: The status code of the original response.
+    ///   - location: The `Location` of the original response.
     public init(status: Int, location: String? = nil) {
         self.status = status
         self.location = location

@@ -17,7 +17,7 @@ public final class ChangeHub: Sendable {
 
     /// A stream that hints at every change announced from now on.
     ///
-    /// Hints that nobody has taken yet are merged.
+    /// Hints that have not been read yet are merged.
     ///
     /// - Parameter key: The record in question.
     /// - Returns: A stream for one consumer.

@@ -24,7 +24,7 @@ public struct Claim: ~Copyable, Sendable {
     /// How long the record is kept.
     public let retention: ClaimRetention
 
-    /// How long the record is kept after a release, or after a sign of life under ``AbandonedRule/rerun``.
+    /// How long the record is kept after a release, and under ``AbandonedRule/rerun`` after the claim or its last renewal.
     public var keyTTL: Duration { self.retention.keyTTL }
 
     /// Creates a claim.

@@ -1,6 +1,6 @@
 /// What an attempt asks of a store when it wants to run an operation.
 public struct ClaimRequest: Hashable, Sendable {
-    /// How long a record is kept, unless somebody says otherwise: a day.
+    /// How long a record is kept by default: a day.
     public static let defaultKeyTTL = Duration.seconds(24 * 60 * 60)
 
     /// The record in question.
@@ -8,7 +8,7 @@ public struct ClaimRequest: Hashable, Sendable {
 
     /// The token of this attempt.
     ///
-    /// Repeating a claim with the same token is safe: whoever holds the key is told so again.
+    /// Repeating a claim with the same token is safe: the owner of the key is granted it again.
     public var owner: OwnerToken
 
     /// What the operation is asked to do.
@@ -88,7 +88,7 @@ public enum AbandonedRule: String, Hashable, Sendable, CaseIterable {
 
 /// How long a claimed record is kept.
 public struct ClaimRetention: Hashable, Sendable {
-    /// How long the record is kept after a sign of life under ``AbandonedRule/rerun``, and after a release.
+    /// How long the record is kept after a release, and under ``AbandonedRule/rerun`` after the claim or its last renewal.
     public var keyTTL: Duration
 
     /// What happens if the lease ends without an outcome.
@@ -101,9 +101,9 @@ public struct ClaimRetention: Hashable, Sendable {
     /// Creates a retention.
     ///
     /// - Parameters:
-    ///   - keyTTL: How long the record is kept after a sign of life, and after a release.
+    ///   - keyTTL: How long the record is kept after the claim or its last renewal, and after a release.
     ///   - onAbandoned: What happens if the lease ends without an outcome.
-    ///   - unresolved: How long the record is kept after the end of the lease, under a rule other than to rerun.
+    ///   - unresolved: How long the record is kept after the end of the lease, under the other rules.
     public init(keyTTL: Duration, onAbandoned: AbandonedRule = .rerun, unresolved: Duration? = nil) {
         self.keyTTL = keyTTL
         self.onAbandoned = onAbandoned
@@ -113,7 +113,7 @@ public struct ClaimRetention: Hashable, Sendable {
     /// When a record expires that is claimed now: never under a running lease.
     ///
     /// Under ``AbandonedRule/rerun`` forgetting an attempt costs what the rule permits anyway. Under the other rules it
-    /// would let an operation run again of which nobody knows whether it has run.
+    /// would let an operation run again although it may have run.
     ///
     /// - Parameters:
     ///   - lease: How long the lease runs from now on.

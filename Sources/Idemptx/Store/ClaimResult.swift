@@ -4,7 +4,7 @@
 public enum ClaimResult<Grant: ~Copyable>: ~Copyable {
     /// The attempt may run its operation.
     case granted(Grant)
-    /// The operation has ended like this.
+    /// The operation has ended, with this outcome.
     case completed(Outcome)
     /// Another attempt runs, and this much of its lease is left.
     case inProgress(remainingLease: Duration)

@@ -11,7 +11,7 @@
 /// - Each call can be repeated with the same owner token.
 ///
 /// The requirements are plain `throws`; the stores of this package throw ``StoreError`` or `CancellationError`. The
-/// runner shields calls that end an operation from cancellation, so that a store need not.
+/// engine shields calls that end an operation from cancellation, so that a store need not.
 ///
 /// Hold a store of your own to these promises with `StoreConformance`, of the product `IdemptxTesting`.
 public protocol IdempotencyStore: Sendable {
@@ -19,12 +19,13 @@ public protocol IdempotencyStore: Sendable {
     ///
     /// - Parameter request: The key, the attempt, and the rules.
     /// - Returns: A claim if the attempt may run; otherwise why not.
-    /// - Throws: ``StoreError``. A claim that comes later than its ``ClaimRequest/timeout`` changes nothing. After ``StoreError/Code/replyLost`` the key may be claimed by `request.owner`.
+    /// - Throws: ``StoreError``. A claim that comes later than its ``ClaimRequest/timeout`` changes nothing. After
+    ///   ``StoreError/Code/replyLost`` the key may be claimed by `request.owner`.
     func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim>
 
     /// Moves the end of a claim's lease to `lease` from now, and the expiry of the record as the claim's retention says.
     ///
-    /// A lease of ``Swift/Duration/zero`` ends now: the outcome is unknown, and those who wait are told.
+    /// A lease of ``Swift/Duration/zero`` ends now: the outcome is unknown, and waiters are woken.
     ///
     /// - Parameters:
     ///   - claim: The claim.

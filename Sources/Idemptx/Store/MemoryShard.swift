@@ -2,8 +2,8 @@ import Synchronization
 
 /// A part of a ``MemoryStore``: some records behind one lock.
 ///
-/// A record has a slot for as long as it exists. Sweeps and listings go through the slots step by step, so that nobody
-/// holds the lock while going through all records.
+/// A record has a slot for as long as it exists. Sweeps and listings go through the slots step by step, so that the
+/// lock is never held for all records.
 final class MemoryShard: Sendable {
     /// How many slots are looked at while the lock is held.
     private static let stride = 256

@@ -4,7 +4,7 @@ public import ServiceLifecycle
 ///
 /// For tests, for a single process that may forget its keys when it restarts, and as a model of the contract. Records
 /// are spread over shards, each behind its own lock. Expired records are ignored; each write removes a few, and
-/// ``run()`` removes the rest. The number of records is not capped, because forgetting one would let its operation run
+/// ``run()`` removes the rest. The number of records is not limited, because forgetting one would let its operation run
 /// twice.
 ///
 /// ```swift
@@ -46,7 +46,7 @@ public final class MemoryStore: TransactionalStore {
         try self.shard(of: key).transact(key, time: self.time, step)
     }
 
-    /// Tells those who wait in this process.
+    /// Wakes the waiters of this process.
     public func announce(_ key: StorageKey) {
         self.hub.announce(key)
     }

@@ -1,5 +1,5 @@
 extension IdempotencyStore {
-    /// Asks the store for something that changes nothing, to see whether it answers.
+    /// Asks the store for something that changes nothing, to see whether it replies.
     ///
     /// - Throws: What the store throws.
     package func probe() async throws {

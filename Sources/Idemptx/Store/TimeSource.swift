@@ -4,7 +4,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A clock as stores and runners use it: the present moment as a ``Timestamp``, and a way to wait.
+/// A clock as stores and the engine use it: the present moment as a ``Timestamp``, and a way to wait.
 public struct TimeSource: Sendable {
     private let readNow: @Sendable () -> Timestamp
     private let sleepFor: @Sendable (Duration) async throws -> Void

@@ -6,8 +6,8 @@
 public protocol TransactionalStore: IdempotencyStore {
     /// Reads the record of a key, and does what a step says, in one atomic step.
     ///
-    /// Nobody else may change the record in between. What `step` says is durable, to the degree the store documents, and
-    /// visible to everybody before this returns.
+    /// The record must not change in between. What `step` says is durable, to the degree the store documents, and
+    /// visible to every process before this returns.
     ///
     /// - Parameters:
     ///   - key: The record in question.
@@ -25,7 +25,7 @@ public protocol TransactionalStore: IdempotencyStore {
         _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
     ) async throws -> Result
 
-    /// Tells those who wait for `key` that its record was completed, released or removed.
+    /// Wakes the waiters for `key`, because its record was completed, released or removed, or its lease was ended.
     ///
     /// Does nothing unless a store implements it, which may do so with a ``ChangeHub``.
     ///
@@ -89,7 +89,7 @@ extension TransactionalStore {
         return isReleased
     }
 
-    /// Tells nobody.
+    /// Does nothing.
     ///
     /// - Parameter key: The record that changed.
     public func announce(_ key: StorageKey) {}

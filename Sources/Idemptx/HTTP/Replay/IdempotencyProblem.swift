@@ -17,7 +17,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case keyReused = "key-reused"
         /// The first request is still running. Retry with the same key.
         case requestInProgress = "request-in-progress"
-        /// Nobody knows how the first request ended, and the rule is not to run it again. Find out what happened.
+        /// The first request ended without an outcome, and the rule is not to run it again. Find out what happened.
         case outcomeUnknown = "outcome-unknown"
         /// The operation is done, and its response was not kept. Fetch the result.
         case responseNotReplayable = "response-not-replayable"
