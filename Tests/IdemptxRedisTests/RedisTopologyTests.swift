@@ -85,7 +85,8 @@ struct RedisTopologyTests {
         while true {
             number += 1
             let key = "k-\(number)"
-            let slot = HashSlot(key: Array("idemptx:\(StorageKey(scope: .operation("count"), key: try IdempotencyKey(key)))".utf8)).number
+            let name = StorageKey(scope: .operation("count"), key: try IdempotencyKey(key))
+            let slot = HashSlot(key: Array("idemptx:\(name)".utf8)).number
             keys[slot, default: []].append(key)
             if let found = keys[slot], found.count == 8 { return (slot, found) }
         }
