@@ -156,7 +156,8 @@ extension Idempotency {
         by recover: @escaping @Sendable (UnknownOutcome) async throws -> Recovery
     ) async -> ClaimResult<Lease> {
         let unknown = UnknownOutcome(
-            key: key, attempt: attempt.attempt, created: attempt.created, leaseEnd: attempt.leaseEnd)
+            key: key, attempt: attempt.attempt, created: attempt.created, leaseEnd: attempt.leaseEnd,
+            storageKey: lease.claim.key)
         let handover = Handover<ClaimResult<Lease>>()
         startTask {
             switch (try? await recover(unknown)) ?? .refuse {

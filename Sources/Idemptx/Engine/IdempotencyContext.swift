@@ -72,16 +72,7 @@ public final class IdempotencyContext: Sendable {
     /// - Parameter service: Names the service, or one of several calls to it.
     /// - Returns: A UUID (RFC 9562, version 8) in lower case.
     public func downstreamKey(_ service: String) -> String {
-        var message = self.storageKey.bytes
-        message.append(lengthPrefixed: service.utf8)
-        var bytes = Array(Digest32(hashing: message).bytes.prefix(16))
-        bytes[6] = bytes[6] & 0x0F | 0x80
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        let digits = bytes.hexadecimal
-        let groups = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { range in
-            digits.dropFirst(range.lowerBound).prefix(range.count)
-        }
-        return groups.joined(separator: "-")
+        self.storageKey.downstreamKey(for: service)
     }
 
     /// Frees the key when the operation has ended, whatever its response: nothing was done, and a retry may run it.

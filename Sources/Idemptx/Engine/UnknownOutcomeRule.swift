@@ -34,6 +34,16 @@ public struct UnknownOutcome: Sendable {
 
     /// When the lease of the attempt ended, on the store's clock.
     public let leaseEnd: Timestamp
+
+    let storageKey: StorageKey
+
+    /// The key under which the attempt called another service; see ``IdempotencyContext/downstreamKey(_:)``.
+    ///
+    /// - Parameter service: Names the service, as the operation did.
+    /// - Returns: A UUID (RFC 9562, version 8) in lower case.
+    public func downstreamKey(_ service: String) -> String {
+        self.storageKey.downstreamKey(for: service)
+    }
 }
 
 /// What to do about an unknown outcome.

@@ -43,12 +43,9 @@ public struct StorageKey: Hashable, Sendable {
     /// The thirty-two bytes of the key.
     public var bytes: [UInt8] { self.digest.bytes }
 
-    /// A key for a service that the operation calls, such as a payment provider: a UUID in lower case.
+    /// A key for a service that the operation calls; see ``IdempotencyContext/downstreamKey(_:)``.
     ///
-    /// Every attempt at the operation gets the same one. Two operations never get the same one, whatever keys their
-    /// clients chose, and neither do two services.
-    ///
-    /// - Parameter service: The name of the service. It must not change between two attempts.
+    /// - Parameter service: The name of the service.
     /// - Returns: A UUID whose bits are a digest (RFC 9562, section 5.8).
     package func downstreamKey(for service: String) -> String {
         var message: [UInt8] = []
