@@ -1,5 +1,5 @@
--- What wrk sends. Arguments after "--": path, kind, prefix of the keys, number of keys to replay, share of replays in
--- percent, size of the body; kind is "none" (no key), "first" (a key of its own each), "replay" (one of the keys that
+-- What wrk sends. Arguments after "--": path, kind, prefix of new keys, prefix of those to replay, their number, share of
+-- replays in percent, size of the body; kind is "none" (no key), "first" (a key of its own each), "replay" (one of the keys that
 -- exist), or "mixed".
 
 local thread_count = 0
@@ -10,8 +10,9 @@ function setup(thread)
 end
 
 function init(arguments)
-    local path, size = arguments[1], tonumber(arguments[6])
-    kind, prefix, keys, share = arguments[2], arguments[3], tonumber(arguments[4]), tonumber(arguments[5])
+    local path, size = arguments[1], tonumber(arguments[7])
+    kind, prefix, seed = arguments[2], arguments[3], arguments[4]
+    keys, share = tonumber(arguments[5]), tonumber(arguments[6])
     local content_type = "application/json"
     local body = '{"item":"books","quantity":1,"amount":4200,"currency":"EUR"}'
     if size >= 0 then
@@ -30,7 +31,7 @@ local function first()
 end
 
 local function replay()
-    return before .. "Idempotency-Key: " .. prefix .. "seed-" .. math.random(keys) .. "\r\n" .. after
+    return before .. "Idempotency-Key: " .. seed .. math.random(keys) .. "\r\n" .. after
 end
 
 function request()

@@ -118,7 +118,7 @@ def run(case, seconds, round_name):
         case.redis.reset_statistics()
     redis_before = case.redis.process.cpu_seconds() if case.redis else 0.0
     before = case.server.cpu_seconds()
-    result = wrk(case, seconds, prefix=case.prefix if case.kind in ("replay", "mixed") else f"{case.prefix}{round_name}-")
+    result = wrk(case, seconds, round_name)
     after_executions = settled(case.executions)
     cpu = case.server.cpu_seconds() - before
     redis_cpu = case.redis.process.cpu_seconds() - redis_before if case.redis else 0.0
@@ -142,12 +142,12 @@ def settled(executions):
         last = count
 
 
-def wrk(case, seconds, prefix):
+def wrk(case, seconds, round_name):
     threads = min(2, case.connections)
     command = [
         "wrk", "-t", str(threads), "-c", str(case.connections), "-d", f"{seconds}s", "--timeout", "10s", "-s", SCRIPT,
-        f"http://127.0.0.1:{case.server.port}", "--", case.path, case.kind, prefix, str(REPLAYED_KEYS), str(case.share),
-        str(case.body_size),
+        f"http://127.0.0.1:{case.server.port}", "--", case.path, case.kind, f"{case.prefix}{round_name}-", f"{case.prefix}seed-",
+        str(REPLAYED_KEYS), str(case.share), str(case.body_size),
     ]
     output = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds + 60, check=False, preexec_fn=end_with_parent)

@@ -11,7 +11,7 @@ from processes import Failure
 from servers import count_at_hummingbird
 from suites import fill
 
-SECONDS = 3
+SECONDS = 1
 ROUNDS = 3
 
 
@@ -34,16 +34,16 @@ def measure(servers, progress, only):
     return measured
 
 
-def cost(server, kind, path, progress, **options):
+def cost(server, kind, path, progress, attribute="cpu", **options):
     """Processor time per request, in microseconds: the median of some rounds."""
-    name = f"{path} {kind} " + " ".join(f"{key} {value}" for key, value in options.items() if key != "prefix")
+    name = " ".join([path, kind, *(f"{key} {value}" for key, value in options.items() if key != "redis")])
     progress(name)
     prefix = f"{time.monotonic_ns()}-"
     case = Case(name, server, path, kind, count_at_hummingbird(server), prefix=prefix, **options)
     prepare(case)
     load.run(case, 1, "warm-up")
     samples = [load.run(case, SECONDS, f"round-{number}") for number in range(ROUNDS)]
-    return round(statistics.median(sample.cpu for sample in samples), 1)
+    return round(statistics.median(getattr(sample, attribute) for sample in samples), 1)
 
 
 def connections(servers, progress):
@@ -59,20 +59,19 @@ def connections(servers, progress):
 
 
 def keys(server, counts, progress):
+    """Records are added through the store's own calls, without HTTP."""
     points, filled = [], 0
     for count in counts:
         progress(f"{count} keys")
-        start, before = time.monotonic(), server.cpu_seconds()
+        before = server.cpu_seconds()
         fill(server, count - filled)
-        point = {
-            "keys": count, "keys added per second": round((count - filled) / (time.monotonic() - start)),
-            "processor µs per key added": round((server.cpu_seconds() - before) / (count - filled) * 1e6, 1),
-        }
+        added = (server.cpu_seconds() - before) / (count - filled) * 1e6
         filled = count
-        point["first"] = cost(server, "first", "/orders", progress)
-        point["replay"] = cost(server, "replay", "/orders", progress)
-        point["MB of the process"] = round(server.resident_bytes() / 1e6)
-        points.append(point)
+        points.append({
+            "keys": count, "adding one": round(added, 1), "first": cost(server, "first", "/orders", progress),
+            "replay": cost(server, "replay", "/orders", progress),
+            "MB of the process": round(server.resident_bytes() / 1e6),
+        })
     return points
 
 
@@ -85,8 +84,20 @@ def keys_in_sqlite(servers, progress):
 
 
 def keys_in_redis(servers, progress):
+    """Other keys in the same Redis: values of the size of a small record, made by the server itself."""
     redis = servers.redis()
-    return keys(servers.hummingbird(redis.url), [10**3, 10**4, 10**5, 10**6, 10**7], progress)
+    server = servers.hummingbird(redis.url)
+    points = []
+    for count in (10**3, 10**4, 10**5, 10**6, 10**7):
+        progress(f"{count} keys")
+        redis.command("DEBUG", "POPULATE", count, "filler", 300)
+        first = cost(server, "first", "/orders", progress, redis=redis)
+        points.append({
+            "keys": count, "first": first, "replay": cost(server, "replay", "/orders", progress, redis=redis),
+            "Redis server's first": cost(server, "first", "/orders", progress, attribute="redis_cpu", redis=redis),
+            "MB of Redis": round(redis.used_memory() / 1e6),
+        })
+    return points
 
 
 def body_size(servers, progress):

@@ -98,11 +98,12 @@ class Redis:
         port = free_port()
         self.process = servers.keep(Process(
             ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir",
-             servers.directory],
+             servers.directory, "--enable-debug-command", "local"],
             port=port, log=servers.log("redis")))
         self.port = port
         self.url = f"redis://127.0.0.1:{port}"
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        # Making ten million keys takes it a while.
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self.reader = self.socket.makefile("rb")
 
     def command(self, *arguments):
