@@ -80,6 +80,7 @@ struct StoreOutageTests {
     ///   - otherStore: That of another process.
     ///   - begin: Takes the store away.
     ///   - end: Gives it back.
+    /// - Throws: What never came true, and what the client throws.
     private func loseStore(
         of store: any IdempotencyStore,
         and otherStore: any IdempotencyStore,

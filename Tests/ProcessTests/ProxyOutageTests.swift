@@ -11,7 +11,7 @@ struct ProxyOutageTests {
         self.directory = try CommandProcess.Directory()
     }
 
-    @Test("sends the response within four seconds, as unstored, and replays it once Redis is back; the upstream ran once")
+    @Test("sends the response within four seconds, as unstored, and replays it afterwards; the upstream ran once")
     func outage() async throws {
         var options = RedisServerOptions()
         options.isDurable = true
