@@ -59,7 +59,8 @@ struct StoreOutageTests {
         try await self.withFile { path in
             // The limit belongs to a connection, so that the store has to use one that the test can reach.
             let database = try DatabasePool(path: path)
-            try await self.loseStore(of: SQLiteStore(database), and: SQLiteStore(path: path)) {
+            let otherStore = try SQLiteStore(DatabasePool(path: path))
+            try await self.loseStore(of: SQLiteStore(database), and: otherStore) {
                 try await database.writeWithoutTransaction { db in
                     let pages = try #require(try Int.fetchOne(db, sql: "PRAGMA page_count"))
                     try db.execute(sql: "PRAGMA max_page_count = \(pages)")
