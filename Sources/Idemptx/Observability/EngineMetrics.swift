@@ -85,6 +85,14 @@ private final class Total: Sendable {
         var totals: [String: Total] = [:]
     }
 
+    /// A backend that is no object cannot be told from others of its type.
+    private static let plainTotals = Mutex<[PlainGauge: Total]>([:])
+
+    private struct PlainGauge: Hashable {
+        let backend: ObjectIdentifier
+        let label: String
+    }
+
     private static let backends = Mutex<[ObjectIdentifier: Backend]>([:])
 
     private let gauge: Gauge
@@ -93,7 +101,7 @@ private final class Total: Sendable {
 
     static func shared(_ label: String, combinedBy combination: SharedGauge.Combination) -> Total {
         guard let factory = MetricsSystem.factory as? any MetricsFactory & AnyObject else {
-            return Total(gauge: Gauge(label: label), combination: combination)
+            return self.sharedInPlainBackend(label, combinedBy: combination)
         }
         return self.backends.withLock { backends in
             // The address of a backend that is gone can be that of another one now.
@@ -102,6 +110,19 @@ private final class Total: Sendable {
             if let total = backends[id]?.totals[label] { return total }
             let total = Total(gauge: Gauge(label: label), combination: combination)
             backends[id, default: Backend(factory: factory)].totals[label] = total
+            return total
+        }
+    }
+
+    private static func sharedInPlainBackend(
+        _ label: String,
+        combinedBy combination: SharedGauge.Combination
+    ) -> Total {
+        let id = PlainGauge(backend: ObjectIdentifier(type(of: MetricsSystem.factory)), label: label)
+        return self.plainTotals.withLock { totals in
+            if let total = totals[id] { return total }
+            let total = Total(gauge: Gauge(label: label), combination: combination)
+            totals[id] = total
             return total
         }
     }

@@ -248,6 +248,46 @@ struct ObservabilityTests {
         #expect(try observed.metrics.expectGauge("idempotency.running").lastValue == 0)
     }
 
+    @Test("shows them also to a backend that is no object")
+    func sharedGaugesOfPlainBackend() async throws {
+        let metrics = TestMetrics()
+        let clock = ManualClock()
+        let store = MemoryStore(clock: clock)
+        let instances = (0..<2).map { _ in
+            withMetricsFactory(PlainBackend(metrics: metrics)) { Idempotency(store: store, clock: clock) }
+        }
+        let gate = Gate()
+        let running = instances.enumerated().map { number, idempotency in
+            Task { try await idempotency.run("charge", key: "k-\(number)") { _ in await gate.pass() } }
+        }
+        try await eventually { gate.arrivals == 2 }
+        #expect(try metrics.expectGauge("idempotency.running").lastValue == 2)
+        gate.open()
+        for task in running { try await task.value }
+    }
+
+    private struct PlainBackend: MetricsFactory {
+        let metrics: TestMetrics
+
+        func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+            self.metrics.makeCounter(label: label, dimensions: dimensions)
+        }
+
+        func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
+            self.metrics.makeRecorder(label: label, dimensions: dimensions, aggregate: aggregate)
+        }
+
+        func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+            self.metrics.makeTimer(label: label, dimensions: dimensions)
+        }
+
+        func destroyCounter(_ handler: any CounterHandler) { self.metrics.destroyCounter(handler) }
+
+        func destroyRecorder(_ handler: any RecorderHandler) { self.metrics.destroyRecorder(handler) }
+
+        func destroyTimer(_ handler: any TimerHandler) { self.metrics.destroyTimer(handler) }
+    }
+
     /// What a database driver throws that quotes the statement it was given.
     private struct Indiscreet: Error, CustomStringConvertible {
         let secret: String
