@@ -7,8 +7,8 @@ import Idemptx
 /// renews and releases.
 ///
 /// Records have the layout of `RecordCodec` with time base 1, so that a renewal changes the expiry of the key and nothing
-/// else. Lua counts from 1: byte 1 is the version, 2 the state (1 claimed), 3 the time base, 9-16 the span from the end
-/// of the lease to the expiry, 17-24 first claimed, 41-56 the owner.
+/// else. Lua counts from 1: byte 1 is the version, 2 the state (1 claimed), 3 the time base, 5-8 the attempt, 9-16 the span
+/// from the end of the lease to the expiry, 17-24 first claimed, 41-56 the owner.
 ///
 /// The first key is the record. An outcome of its own and the index of ``RecordNames/unsettled`` follow where there is
 /// something to do with them.
@@ -75,12 +75,15 @@ enum RecordScripts {
         return 1
         """)
 
-    /// Removes the record of a first attempt.
+    /// Removes the record of a first attempt; that of a later one has to be remembered.
+    ///
+    /// The record tells which one it is. Who withdraws a claim whose reply was lost does not know.
     ///
     /// Arguments: owner, command to publish with, channel, whether the claim is indexed.
     static let release = RedisScript(
         """
         \(ownedHeader)
+        if header:sub(5, 8) ~= '\\0\\0\\0\\1' then return 0 end
         local removed = redis.pcall('DEL', KEYS[1])
         if type(removed) == 'table' then return removed end
         if ARGV[4] == '1' then redis.call('ZREM', KEYS[2], KEYS[1]) end
