@@ -60,11 +60,25 @@ enum RecordScripts {
         return 1
         """)
 
+    /// Stores an outcome.
+    ///
+    /// One that its owner has stored before stays. It is touched, since `WAIT` waits for what its connection has written.
+    ///
     /// Arguments: owner, the completed record, the lifetime from now on, command to publish with, channel, the outcome
     /// if it has a key of its own, whether the claim is indexed.
     static let complete = RedisScript(
         """
-        \(ownedHeader)
+        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
+        if type(header) == 'table' then return header end
+        local state = header:byte(2)
+        if header:byte(1) ~= 2 or state > 3 or header:sub(41, 56) ~= ARGV[1] then return 0 end
+        if state ~= 1 then
+            local lifetime = redis.call('PTTL', KEYS[1])
+            if lifetime < 1 then return 1 end
+            local touched = redis.pcall('PEXPIRE', KEYS[1], lifetime)
+            if type(touched) == 'table' then return touched end
+            return 1
+        end
         local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
         if type(kept) == 'table' then return kept end
         if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[3]) end
