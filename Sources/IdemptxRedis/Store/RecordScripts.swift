@@ -14,8 +14,8 @@ import Idemptx
 /// something to do with them.
 ///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
-/// claim is refused then. What ends or renews an operation writes first what uses none, so that who runs already can
-/// store the outcome: what they may use is bounded by what is running.
+/// claim is refused then. What ends or renews an operation writes first what uses none, or does so once it is refused, so
+/// that who runs already can store the outcome: what they may use is bounded by what is running.
 enum RecordScripts {
     /// Arguments: the last byte to read, or -1.
     ///
@@ -64,28 +64,38 @@ enum RecordScripts {
     ///
     /// One that its owner has stored before stays. It is touched, since `WAIT` waits for what its connection has written.
     ///
-    /// Arguments: owner, the completed record, the lifetime from now on, command to publish with, channel, the outcome
-    /// if it has a key of its own, whether the claim is indexed.
+    /// Arguments: the completed record, the lifetime from now on, command to publish with; then, where there is something to
+    /// do with them, the outcome that has a key of its own, or nothing, and whether the claim is indexed.
+    ///
+    /// It runs once for each operation, so that it has few words and few commands: the owner is read from the record, and the
+    /// channel made of the key.
     static let complete = RedisScript(
         """
-        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
-        if type(header) == 'table' then return header end
-        local state = header:byte(2)
-        if header:byte(1) ~= 2 or state > 3 or header:sub(41, 56) ~= ARGV[1] then return 0 end
-        if state ~= 1 then
+        local stored = redis.pcall('GETRANGE', KEYS[1], 0, 55)
+        if type(stored) == 'table' then return stored end
+        local record = ARGV[1]
+        if stored:sub(41) ~= record:sub(41, 56) or stored:byte(1) ~= 2 then return 0 end
+        local state = stored:byte(2)
+        if state == 2 or state == 3 then
             local lifetime = redis.call('PTTL', KEYS[1])
             if lifetime < 1 then return 1 end
             local touched = redis.pcall('PEXPIRE', KEYS[1], lifetime)
             if type(touched) == 'table' then return touched end
             return 1
         end
-        local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
-        if type(kept) == 'table' then return kept end
-        if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[3]) end
-        local record = ARGV[2]:sub(1, 16) .. header:sub(17, 24) .. ARGV[2]:sub(25)
-        redis.call('SET', KEYS[1], record, 'PX', ARGV[3])
-        if ARGV[7] == '1' then redis.call('ZREM', KEYS[#KEYS], KEYS[1]) end
-        redis.pcall(ARGV[4], ARGV[5], '')
+        if state ~= 1 then return 0 end
+        record = record:sub(1, 16) .. stored:sub(17, 24) .. record:sub(25)
+        local written = redis.pcall('SET', KEYS[1], record, 'PX', ARGV[2])
+        if written.err then
+            local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+            if type(kept) == 'table' then return kept end
+            redis.call('SET', KEYS[1], record, 'PX', ARGV[2])
+        end
+        if ARGV[4] then
+            if ARGV[4] ~= '' then redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[2]) end
+            if ARGV[5] == '1' then redis.call('ZREM', KEYS[#KEYS], KEYS[1]) end
+        end
+        redis.pcall(ARGV[3], '{' .. KEYS[1] .. '}', '')
         return 1
         """)
 
