@@ -215,6 +215,16 @@ struct SQLiteStoreTests {
         try await StoreConformance { clock in try SQLiteStore(database, time: TimeSource(clock)) }.runAll(seeds: 0..<3)
     }
 
+    @Test("lets the application close its own database, and says so to those who come later")
+    func closesWithTheApplication() async throws {
+        let database = try DatabasePool(path: self.file.path)
+        let store = try SQLiteStore(database)
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: store)
+        try database.close()
+        #expect(await store.claimError(request) != nil)
+    }
+
     @Test("goes on with a file of the first version")
     func migrates() async throws {
         let keys = try ["running", "crashed", "done"].map { try self.key($0) }

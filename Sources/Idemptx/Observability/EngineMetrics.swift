@@ -20,6 +20,7 @@ final class EngineMetrics: Sendable {
     let waiting = SharedGauge("idempotency.waiting")
     let pending = SharedGauge("idempotency.unstored.pending")
     let pendingAge = SharedGauge("idempotency.unstored.age", combinedBy: .maximum)
+    let unknown = SharedGauge("idempotency.unknown_outcomes")
     let waitDuration = Metrics.Timer(label: "idempotency.wait.duration")
 
     init() {
@@ -64,19 +65,29 @@ final class SharedGauge: Sendable {
     }
 
     deinit {
-        self.total.record(nil, by: self.id)
+        self.total.record(nil, by: .instance(self.id))
     }
 
     func record(_ value: Int) {
-        self.total.record(value, by: self.id)
+        self.total.record(value, by: .instance(self.id))
+    }
+
+    /// Records what is a store's: instances that share it count it once.
+    func record(_ value: Int, of store: StoreIdentity) {
+        self.total.record(value, by: .store(store))
     }
 }
 
-/// The values of a gauge by instance.
+/// The values of a gauge by what they are about.
 private final class Total: Sendable {
+    enum Subject: Hashable {
+        case instance(UInt64)
+        case store(StoreIdentity)
+    }
+
     private struct State {
         var lastID: UInt64 = 0
-        var values: [UInt64: Int] = [:]
+        var values: [Subject: Int] = [:]
     }
 
     /// The gauges of one metrics backend.
@@ -139,9 +150,9 @@ private final class Total: Sendable {
         }
     }
 
-    func record(_ value: Int?, by id: UInt64) {
+    func record(_ value: Int?, by subject: Subject) {
         self.state.withLock { state in
-            state.values[id] = value
+            state.values[subject] = value
             // Recorded under the lock, so that what is recorded last is what holds.
             switch self.combination {
             case .sum: self.gauge.record(state.values.values.reduce(0, +))

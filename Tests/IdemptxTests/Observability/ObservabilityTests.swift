@@ -288,6 +288,33 @@ struct ObservabilityTests {
         func destroyTimer(_ handler: any TimerHandler) { self.metrics.destroyTimer(handler) }
     }
 
+    @Test("counts unknown outcomes while it runs as a service, those of one store once")
+    func unknownOutcomes() async throws {
+        let bench = Workbench()
+        try await bench.abandonRequest("k-1", onAbandoned: .refuse)
+        let services = (0..<2).map { _ in
+            let idempotency = withMetricsFactory(bench.metrics) { Idempotency(store: bench.memory, clock: bench.clock) }
+            return Task { try await idempotency.run() }
+        }
+        @Sendable func count() throws -> Double? {
+            try bench.metrics.expectGauge("idempotency.unknown_outcomes").lastValue
+        }
+        try await eventually { (try? count()) == 0 }
+        try await eventually {
+            bench.clock.advance(by: .seconds(31))
+            return try count() == 1
+        }
+        for _ in 0..<5 {
+            bench.clock.advance(by: .seconds(61))
+            await Task.yield()
+            #expect(try count() == 1)
+        }
+        for service in services {
+            service.cancel()
+            try await service.value
+        }
+    }
+
     /// What a database driver throws that quotes the statement it was given.
     private struct Indiscreet: Error, CustomStringConvertible {
         let secret: String
