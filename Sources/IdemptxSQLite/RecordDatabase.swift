@@ -82,18 +82,20 @@ struct RecordDatabase: Sendable {
         try db.execute(sql: "PRAGMA checkpoint_fullfsync = ON")
     }
 
+    private static let firstMigration = "1: records"
+
     private static func migrate(_ pool: DatabasePool) throws {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("1: records", migrate: RecordTable.createFirst)
+        migrator.registerMigration(Self.firstMigration, migrate: RecordTable.createFirst)
         migrator.registerMigration("2: unknown outcomes", migrate: RecordTable.migrateFirst)
-        guard try !pool.read(migrator.hasBeenSuperseded) else {
-            throw StoreError(.misconfigured, "The SQLite file was made by a later version of idemptx.")
-        }
         let isApplications = try pool.read { db in
-            try db.tableExists(RecordTable.name) && migrator.appliedIdentifiers(db).isEmpty
+            try db.tableExists(RecordTable.name) && !migrator.appliedIdentifiers(db).contains(Self.firstMigration)
         }
         // A store in the application's own database has made the table without these migrations.
         guard !isApplications else { return try pool.write(RecordTable.create) }
+        guard try !pool.read(migrator.hasBeenSuperseded) else {
+            throw StoreError(.misconfigured, "The SQLite file was made by a later version of idemptx.")
+        }
         do {
             try migrator.migrate(pool)
         } catch {

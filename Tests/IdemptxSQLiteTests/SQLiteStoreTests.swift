@@ -225,6 +225,23 @@ struct SQLiteStoreTests {
         #expect(await store.claimError(request) != nil)
     }
 
+    @Test("opens the application's own database by its path, too, beside its migrations", arguments: [true, false])
+    func opensByPath(hasMigrations: Bool) async throws {
+        let database = try DatabasePool(path: self.file.path)
+        try await database.write { db in try db.execute(sql: "CREATE TABLE record (id INTEGER PRIMARY KEY)") }
+        if hasMigrations {
+            var migrator = DatabaseMigrator()
+            migrator.registerMigration("the application's") { db in try db.execute(sql: "CREATE TABLE other (id)") }
+            try migrator.migrate(database)
+        }
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: SQLiteStore(database))
+        guard case .completed = try await SQLiteStore(path: self.file.path).claim(request) else {
+            Issue.record("The outcome should be replayed")
+            return
+        }
+    }
+
     @Test("goes on with a file of the first version")
     func migrates() async throws {
         let keys = try ["running", "crashed", "done"].map { try self.key($0) }
