@@ -246,15 +246,15 @@ struct OutageTests {
         let running = try await bench.startCharge(until: gate)
         bench.store.inject(.waits { await held.pass() }, at: .claim)
         bench.store.inject(.losesReply, at: .claim)
-        let leader = Task { await Result { try await bench.charge() } }
+        let leader = Task { try await bench.charge() }
         try await eventually { held.arrivals == 1 }
-        let others = (0..<10).map { _ in Task { await Result { try await bench.charge() } } }
+        let others = (0..<10).map { _ in Task { try await bench.charge() } }
         // Long enough for all of them to have come.
         for _ in 0..<1_000 { await Task.yield() }
         try await Task.sleep(for: .milliseconds(50))
         held.open()
-        _ = await leader.value
-        for other in others { _ = await other.value }
+        _ = await leader.result
+        for other in others { _ = await other.result }
         try await Task.sleep(for: .milliseconds(20))
         #expect(bench.store.count(of: .release) <= 1)
         gate.open()
