@@ -10,10 +10,10 @@ struct LeaseHeapTests {
     private func lease(_ milliseconds: Int64) throws -> Lease {
         let owner = OwnerToken()
         let key = try #require(StorageKey(bytes: owner.bytes + owner.bytes))
-        let request = ClaimRequest(key: key, owner: owner)
+        let request = ClaimRequest(key: key, owner: owner, lease: .milliseconds(3 * milliseconds))
         return Lease(
-            Claim(granting: request, ClaimGrant(attempt: 1)), store: StoreIdentity(name: "test"),
-            duration: .milliseconds(3 * milliseconds), requestedAt: Timestamp(milliseconds: 0))
+            Claim(granting: request, ClaimGrant(attempt: 1)), for: request, store: StoreIdentity(name: "test"),
+            requestedAt: Timestamp(milliseconds: 0))
     }
 
     @Test(
