@@ -265,45 +265,6 @@ struct RedisFaultTests {
         }
     }
 
-    @Test("An attempt does not start under a lease that is over when the reply to its claim comes")
-    func lateReply() async throws {
-        try await RedisServer.with { server in
-            try await TCPProxy.with(port: server.port) { proxy in
-                let connection = RedisConnectionConfiguration(commandTimeout: .seconds(60))
-                let slow = try RedisStore(url: "redis://127.0.0.1:\(await proxy.port)", connection: connection)
-                let direct = try RedisStore(url: server.url())
-                let policy = IdempotencyPolicy {
-                    $0.lease = .milliseconds(300)
-                    $0.claimTimeout = .seconds(60)
-                }
-                let first = Idempotency(store: slow, policy: policy)
-                let other = Idempotency(store: direct, policy: policy)
-                other.policy.waitTimeout = .seconds(60)
-                let (ledger, gate) = (Ledger(), Gate())
-                @Sendable func charge(_ context: IdempotencyContext) async -> Int {
-                    ledger.add()
-                    await gate.pass()
-                    return context.attempt
-                }
-                try await first.run("connect", key: "k-1") { _ in }
-
-                await proxy.holdReplies()
-                let late = Task { try await first.run("charge", key: "k-1") { context in await charge(context) } }
-                let key = StorageKey(scope: .operation("charge"), key: try IdempotencyKey("k-1"))
-                try await eventually("The claim is granted") { try await direct.record(for: key) != nil }
-                let next = Task { try await other.run("charge", key: "k-1") { context in await charge(context) } }
-                try await eventually("Another process runs the next attempt") { gate.arrivals == 1 }
-
-                await proxy.release()
-                let problem = await #expect(throws: IdempotencyProblem.self) { try await late.value }
-                #expect(problem?.kind == .requestInProgress)
-                #expect(ledger.count == 1)
-                gate.open()
-                #expect(try await next.value == 2)
-            }
-        }
-    }
-
     @Test("A server that is halted does not hold up requests that are only observed")
     func observing() async throws {
         try await RedisServer.with { server in
