@@ -15,14 +15,16 @@ struct ConformanceTests {
     @Test("on one server", arguments: RedisBinary.all)
     func standalone(binary: RedisBinary) async throws {
         try await RedisServer.with(RedisServerOptions(binary)) { server in
-            try await StoreConformance(pace: self.pace) { _ in try RedisStore(url: server.url(), connection: self.slow) }.runAll()
+            try await StoreConformance(pace: self.pace) { _ in try RedisStore(url: server.url(), connection: self.slow)
+            }.runAll()
         }
     }
 
     @Test("on a cluster", arguments: [RedisBinary.installed])
     func cluster(binary: RedisBinary) async throws {
         try await ClusterGroup.with(RedisServerOptions(binary)) { group in
-            try await StoreConformance(pace: self.pace) { _ in try RedisStore(url: group.url, connection: self.slow) }.runAll()
+            try await StoreConformance(pace: self.pace) { _ in try RedisStore(url: group.url, connection: self.slow) }
+                .runAll()
         }
     }
 
