@@ -172,31 +172,6 @@ struct OutageTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("belongs to the call that it was claimed for, also if that is handed a claim of another that comes too late")
-    func handedOverLate() async throws {
-        let bench = Workbench {
-            $0.lease = .seconds(30)
-            $0.waitTimeout = .seconds(3_600)
-            $0.claimTimeout = .seconds(3_600)
-            $0.claimRetryTime = .zero
-        }
-        let gate = Gate()
-        let running = try await bench.startCharge(until: gate) { $0.release() }
-        let claims = bench.store.count(of: .claim)
-        bench.store.inject(.waits {}, at: .claim)
-        bench.store.inject(.isDelayed(.seconds(31)), at: .claim)
-        let first = Task { try await bench.charge() }
-        try await eventually { bench.store.count(of: .claim) == claims + 2 }
-        let second = Task { try await bench.charge() }
-        try await eventually { try bench.waitingCount == 2 }
-        first.cancel()
-        gate.open()
-        _ = try await running.value
-        #expect(try await bench.whileTimePasses { try await second.value } == 2)
-        #expect(await first.result.isFailure)
-        #expect(bench.ledger.count == 2)
-    }
-
     // MARK: Claims
 
     @Test("is not held up by its own claim, whose reply was lost")
