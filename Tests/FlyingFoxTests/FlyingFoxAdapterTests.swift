@@ -30,13 +30,13 @@ struct FlyingFoxAdapterTests {
             }
             return .init(statusCode: status, headers: headers, body: HTTPBodySequence(from: stream))
         }
-        let server = HTTPServer(address: .loopback(port: 0), handler: handler)
+        let server = HTTPServer(address: try .inet(ip4: "127.0.0.1", port: 0), handler: handler)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             try await server.waitUntilListening()
             guard let address = await server.listeningAddress, case .ip4(_, port: let port) = address else {
                 Issue.record("The server has no port")
-                return
+                return group.cancelAll()
             }
             try await adapterCase.play(port: Int(port), script: script)
             await server.stop()

@@ -305,7 +305,7 @@ struct RedisFaultTests {
             #expect(try await store.complete(claim, with: large, keyTTL: .seconds(60)))
             #expect(try await server.send(["STRLEN", RedisArgument("idemptx:\(request.key)")]) == .integer(100))
             let small = try RedisStore(
-                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .milliseconds(500)))
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(2)))
             let isOver = Mutex(false)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { @Sendable in

@@ -193,27 +193,6 @@ struct OutageTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("leaves no claim behind that came too late and could not be made again")
-    func lateAndNotRepeated() async throws {
-        let bench = Workbench {
-            $0.lease = .seconds(30)
-            $0.claimTimeout = .seconds(3_600)
-            $0.claimRetryTime = .zero
-            $0.onAbandoned = .refuse
-        }
-        bench.store.inject(.isDelayed(.seconds(29)), at: .claim)
-        let late = Task { try await bench.charge() }
-        await bench.clock.waitForSleepers()
-        bench.store.breakDown(at: .claim)
-        bench.clock.advance(by: .seconds(29))
-        #expect(await bench.problem { try await late.value }?.kind == .storeUnavailable)
-        bench.store.heal()
-        bench.clock.advance(by: .seconds(60))
-        try await bench.whileTimePasses {
-            try await eventually { (try? await bench.charge()) == 1 }
-        }
-    }
-
     @Test("withdraws one claim, not one for each call that had joined it")
     func followersDoNotWithdraw() async throws {
         let bench = Workbench { $0.claimRetryTime = .zero }
