@@ -222,7 +222,9 @@ let package = Package(
         .testTarget(
             name: "IdemptxHummingbirdTests",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxTesting", "TestSupport",
+                "Idemptx", "IdemptxHummingbird", "IdemptxRedis", "IdemptxSQLite", "IdemptxTesting",
+                "RedisServerTesting", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),

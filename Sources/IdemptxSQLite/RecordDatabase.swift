@@ -7,9 +7,6 @@ struct RecordDatabase: Sendable {
     /// What writes, and reads unless ``pool`` does.
     let writer: any DatabaseWriter
 
-    /// What reads and writes a record on the connection of ``writer``.
-    let statements: RecordStatements
-
     /// Connections of the store's own; `nil` in the application's database.
     ///
     /// They can be read from at once, in the thread of the caller: in WAL mode a reader waits for nobody.
@@ -28,7 +25,6 @@ struct RecordDatabase: Sendable {
             try pool.writeWithoutTransaction(Self.makeDurable)
             try Self.migrate(pool)
             self.writer = pool
-            self.statements = try pool.writeWithoutTransaction(RecordStatements.init)
             self.readers = try RecordReaders(path: path)
         } catch let error as StoreError {
             throw error
@@ -47,7 +43,6 @@ struct RecordDatabase: Sendable {
         do {
             try writer.write(RecordTable.create)
             self.writer = writer
-            self.statements = try writer.writeWithoutTransaction(RecordStatements.init)
             self.readers = nil
         } catch {
             throw StoreError(
@@ -87,10 +82,17 @@ struct RecordDatabase: Sendable {
         try db.execute(sql: "PRAGMA checkpoint_fullfsync = ON")
     }
 
+    private static let firstMigration = "1: records"
+
     private static func migrate(_ pool: DatabasePool) throws {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("1: records", migrate: RecordTable.createFirst)
+        migrator.registerMigration(Self.firstMigration, migrate: RecordTable.createFirst)
         migrator.registerMigration("2: unknown outcomes", migrate: RecordTable.migrateFirst)
+        let isApplications = try pool.read { db in
+            try db.tableExists(RecordTable.name) && !migrator.appliedIdentifiers(db).contains(Self.firstMigration)
+        }
+        // A store in the application's own database has made the table without these migrations.
+        guard !isApplications else { return try pool.write(RecordTable.create) }
         guard try !pool.read(migrator.hasBeenSuperseded) else {
             throw StoreError(.misconfigured, "The SQLite file was made by a later version of idemptx.")
         }

@@ -7,34 +7,21 @@ import Synchronization
 /// Reads and writes one record on the connection that writes, inside a transaction that somebody else began.
 ///
 /// Each request reads and writes a record twice. There, rows, arguments and observers cost several times as much as
-/// SQLite itself, so these statements use its own interface.
-final class RecordStatements: Sendable {
-    private struct Statements: ~Copyable {
-        let select: PreparedStatement
-        let upsert: PreparedStatement
+/// SQLite itself, so these statements are run by its own interface. They belong to GRDB, which finalizes them when the
+/// connection is closed, in its own queue: the application may close its database while a store uses it.
+enum RecordStatements {
+    static func record(_ key: StorageKey, in db: Database) throws -> IdempotencyRecord? {
+        try self.statement(RecordTable.select, in: db).blob(for: key.bytes).map { try RecordCodec.decode($0) }
     }
 
-    private let statements: Mutex<Statements>
-
-    init(_ db: Database) throws {
-        let address = unsafe UInt(bitPattern: db.sqliteConnection)
-        self.statements = Mutex(
-            Statements(
-                select: try PreparedStatement(RecordTable.select, onConnectionAt: address),
-                upsert: try PreparedStatement(RecordTable.upsert, onConnectionAt: address)))
+    static func write(_ record: IdempotencyRecord, for key: StorageKey, in db: Database) throws {
+        try self.statement(RecordTable.upsert, in: db).run(
+            key.bytes, record.expires.milliseconds, record.leaseEnd, RecordCodec.encode(record))
     }
 
-    func record(_ key: StorageKey) throws -> IdempotencyRecord? {
-        let content = try self.statements.withLock { statements in try statements.select.blob(for: key.bytes) }
-        guard let content else { return nil }
-        return try RecordCodec.decode(content)
-    }
-
-    func write(_ record: IdempotencyRecord, for key: StorageKey) throws {
-        let content = RecordCodec.encode(record)
-        try self.statements.withLock { statements in
-            try statements.upsert.run(key.bytes, record.expires.milliseconds, record.leaseEnd, content)
-        }
+    private static func statement(_ sql: String, in db: Database) throws -> StatementHandle {
+        let statement = try db.cachedStatement(sql: sql)
+        return unsafe StatementHandle(statement.sqliteStatement)
     }
 }
 
@@ -74,7 +61,7 @@ private final class RecordReader: Sendable {
     }
 
     func content(of key: StorageKey) throws -> [UInt8]? {
-        try self.handles.withLock { handles in try handles.select.blob(for: key.bytes) }
+        try self.handles.withLock { handles in try handles.select.handle.blob(for: key.bytes) }
     }
 }
 
@@ -102,16 +89,15 @@ private struct ReadOnlyConnection: ~Copyable {
     }
 }
 
-/// A statement of SQLite's own interface.
-@safe
+/// A statement that nobody else has.
 private struct PreparedStatement: ~Copyable {
-    private let handle: OpaquePointer
+    let handle: StatementHandle
 
     /// Prepares a statement.
     ///
     /// - Parameters:
     ///   - sql: The statement.
-    ///   - address: That of the connection, which belongs to GRDB, so that the statement must be used by turns with it.
+    ///   - address: That of the connection, which has to be there for as long as the statement.
     /// - Throws: What SQLite says.
     init(_ sql: String, onConnectionAt address: UInt) throws {
         let connection = unsafe OpaquePointer(bitPattern: address)
@@ -122,10 +108,24 @@ private struct PreparedStatement: ~Copyable {
             throw DatabaseError(
                 resultCode: ResultCode(rawValue: code), message: unsafe String(cString: sqlite3_errmsg(connection)))
         }
-        unsafe self.handle = handle
+        self.handle = unsafe StatementHandle(handle)
     }
 
     deinit {
+        self.handle.finalize()
+    }
+}
+
+/// A statement of SQLite's own interface, which somebody else finalizes.
+@safe
+private struct StatementHandle {
+    private let handle: OpaquePointer
+
+    init(_ handle: OpaquePointer) {
+        unsafe self.handle = handle
+    }
+
+    func finalize() {
         unsafe sqlite3_finalize(self.handle)
     }
 

@@ -93,12 +93,12 @@ public final class SQLiteStore: TransactionalStore {
             let transition = try step(record, self.time.now)
             if case .none = transition.change { return transition.result }
         }
-        let (time, statements) = (self.time, self.database.statements)
+        let time = self.time
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
-            let transition = try step(try statements.record(key), time.now)
+            let transition = try step(try RecordStatements.record(key, in: db), time.now)
             switch transition.change {
             case .none: break
-            case .write(let record): try statements.write(record, for: key)
+            case .write(let record): try RecordStatements.write(record, for: key, in: db)
             case .remove: try RecordTable.remove(key, in: db)
             }
             return transition.result

@@ -248,6 +248,50 @@ struct MiddlewareTests {
         #expect(ledger.count == 5)
     }
 
+    @Test("A tenant does not get the response of another whose host differs; the port does not count")
+    func hosts() async throws {
+        try await self.app().test(.live) { client in
+            let port = try #require(client.port)
+            @Sendable func charge(_ host: String) async throws -> String {
+                try await RawConnection.open(port: port) { connection in
+                    try await connection.post("/charges", host: host, key: "k-1", body: #"{"amount":5}"#)
+                    connection.endWriting()
+                    return try await connection.readToEnd()
+                }
+            }
+            #expect(try await charge("tenant-a.example.com").contains(#""id":1"#))
+            let other = try await charge("tenant-b.example.com")
+            #expect(other.hasPrefix("HTTP/1.1 422 ") && other.contains("key-reused"))
+            #expect(!other.contains(#""id""#))
+            let again = try await charge("tenant-a.example.com:8443")
+            #expect(again.contains(#""id":1"#) && again.contains("Idempotent-Replayed: true"))
+        }
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("One route has a kill switch, too: its engine can be made, switched off and on again")
+    func killSwitch() async throws {
+        let (ledger, store) = (self.ledger, MemoryStore())
+        let idempotency = Idempotency(store: store)
+        let router = Router()
+        router.post(
+            "charges",
+            use: idempotent(by: idempotency) { (_: Request, _: BasicRequestContext) -> String in "\(ledger.add())" })
+        try await Application(router: router).test(.router) { client in
+            for expected in ["1", "1"] {
+                #expect(try await client.execute(uri: "/charges", idempotencyKey: "k-1").text == expected)
+            }
+            idempotency.mode = .off
+            for expected in ["2", "3"] {
+                let unguarded = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+                #expect(unguarded.text == expected && unguarded.idempotencyStatus == nil)
+            }
+            idempotency.mode = .enforce
+            #expect(try await client.execute(uri: "/charges", idempotencyKey: "k-1").text == "1")
+        }
+        #expect(ledger.count == 3)
+    }
+
     @Test("A problem of a call inside of the handler is not replayed, nor does it free the key")
     func nestedProblem() async throws {
         let idempotency = Idempotency(store: MemoryStore(), policy: IdempotencyPolicy { $0.problemTypeBase = "urn:a:" })

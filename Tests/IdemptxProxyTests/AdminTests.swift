@@ -95,6 +95,7 @@ struct AdminTests {
             #expect(metrics[requests, ["outcome": "rejected", "mode": "enforce"]] == 1)
             #expect(metrics["idempotency_running", [:]] == 1)
             #expect(metrics.types["idempotency_running"] == "gauge")
+            #expect(metrics["idempotency_unknown_outcomes", [:]] == 0)
             #expect(metrics.types["idempotency_store_duration_seconds"] == "histogram")
             #expect(metrics["idempotency_store_duration_seconds_count", ["operation": "claim"]] == 5)
             #expect(metrics["proxy_answers_total", ["status": "2xx"]] == 3)

@@ -265,6 +265,31 @@ struct RedisFaultTests {
         }
     }
 
+    @Test("A server that is halted does not hold up requests that are only observed")
+    func observing() async throws {
+        try await RedisServer.with { server in
+            // No timeout ends a wait before the test ends.
+            let connection = RedisConnectionConfiguration(commandTimeout: .seconds(600))
+            let store = FaultyStore(try RedisStore(url: server.url(), connection: connection))
+            let policy = IdempotencyPolicy {
+                $0.mode = .observe
+                $0.claimTimeout = .seconds(600)
+            }
+            let idempotency = Idempotency(store: store, policy: policy)
+            let ledger = Ledger()
+            #expect(try await idempotency.run("charge", key: "k-0") { _ in ledger.add() } == 1)
+            try await eventually { store.count(of: .complete) == 1 }
+            server.pause()
+            for number in 1...50 {
+                #expect(try await idempotency.run("charge", key: "k-\(number)") { _ in ledger.add() } == number + 1)
+            }
+            // They are recorded as soon as the server goes on.
+            try await eventually { store.count(of: .claim) == 51 }
+            server.resume()
+            try await eventually { store.count(of: .complete) == 51 }
+        }
+    }
+
     @Test("Hundreds of concurrent retries of a key with a large response do not make other calls late")
     func largeReplays() async throws {
         try await RedisServer.with { server in
@@ -280,7 +305,7 @@ struct RedisFaultTests {
             #expect(try await store.complete(claim, with: large, keyTTL: .seconds(60)))
             #expect(try await server.send(["STRLEN", RedisArgument("idemptx:\(request.key)")]) == .integer(100))
             let small = try RedisStore(
-                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .milliseconds(500)))
+                url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(2)))
             let isOver = Mutex(false)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { @Sendable in

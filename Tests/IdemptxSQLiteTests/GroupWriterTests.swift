@@ -77,8 +77,8 @@ struct GroupWriterTests {
         let commits = CommitCounter()
         self.database.writer.add(transactionObserver: commits)
         let keys = try (0..<100).map { _ in try Self.key() }
-        let results = try await self.together(100) { index, _ in
-            try self.database.statements.write(Self.record(), for: keys[index])
+        let results = try await self.together(100) { index, db in
+            try RecordStatements.write(Self.record(), for: keys[index], in: db)
         }
         #expect(results.allSatisfy { (try? $0.get()) != nil })
         #expect(commits.count == 1)
@@ -90,9 +90,9 @@ struct GroupWriterTests {
     @Test("do not share a failure of one of them")
     func failAlone() async throws {
         let keys = try (0..<3).map { _ in try Self.key() }
-        let results = try await self.together(3) { index, _ in
+        let results = try await self.together(3) { index, db in
             if index == 1 { throw StoreError(.corruptRecord, "Damaged.") }
-            try self.database.statements.write(Self.record(), for: keys[index])
+            try RecordStatements.write(Self.record(), for: keys[index], in: db)
         }
         let codes = results.map { result -> StoreError.Code? in
             guard case .failure(let error) = result else { return nil }
@@ -115,8 +115,8 @@ struct GroupWriterTests {
             expires: .init(milliseconds: .max),
             state: .completed(.response(StoredResponse(status: .ok, body: Array(repeating: 7, count: 100_000)))))
         let keys = try (0..<5).map { _ in try Self.key() }
-        let results = try await self.together(5) { index, _ in
-            try self.database.statements.write(index == 2 ? large : Self.record(), for: keys[index])
+        let results = try await self.together(5) { index, db in
+            try RecordStatements.write(index == 2 ? large : Self.record(), for: keys[index], in: db)
         }
         // Those that come after the large one have a transaction of their own.
         let stored = results.count { (try? $0.get()) != nil }
@@ -136,8 +136,8 @@ struct GroupWriterTests {
         try await self.database.writer.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA max_page_count = 100000")
         }
-        try await self.writer.perform(priority: .settle) { _ in
-            try self.database.statements.write(large, for: keys[2])
+        try await self.writer.perform(priority: .settle) { db in
+            try RecordStatements.write(large, for: keys[2], in: db)
         }
     }
 

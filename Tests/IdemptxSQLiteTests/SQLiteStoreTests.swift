@@ -4,6 +4,7 @@ import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import ServiceLifecycle
+import Synchronization
 import TestSupport
 import Testing
 
@@ -214,6 +215,33 @@ struct SQLiteStoreTests {
         try await StoreConformance { clock in try SQLiteStore(database, time: TimeSource(clock)) }.runAll(seeds: 0..<3)
     }
 
+    @Test("lets the application close its own database, and says so to those who come later")
+    func closesWithTheApplication() async throws {
+        let database = try DatabasePool(path: self.file.path)
+        let store = try SQLiteStore(database)
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: store)
+        try database.close()
+        #expect(await store.claimError(request) != nil)
+    }
+
+    @Test("opens the application's own database by its path, too, beside its migrations", arguments: [true, false])
+    func opensByPath(hasMigrations: Bool) async throws {
+        let database = try DatabasePool(path: self.file.path)
+        try await database.write { db in try db.execute(sql: "CREATE TABLE record (id INTEGER PRIMARY KEY)") }
+        if hasMigrations {
+            var migrator = DatabaseMigrator()
+            migrator.registerMigration("the application's") { db in try db.execute(sql: "CREATE TABLE other (id)") }
+            try migrator.migrate(database)
+        }
+        let request = ClaimRequest(key: try self.key())
+        try await self.complete(request, in: SQLiteStore(database))
+        guard case .completed = try await SQLiteStore(path: self.file.path).claim(request) else {
+            Issue.record("The outcome should be replayed")
+            return
+        }
+    }
+
     @Test("goes on with a file of the first version")
     func migrates() async throws {
         let keys = try ["running", "crashed", "done"].map { try self.key($0) }
@@ -265,6 +293,46 @@ struct SQLiteStoreTests {
         #expect(try await store.sweepExpired(limit: 100) == 0)
     }
 
+    @Test("Sweeping 500 responses of a megabyte lets claims be granted in between", .timeLimit(.minutes(3)))
+    func sweepsBetweenClaims() async throws {
+        let clock = ManualClock()
+        let database = try DatabasePool(path: self.file.path)
+        let store = try SQLiteStore(database, time: TimeSource(clock))
+        let large = StoredResponse(status: .ok, body: Array(repeating: 7, count: 1 << 20))
+        for index in 0..<500 {
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: self.key("large-\(index)"))) else {
+                Issue.record("The key should be free")
+                return
+            }
+            #expect(try await store.complete(claim, with: .response(large), keyTTL: .seconds(60)))
+        }
+        clock.advance(by: .seconds(61))
+        let deletions = DeletionLog()
+        database.add(transactionObserver: deletions)
+        let isOver = Mutex(false)
+        let sweep = Task {
+            defer { isOver.withLock { $0 = true } }
+            return try await store.sweepExpired(limit: 500)
+        }
+        var number = 0
+        repeat {
+            number += 1
+            guard case .granted = try await store.claim(ClaimRequest(key: self.key("new-\(number)"))) else {
+                Issue.record("The key should be free")
+                return
+            }
+        } while !isOver.withLock { $0 }
+        #expect(try await sweep.value == 500)
+
+        let transactions = deletions.transactions
+        #expect(transactions.reduce(0, +) == 500)
+        #expect(transactions.allSatisfy { $0 <= 1 }, "A megabyte is the most for one transaction")
+        // Those without a deletion are claims.
+        let first = try #require(transactions.firstIndex { $0 > 0 })
+        let last = try #require(transactions.lastIndex { $0 > 0 })
+        #expect(transactions[first...last].contains(0), "No claim was granted while the sweep went on")
+    }
+
     @Test("keeps what it has if the clock is set back or ahead")
     func clockJumps() async throws {
         let clock = ManualClock()
@@ -314,5 +382,36 @@ extension SQLiteStore {
         } catch {
             return error as? StoreError
         }
+    }
+}
+
+/// How many records each transaction has deleted.
+private final class DeletionLog: TransactionObserver, Sendable {
+    private struct State {
+        var transactions: [Int] = []
+        var deletions = 0
+    }
+
+    private let state = Mutex(State())
+
+    var transactions: [Int] { self.state.withLock { $0.transactions } }
+
+    func observes(eventsOfKind eventKind: DatabaseEventKind) -> Bool {
+        if case .delete = eventKind { true } else { false }
+    }
+
+    func databaseDidChange(with event: DatabaseEvent) {
+        self.state.withLock { $0.deletions += 1 }
+    }
+
+    func databaseDidCommit(_ db: Database) {
+        self.state.withLock { state in
+            state.transactions.append(state.deletions)
+            state.deletions = 0
+        }
+    }
+
+    func databaseDidRollback(_ db: Database) {
+        self.state.withLock { $0.deletions = 0 }
     }
 }

@@ -7,6 +7,8 @@ package final actor TCPProxy {
         case open
         /// What comes is kept.
         case held
+        /// What the server says is kept.
+        case holdingReplies
         /// The next reply of the server is dropped, and all connections with it.
         case cuttingBeforeReply
     }
@@ -75,6 +77,11 @@ package final actor TCPProxy {
         self.mode = .held
     }
 
+    /// Keeps what the server says, and delivers what it is told.
+    package func holdReplies() {
+        self.mode = .holdingReplies
+    }
+
     /// Delivers what was kept, and all that comes.
     package func release() {
         self.mode = .open
@@ -116,10 +123,12 @@ package final actor TCPProxy {
         switch self.mode {
         case .held:
             self.pairs[id]?.held.append((destination, bytes))
+        case .holdingReplies where isFromServer:
+            self.pairs[id]?.held.append((destination, bytes))
         case .cuttingBeforeReply where isFromServer:
             self.mode = .open
             self.cut()
-        case .open, .cuttingBeforeReply:
+        case .open, .cuttingBeforeReply, .holdingReplies:
             destination.writeAndFlush(bytes, promise: nil)
         }
     }

@@ -5,21 +5,6 @@ import Synchronization
 /// A result that cannot change any more goes to all that wait for it. Any other one speaks of the moment it was made at: it
 /// goes to those that had come before the call began. The others make one more call together.
 final class ClaimCoalescer: Sendable {
-    /// Claims that have the same result.
-    private struct Subject: Hashable {
-        let key: StorageKey
-        let fingerprint: Fingerprint
-        let comparesFingerprint: Bool
-        let onAbandoned: AbandonedRule
-
-        init(_ request: ClaimRequest) {
-            self.key = request.key
-            self.fingerprint = request.fingerprint
-            self.comparesFingerprint = request.comparesFingerprint
-            self.onAbandoned = request.onAbandoned
-        }
-    }
-
     /// What a claim that has to wait is told.
     private enum Word: Sendable {
         case result(ClaimResult<Lease>)
@@ -38,14 +23,14 @@ final class ClaimCoalescer: Sendable {
         var latecomers: [Waiter] = []
     }
 
-    private let calls = Mutex<[Subject: Call]>([:])
+    private let calls = Mutex<[ClaimSubject: Call]>([:])
 
     /// Claims, or waits for a claim that says the same.
     func claim(
         _ request: ClaimRequest,
         _ call: () async throws -> ClaimResult<Lease>
     ) async throws -> ClaimResult<Lease> {
-        let subject = Subject(request)
+        let subject = ClaimSubject(request)
         guard self.join(subject) else { return try await self.lead(subject, call) }
         let word = await withCheckedContinuation { continuation in
             let isOver = self.calls.withLock { calls in
@@ -66,7 +51,7 @@ final class ClaimCoalescer: Sendable {
     }
 
     /// Whether there is a call to wait for; otherwise one has begun now.
-    private func join(_ subject: Subject) -> Bool {
+    private func join(_ subject: ClaimSubject) -> Bool {
         self.calls.withLock { calls in
             if calls[subject] != nil { return true }
             calls[subject] = Call()
@@ -75,7 +60,7 @@ final class ClaimCoalescer: Sendable {
     }
 
     private func lead(
-        _ subject: Subject,
+        _ subject: ClaimSubject,
         _ call: () async throws -> ClaimResult<Lease>
     ) async throws -> ClaimResult<Lease> {
         do {
@@ -83,7 +68,7 @@ final class ClaimCoalescer: Sendable {
             self.end(subject, shared: .result(result.asSeenByOthers), isFinal: result.isFinal)
             return result
         } catch let error as StoreError {
-            self.end(subject, shared: .failed(error), isFinal: false)
+            self.end(subject, shared: .failed(error.asSeenByOthers), isFinal: false)
             throw error
         } catch {
             self.end(subject, shared: nil, isFinal: false)
@@ -97,7 +82,7 @@ final class ClaimCoalescer: Sendable {
     ///   - subject: What was claimed.
     ///   - word: What the others are told; `nil` if there is nothing to tell, since the caller has left.
     ///   - isFinal: Whether it holds for latecomers, too.
-    private func end(_ subject: Subject, shared word: Word?, isFinal: Bool) {
+    private func end(_ subject: ClaimSubject, shared word: Word?, isFinal: Bool) {
         let (told, leader) = self.calls.withLock { calls -> ([Waiter], Waiter?) in
             guard let call = calls.removeValue(forKey: subject) else { return ([], nil) }
             var waiting = call.latecomers
@@ -132,5 +117,14 @@ extension ClaimResult<Lease> {
     fileprivate var asSeenByOthers: ClaimResult<Lease> {
         guard case .granted(let lease) = self else { return self }
         return .inProgress(remainingLease: lease.duration)
+    }
+}
+
+extension StoreError {
+    /// What it means for the other claims: the reply that was lost was not to one of theirs, so that they have nothing to
+    /// withdraw.
+    fileprivate var asSeenByOthers: StoreError {
+        guard self.code == .replyLost else { return self }
+        return StoreError(.unavailable, self.message, underlyingError: self.underlyingError)
     }
 }

@@ -6,6 +6,7 @@ import Synchronization
 /// meanwhile a retry that reaches this process gets it from here.
 final class CompletionRetrier: Sendable {
     private struct Pending {
+        let owner: OwnerToken
         let fingerprint: Fingerprint
         let outcome: Outcome
         let since: Timestamp
@@ -17,7 +18,12 @@ final class CompletionRetrier: Sendable {
         var withdrawals = 0
         var observations = 0
         var isStopped = false
+        var oldest: Timestamp?
+        var oldestFoundAt: Timestamp?
     }
+
+    /// How often the oldest outcome is looked for, which takes a time that grows with their number.
+    private static let searchInterval = Duration.seconds(1)
 
     /// More than these are left to their leases.
     private static let maxWithdrawals = 10_000
@@ -40,11 +46,14 @@ final class CompletionRetrier: Sendable {
     ///
     /// - Returns: What is kept: a tombstone if there is no room for more.
     func keep(_ outcome: Outcome, of claim: borrowing Claim, maxBytes: Int) -> Outcome {
-        let (key, fingerprint, now) = (claim.key, claim.fingerprint, self.time.now)
+        let (key, owner, fingerprint, now) = (claim.key, claim.owner, claim.fingerprint, self.time.now)
         let kept = self.state.withLock { state in
-            if let pending = state.pending.removeValue(forKey: key) { state.bytes -= pending.outcome.size }
+            let earlier = state.pending.removeValue(forKey: key)
+            if let earlier { state.bytes -= earlier.outcome.size }
+            let since = earlier?.owner == owner ? earlier?.since : nil
             let kept = state.bytes + outcome.size <= maxBytes ? outcome : .tombstone(outcome.tombstone)
-            state.pending[key] = Pending(fingerprint: fingerprint, outcome: kept, since: now)
+            state.pending[key] = Pending(
+                owner: owner, fingerprint: fingerprint, outcome: kept, since: since ?? now)
             state.bytes += kept.size
             self.count.store(state.pending.count, ordering: .releasing)
             return kept
@@ -53,11 +62,15 @@ final class CompletionRetrier: Sendable {
         return kept
     }
 
-    /// An outcome is stored, or given up.
-    func remove(_ key: StorageKey) {
+    /// The outcome of an attempt is stored, or given up.
+    ///
+    /// That of another attempt with the same key stays.
+    func remove(_ claim: borrowing Claim) {
         guard self.count.load(ordering: .acquiring) > 0 else { return }
+        let (key, owner) = (claim.key, claim.owner)
         let isRemoved = self.state.withLock { state in
-            guard let pending = state.pending.removeValue(forKey: key) else { return false }
+            guard let pending = state.pending[key], pending.owner == owner else { return false }
+            state.pending[key] = nil
             state.bytes -= pending.outcome.size
             self.count.store(state.pending.count, ordering: .releasing)
             return true
@@ -76,10 +89,16 @@ final class CompletionRetrier: Sendable {
     /// Tells the gauges how many outcomes there are, and how old the oldest is.
     func report() {
         guard self.telemetry.isMeasured else { return }
+        let now = self.time.now
         let (count, oldest) = self.state.withLock { state in
-            (state.pending.count, state.pending.values.map(\.since).min())
+            let isStale = state.oldestFoundAt.map { $0.advanced(by: Self.searchInterval) <= now } ?? true
+            if isStale || state.oldest == nil || state.pending.isEmpty {
+                state.oldest = state.pending.values.map(\.since).min()
+                state.oldestFoundAt = now
+            }
+            return (state.pending.count, state.oldest)
         }
-        self.telemetry.recordUnstored(count, oldest: oldest.map { $0.duration(to: self.time.now) } ?? .zero)
+        self.telemetry.recordUnstored(count, oldest: oldest.map { $0.duration(to: now) } ?? .zero)
     }
 
     // MARK: Withdrawals

@@ -16,21 +16,21 @@ enum Conclusion: String, CaseIterable, Sendable {
 
 /// Tells what became of an operation, once, early or late.
 final class ConclusionReport: Sendable {
-    private let isMade = Atomic(false)
     private let telemetry: Telemetry
-    private let tell: @Sendable (Conclusion) -> Void
+    /// Let go of once it is called, since it holds the response.
+    private let tell: Mutex<(@Sendable (Conclusion) -> Void)?>
 
     init(telemetry: Telemetry, tell: @escaping @Sendable (Conclusion) -> Void) {
         self.telemetry = telemetry
-        self.tell = tell
+        self.tell = Mutex(tell)
     }
 
     /// - Returns: Whether this is the first word.
     @discardableResult
     func make(_ conclusion: Conclusion) -> Bool {
-        guard !self.isMade.exchange(true, ordering: .acquiringAndReleasing) else { return false }
+        guard let tell = self.tell.withLock({ $0.take() }) else { return false }
         self.telemetry.executed(conclusion)
-        self.tell(conclusion)
+        tell(conclusion)
         return true
     }
 }

@@ -27,8 +27,7 @@ extension Idempotency {
             }
             if lease.maySafelyStart(at: self.time.now) { return result }
             // The reply came late, or the process was paused. Nothing has run: the same token claims again.
-            self.renewer.remove(lease)
-            result = try await self.claimRepeatedly(request, policy: policy)
+            result = try await self.claimAgain(lease, policy: policy)
         }
         if case .granted(let lease) = result {
             guard !lease.maySafelyStart(at: self.time.now) else { return result }
@@ -36,6 +35,19 @@ extension Idempotency {
             throw StoreError(.unavailable, "The store takes longer than the lease to grant it.")
         }
         return result
+    }
+
+    /// Claims with the token of a lease under which it is too late to start.
+    private func claimAgain(_ lease: Lease, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        self.renewer.remove(lease)
+        do {
+            let result = try await self.claimRepeatedly(lease.request, policy: policy)
+            if !result.isGranted { self.giveBack(lease) }
+            return result
+        } catch {
+            self.giveBack(lease)
+            throw error
+        }
     }
 
     private func claimOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
@@ -57,6 +69,7 @@ extension Idempotency {
         policy: IdempotencyPolicy
     ) async throws -> ClaimResult<Lease> {
         guard policy.onStoreFailure == .bypass else { return try await self.claimRepeatedly(request, policy: policy) }
+        if let known = self.resultKnownHere(request, policy: policy) { return known }
         guard self.health.mayAsk() else { throw StoreError(.unavailable, "The store did not reply just now.") }
         do {
             let result = try await self.claimInTime(request, policy: policy)
@@ -95,7 +108,9 @@ extension Idempotency {
         do {
             while true {
                 do {
-                    return try await self.claimOnce(request, policy: policy)
+                    let result = try await self.claimOnce(request, policy: policy, mayBeClaimed: mayBeClaimed)
+                    if mayBeClaimed, !result.isGranted { self.withdraw(request) }
+                    return result
                 } catch let error as StoreError {
                     mayBeClaimed = mayBeClaimed || error.code == .replyLost
                     let pause = backoff.next()
@@ -112,30 +127,53 @@ extension Idempotency {
         }
     }
 
-    private func claimOnce(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+    /// Makes one call to the store, or shares that of another claim.
+    ///
+    /// One that the store may have granted before (`mayBeClaimed`) shares none: to another claim, that grant is an attempt
+    /// that runs.
+    private func claimOnce(
+        _ request: ClaimRequest,
+        policy: IdempotencyPolicy,
+        mayBeClaimed: Bool
+    ) async throws -> ClaimResult<Lease> {
         if let known = self.resultKnownHere(request, policy: policy) { return known }
-        let result = try await self.coalescer.claim(request) {
-            let requestedAt = self.time.now
-            return try await self.telemetry.storeCall(.claim) {
-                try await self.store.claim(request).map { claim in
-                    let lease = Lease(
-                        claim, store: self.store.identity, duration: request.lease, requestedAt: requestedAt,
-                        maxRunTime: policy.maxRunTime)
-                    self.renewer.add(lease)
-                    return lease
-                }
+        let result =
+            if mayBeClaimed {
+                try await self.askStore(request, policy: policy)
+            } else {
+                try await self.coalescer.claim(request) { try await self.askStore(request, policy: policy) }
             }
-        }
         switch result {
         case .completed(let outcome): self.cache.insert(outcome, for: request, policy: policy)
         case .granted(let lease):
             // An outcome that could not be stored has become known since we looked.
             guard let known = self.retrier.result(for: request) else { break }
-            self.giveBack(lease)
+            self.settle(lease, by: known, policy: policy)
             return known
         case .inProgress, .mismatch, .unknown: break
         }
         return result
+    }
+
+    private func askStore(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+        let requestedAt = self.time.now
+        return try await self.telemetry.storeCall(.claim) {
+            try await self.store.claim(request).map { claim in
+                let lease = Lease(
+                    claim, for: request, store: self.store.identity, requestedAt: requestedAt,
+                    maxRunTime: policy.maxRunTime)
+                self.renewer.add(lease)
+                return lease
+            }
+        }
+    }
+
+    /// Stores the outcome of an earlier attempt, which this one has replaced before the outcome was known.
+    private func settle(_ lease: Lease, by known: ClaimResult<Lease>, policy: IdempotencyPolicy) {
+        guard case .completed(let outcome) = known else { return self.giveBack(lease) }
+        startTask {
+            await self.conclude(lease, as: outcome.disposition, outcome, policy: policy) { _ in }
+        }
     }
 
     private func resultKnownHere(_ request: ClaimRequest, policy: IdempotencyPolicy) -> ClaimResult<Lease>? {
@@ -239,6 +277,21 @@ extension Idempotency {
             try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
         } else {
             try await self.telemetry.storeCall(.release) { try await store.release(claim) }
+        }
+    }
+}
+
+extension ClaimResult<Lease> {
+    fileprivate var isGranted: Bool {
+        if case .granted = self { true } else { false }
+    }
+}
+
+extension Outcome {
+    fileprivate var disposition: Disposition {
+        switch self {
+        case .response: .keep
+        case .tombstone: .tombstone
         }
     }
 }

@@ -1,4 +1,7 @@
 extension Idempotency {
+    /// How long the caller waits at least for the first try to store an outcome.
+    private static let firstTryTime = Duration.milliseconds(250)
+
     /// Ends the claim of an operation that has run.
     ///
     /// Returns when the store has taken it, or it is given up. The report is made no later than
@@ -23,21 +26,22 @@ extension Idempotency {
         report: @escaping @Sendable (Conclusion) -> Void
     ) async -> Conclusion {
         let report = ConclusionReport(telemetry: self.telemetry, tell: report)
-        let deadline = self.time.now.advanced(by: policy.completionRetryTime)
+        let begin = self.time.now
+        let deadline = begin.advanced(by: policy.completionRetryTime)
         let outcome = disposition == .tombstone ? outcome.map { .tombstone($0.tombstone) } : outcome
         let isObserved = policy.mode == .observe
         let isHeld = lease.beginCompleting(
             staysAlive: disposition.isStored,
-            deadline: isObserved || policy.completionRetryTime <= .zero ? nil : deadline
+            deadline: isObserved ? nil : max(deadline, begin.advanced(by: Self.firstTryTime))
         ) {
             self.keepForRetries(outcome, lease, disposition, policy)
             // It may have been stored just now, and taken off the list before it was on it.
-            if lease.isOver { self.retrier.remove(lease.claim.key) }
+            if lease.isOver { self.retrier.remove(lease.claim) }
             if report.make(disposition.conclusionIfLate) { self.tellUnstored(lease, disposition, "the store is slow") }
         }
         defer {
             self.renewer.remove(lease)
-            self.retrier.remove(lease.claim.key)
+            self.retrier.remove(lease.claim)
             self.waiters.hint(lease.claim.key)
         }
         guard isHeld else {
@@ -61,7 +65,7 @@ extension Idempotency {
         var backoff = Backoff()
         while true {
             do {
-                let isDone = try await self.tell(lease.claim, disposition, outcome, keyTTL: policy.keyTTL)
+                let isDone = try await self.tell(lease, disposition, outcome, keyTTL: policy.keyTTL)
                 let conclusion = disposition.conclusion(of: outcome, isDone: isDone)
                 if report.make(conclusion), conclusion == .unstored {
                     self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key")
@@ -77,7 +81,7 @@ extension Idempotency {
                 }
                 let pause = backoff.next()
                 let isLate = deadline <= self.time.now.advanced(by: pause)
-                let goesOn = error.isTransient && self.mayRetry(lease, disposition, policy)
+                let goesOn = disposition.mayBeTold(after: error) && self.mayRetry(lease, disposition, policy)
                 if goesOn { outcome = self.keepForRetries(outcome, lease, disposition, policy) }
                 if isLate || !goesOn, report.make(disposition.conclusionIfLate) {
                     self.tellUnstored(lease, disposition, "\(error)")
@@ -90,7 +94,23 @@ extension Idempotency {
         }
     }
 
+    /// Tells the store.
+    ///
+    /// That the record of an operation has gone is no refusal of its outcome: nobody else has the key.
     private func tell(
+        _ lease: Lease,
+        _ disposition: Disposition,
+        _ outcome: Outcome?,
+        keyTTL: Duration
+    ) async throws -> Bool {
+        if try await self.tellOnce(lease.claim, disposition, outcome, keyTTL: keyTTL) { return true }
+        guard disposition.isStored, try await self.store.grantAgain(lease.request, self.telemetry) != nil else {
+            return false
+        }
+        return try await self.tellOnce(lease.claim, disposition, outcome, keyTTL: keyTTL)
+    }
+
+    private func tellOnce(
         _ claim: borrowing Claim,
         _ disposition: Disposition,
         _ outcome: Outcome?,
@@ -136,6 +156,14 @@ extension Idempotency {
 }
 
 extension Disposition {
+    /// Whether it makes sense to tell the store again.
+    ///
+    /// An outcome must not be lost because somebody has to repair the store first, such as by setting its password.
+    fileprivate func mayBeTold(after error: StoreError) -> Bool {
+        guard self.isStored else { return error.isTransient }
+        return error.code != .recordTooLarge && error.code != .corruptRecord
+    }
+
     /// Whether an outcome is stored.
     fileprivate var isStored: Bool { self == .keep || self == .tombstone }
 

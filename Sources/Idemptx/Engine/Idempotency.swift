@@ -66,11 +66,11 @@ public final class Idempotency: Sendable {
 }
 
 extension Idempotency: Service {
-    /// Waits for a graceful shutdown, then drains.
+    /// Waits for a graceful shutdown, then drains; until then, it tells metrics how many outcomes are unknown.
     ///
     /// Put it behind the store and in front of the server in a list of services: those in front of it shut down later.
     public func run() async throws {
-        try? await gracefulShutdown()
+        await self.recordingUnknownOutcomes { try? await gracefulShutdown() }
         await self.drain()
     }
 

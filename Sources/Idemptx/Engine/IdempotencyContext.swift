@@ -102,9 +102,9 @@ public final class IdempotencyContext: Sendable {
         self.chosenDisposition.withLock { $0 = disposition }
     }
 
-    /// Whether the operation runs under a claim of `key` in a store.
+    /// Whether the operation runs under a claim of `key` in a store; one that is over guards nothing any more.
     func holds(_ key: StorageKey, in store: StoreIdentity) -> Bool {
-        self.lease.map { $0.claim.key == key && $0.store == store } ?? false
+        self.lease.map { $0.claim.key == key && $0.store == store && !$0.isOver } ?? false
     }
 
     /// Takes note of what the operation threw.

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where requests wait for another with the same key to end.
 ///
-/// All that wait for one key with one fingerprint form a group. A group has one subscription and one poll: a claim on
+/// All that wait for one ``ClaimSubject`` form a group. A group has one subscription and one poll: a claim on
 /// behalf of the request that has waited longest. If it is granted, because the running attempt released the key or its
 /// outcome is unknown, that request runs and the others keep waiting. Any final result is for all of them.
 final class InFlightWaiters: Sendable {
@@ -73,13 +73,13 @@ final class InFlightWaiters: Sendable {
         case .formedGroup(let pace):
             // The group serves many requests, so that it belongs to the task of none of them, nor carries the trace and
             // the logger of the first. It ends with its last.
-            Task.detached { await self.serve(WaitingGroups.Subject(waiter.wait.request), pace: pace, claimer: claimer) }
+            Task.detached { await self.serve(ClaimSubject(waiter.wait.request), pace: pace, claimer: claimer) }
         }
         self.reportCount()
     }
 
     private func leave(_ id: UInt64, _ request: ClaimRequest) {
-        let waiter = self.groups.withLock { $0.leave(id, WaitingGroups.Subject(request)) }
+        let waiter = self.groups.withLock { $0.leave(id, ClaimSubject(request)) }
         waiter?.continuation.resume(throwing: CancellationError())
         self.reportCount()
     }
@@ -90,7 +90,7 @@ final class InFlightWaiters: Sendable {
 
     // MARK: Serving a group
 
-    private func serve(_ subject: WaitingGroups.Subject, pace: PollPace, claimer: Claimer) async {
+    private func serve(_ subject: ClaimSubject, pace: PollPace, claimer: Claimer) async {
         await withDiscardingTaskGroup { tasks in
             // Subscribed before the first poll: a change between the two must not be missed.
             let changes = self.store.changes(of: subject.key)
@@ -114,7 +114,7 @@ final class InFlightWaiters: Sendable {
     /// Ends the waits whose timeout is over.
     ///
     /// `nil` if no request is left; the group is gone then.
-    private func nextRound(of subject: WaitingGroups.Subject) -> WaitingGroups.Round? {
+    private func nextRound(of subject: ClaimSubject) -> WaitingGroups.Round? {
         let now = self.time.now
         let (overdue, round) = self.groups.withLock { $0.nextRound(of: subject, now: now) }
         for waiter in overdue {
@@ -125,19 +125,24 @@ final class InFlightWaiters: Sendable {
     }
 
     /// Claims once for the whole group.
-    private func poll(_ request: ClaimRequest, for subject: WaitingGroups.Subject, claimer: Claimer) async {
+    private func poll(_ request: ClaimRequest, for subject: ClaimSubject, claimer: Claimer) async {
+        var request = request
+        // A token of its own: the one before may be being withdrawn.
+        request.owner = OwnerToken()
         do {
             switch try await claimer.claim(request) {
             case .inProgress: break
             case .granted(let lease): await self.handOver(lease, to: subject, claimer: claimer)
             case let final: self.dismissAll(of: subject) { $0.resume(returning: final) }
             }
+        } catch let error as StoreError where error.isTransient {
+            // No result: the attempt that they wait for may still be running.
         } catch {
             self.dismissAll(of: subject) { $0.resume(throwing: error) }
         }
     }
 
-    private func handOver(_ lease: Lease, to subject: WaitingGroups.Subject, claimer: Claimer) async {
+    private func handOver(_ lease: Lease, to subject: ClaimSubject, claimer: Claimer) async {
         if let first = self.groups.withLock({ $0.dismissFirst(of: subject) }) {
             self.reportCount()
             first.continuation.resume(returning: .granted(lease))
@@ -147,7 +152,7 @@ final class InFlightWaiters: Sendable {
     }
 
     private func dismissAll(
-        of subject: WaitingGroups.Subject,
+        of subject: ClaimSubject,
         _ resume: (CheckedContinuation<ClaimResult<Lease>, any Error>) -> Void
     ) {
         let waiters = self.groups.withLock { $0.dismissAll(of: subject) }

@@ -35,9 +35,10 @@ final class Lease: Sendable {
     }
 
     let claim: Claim
+    /// What was asked for.
+    let request: ClaimRequest
     /// The store that granted the claim.
     let store: StoreIdentity
-    let duration: Duration
     /// The logger of the request that the attempt belongs to.
     let logger = Logger.current
     /// The place in the renewer's table.
@@ -47,21 +48,22 @@ final class Lease: Sendable {
 
     /// - Parameters:
     ///   - claim: The claim.
+    ///   - request: What was asked for.
     ///   - store: The store that granted it.
-    ///   - duration: The length of the lease.
     ///   - requestedAt: When the claim was asked for. The store counts from later on, so the lease outlives what is
     ///     assumed here.
     ///   - maxRunTime: For how long it is renewed while the operation runs.
     init(
         _ claim: consuming Claim,
+        for request: ClaimRequest,
         store: StoreIdentity,
-        duration: Duration,
         requestedAt: Timestamp,
         maxRunTime: Duration? = nil
     ) {
+        let duration = request.lease
         self.claim = claim
+        self.request = request
         self.store = store
-        self.duration = duration
         self.renewedUntil = maxRunTime.map { requestedAt.advanced(by: $0) }
         self.state = Mutex(
             State(
@@ -70,6 +72,8 @@ final class Lease: Sendable {
     }
 
     // MARK: The attempt's view
+
+    var duration: Duration { self.request.lease }
 
     /// Until when no other attempt can have taken the key.
     var heldUntil: Timestamp { self.state.withLock { $0.heldUntil } }
@@ -83,6 +87,20 @@ final class Lease: Sendable {
     var isLost: Bool {
         self.state.withLock { state in
             if case .lost = state.phase { true } else { false }
+        }
+    }
+
+    /// Whether the operation runs.
+    var isRunning: Bool {
+        self.state.withLock { state in
+            if case .running = state.phase { true } else { false }
+        }
+    }
+
+    /// Whether the attempt is over, and its key stored or freed.
+    var hasEnded: Bool {
+        self.state.withLock { state in
+            if case .ended = state.phase { true } else { false }
         }
     }
 

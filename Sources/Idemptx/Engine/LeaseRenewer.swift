@@ -123,6 +123,8 @@ final class LeaseRenewer: Sendable {
             if isHeld {
                 lease.renewalSucceeded(requestedAt: requestedAt)
                 self.telemetry.leaseRenewed()
+            } else if lease.isRunning, try await self.claimAgain(lease) {
+                lease.renewalSucceeded(requestedAt: requestedAt)
             } else if lease.renewalRefused(now: self.time.now) {
                 self.telemetry.leaseLost(lease.claim)
             }
@@ -130,6 +132,46 @@ final class LeaseRenewer: Sendable {
             lease.renewalFailed(now: self.time.now)
         }
         self.update(lease)
+    }
+
+    /// Claims a key once more whose record the store may have lost.
+    ///
+    /// - Returns: Whether no other attempt has had the key, so that this one can go on.
+    private func claimAgain(_ lease: Lease) async throws -> Bool {
+        guard let grant = try await self.store.grantAgain(lease.request, self.telemetry) else { return false }
+        let isOurs = grant.continues(lease.claim)
+        // The operation may have ended, and freed its key, before the claim arrived.
+        if isOurs, !lease.hasEnded { return true }
+        if grant.abandoned == nil {
+            _ = try await self.telemetry.storeCall(.release) { try await self.store.release(lease.claim) }
+        } else {
+            _ = try await self.telemetry.storeCall(.renew) { try await self.store.renew(lease.claim, lease: .zero) }
+        }
+        return isOurs
+    }
+}
+
+extension IdempotencyStore {
+    /// Claims a key once more with the token of an attempt that the store does not know, or has replaced.
+    ///
+    /// The store may have restarted without its last writes, or the record has expired while it could not be reached.
+    ///
+    /// - Returns: `nil` if another attempt has the key, or its operation has ended.
+    func grantAgain(_ request: ClaimRequest, _ telemetry: Telemetry) async throws -> ClaimGrant? {
+        let result = try await telemetry.storeCall(.claim) {
+            try await self.claim(request).map { ClaimGrant(attempt: $0.attempt, abandoned: $0.abandoned) }
+        }
+        guard case .granted(let grant) = result else { return nil }
+        return grant
+    }
+}
+
+extension ClaimGrant {
+    /// Whether no other attempt can have had the key since `claim` was granted.
+    fileprivate func continues(_ claim: borrowing Claim) -> Bool {
+        // Where there is no record, attempts count from 1.
+        if self.abandoned == nil, self.attempt == 1 { return true }
+        return self.attempt == claim.attempt && self.abandoned == claim.abandoned
     }
 }
 

@@ -30,12 +30,14 @@ final class ReplayCache: Sendable {
     /// What the store would say, as far as is known here.
     func result(for request: ClaimRequest) -> ClaimResult<Lease>? {
         let now = self.time.now
-        guard let entry = self.state.withLock({ $0.entries[request.key] }), now < entry.until else { return nil }
+        guard let entry = self.state.withLock({ $0.liveEntry(of: request.key, now: now) }) else { return nil }
         if request.comparesFingerprint, entry.fingerprint.disagrees(with: request.fingerprint) { return .mismatch }
         return .completed(entry.outcome)
     }
 
     func insert(_ outcome: Outcome, for request: ClaimRequest, policy: IdempotencyPolicy) {
+        // Without a comparison, the fingerprint of the request need not be that of the record.
+        guard request.comparesFingerprint else { return }
         guard let cache = policy.replayCache, outcome.size <= cache.maxBytes else { return }
         let until = self.time.now.advanced(by: min(cache.maxAge, policy.keyTTL))
         self.state.withLock { state in
@@ -46,15 +48,26 @@ final class ReplayCache: Sendable {
             state.order.append((request.key, state.number))
             state.bytes += outcome.size
             while state.bytes > cache.maxBytes { state.removeOldest() }
+            state.forgetReplaced()
         }
-    }
-
-    func remove(_ key: StorageKey) {
-        self.state.withLock { $0.remove(key) }
     }
 }
 
 extension ReplayCache.State {
+    fileprivate mutating func liveEntry(of key: StorageKey, now: Timestamp) -> ReplayCache.Entry? {
+        guard let entry = self.entries[key] else { return nil }
+        if now < entry.until { return entry }
+        self.remove(key)
+        return nil
+    }
+
+    /// Forgets the places of entries that have been replaced, or removed out of their turn.
+    fileprivate mutating func forgetReplaced() {
+        guard self.order.count - self.firstInOrder > 2 * self.entries.count + 1_000 else { return }
+        self.order = self.order[self.firstInOrder...].filter { self.entries[$0.key]?.number == $0.number }
+        self.firstInOrder = 0
+    }
+
     fileprivate mutating func remove(_ key: StorageKey) {
         guard let entry = self.entries.removeValue(forKey: key) else { return }
         self.bytes -= entry.outcome.size

@@ -2,19 +2,6 @@ import Logging
 
 /// Who waits for what: the table behind a ``InFlightWaiters``.
 struct WaitingGroups {
-    /// What a group waits for.
-    ///
-    /// Requests that ask for something else with the same key must not share its result.
-    struct Subject: Hashable {
-        let key: StorageKey
-        let fingerprint: Fingerprint
-
-        init(_ request: ClaimRequest) {
-            self.key = request.key
-            self.fingerprint = request.fingerprint
-        }
-    }
-
     struct Waiter {
         let id: UInt64
         let wait: InFlightWaiters.Wait
@@ -44,7 +31,7 @@ struct WaitingGroups {
 
     private(set) var count = 0
     private var lastID: UInt64 = 0
-    private var groups: [StorageKey: [Fingerprint: Group]] = [:]
+    private var groups: [StorageKey: [ClaimSubject: Group]] = [:]
 
     mutating func makeID() -> UInt64 {
         self.lastID += 1
@@ -56,7 +43,7 @@ struct WaitingGroups {
     }
 
     mutating func enter(_ waiter: Waiter, limits: InFlightWaiters.Limits) -> Entry {
-        let subject = Subject(waiter.wait.request)
+        let subject = ClaimSubject(waiter.wait.request)
         let waitingForKey = self.groups[subject.key]?.values.reduce(0) { $0 + $1.waiters.count } ?? 0
         guard self.count < limits.total, waitingForKey < limits.perKey else { return .refused }
         self.count += 1
@@ -69,7 +56,7 @@ struct WaitingGroups {
         return .formedGroup(group.pace)
     }
 
-    mutating func leave(_ id: UInt64, _ subject: Subject) -> Waiter? {
+    mutating func leave(_ id: UInt64, _ subject: ClaimSubject) -> Waiter? {
         guard let index = self[subject]?.waiters.firstIndex(where: { $0.id == id }) else { return nil }
         self.count -= 1
         // The group may have nobody to wait for now, and finds out by itself.
@@ -77,7 +64,7 @@ struct WaitingGroups {
         return self[subject]?.waiters.remove(at: index)
     }
 
-    mutating func nextRound(of subject: Subject, now: Timestamp) -> (overdue: [Waiter], Round?) {
+    mutating func nextRound(of subject: ClaimSubject, now: Timestamp) -> (overdue: [Waiter], Round?) {
         let waiters = self[subject]?.waiters ?? []
         let remaining = waiters.filter { now < $0.deadline }
         let overdue = waiters.filter { $0.deadline <= now }
@@ -92,23 +79,23 @@ struct WaitingGroups {
         return (overdue, round)
     }
 
-    mutating func dismissFirst(of subject: Subject) -> Waiter? {
+    mutating func dismissFirst(of subject: ClaimSubject) -> Waiter? {
         guard self[subject]?.waiters.isEmpty == false else { return nil }
         self.count -= 1
         return self[subject]?.waiters.removeFirst()
     }
 
-    mutating func dismissAll(of subject: Subject) -> [Waiter] {
+    mutating func dismissAll(of subject: ClaimSubject) -> [Waiter] {
         let waiters = self[subject]?.waiters ?? []
         self.count -= waiters.count
         self[subject]?.waiters = []
         return waiters
     }
 
-    private subscript(subject: Subject) -> Group? {
-        get { self.groups[subject.key]?[subject.fingerprint] }
+    private subscript(subject: ClaimSubject) -> Group? {
+        get { self.groups[subject.key]?[subject] }
         set {
-            self.groups[subject.key, default: [:]][subject.fingerprint] = newValue
+            self.groups[subject.key, default: [:]][subject] = newValue
             if self.groups[subject.key]?.isEmpty == true { self.groups[subject.key] = nil }
         }
     }

@@ -54,9 +54,12 @@ struct Recording: Sendable {
         let isReported = Handover<Void>()
         // Beside the body, which goes on even if the store is away.
         startTask {
-            let conclusion = await conclude(.tombstone, .tombstone(Tombstone(of: self.head))) { _ in
+            let conclusion = await conclude(.tombstone, .tombstone(Tombstone(of: self.head))) { conclusion in
+                // Before the body goes on, which may end at once.
+                if conclusion != .unstored { overflow.stored() }
                 isReported.fulfil(())
             }
+            // Perhaps it was stored later than reported.
             if conclusion != .unstored { overflow.stored() }
             self.recorder.settle()
         }

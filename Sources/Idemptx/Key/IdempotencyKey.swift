@@ -42,6 +42,12 @@ public struct IdempotencyKey: Sendable {
         self.canonicalValue = Self.isUUID(rawValue) ? rawValue.lowercased() : rawValue
     }
 
+    /// Creates a key that nothing is stored under.
+    init(unchecked rawValue: String) {
+        self.rawValue = rawValue
+        self.canonicalValue = rawValue
+    }
+
     /// Creates the key that several keys are together.
     ///
     /// - Parameters:

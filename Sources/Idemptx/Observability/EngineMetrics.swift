@@ -20,6 +20,7 @@ final class EngineMetrics: Sendable {
     let waiting = SharedGauge("idempotency.waiting")
     let pending = SharedGauge("idempotency.unstored.pending")
     let pendingAge = SharedGauge("idempotency.unstored.age", combinedBy: .maximum)
+    let unknown = SharedGauge("idempotency.unknown_outcomes")
     let waitDuration = Metrics.Timer(label: "idempotency.wait.duration")
 
     init() {
@@ -64,25 +65,43 @@ final class SharedGauge: Sendable {
     }
 
     deinit {
-        self.total.record(nil, by: self.id)
+        self.total.record(nil, by: .instance(self.id))
     }
 
     func record(_ value: Int) {
-        self.total.record(value, by: self.id)
+        self.total.record(value, by: .instance(self.id))
+    }
+
+    /// Records what is a store's: instances that share it count it once.
+    func record(_ value: Int, of store: StoreIdentity) {
+        self.total.record(value, by: .store(store))
     }
 }
 
-/// The values of a gauge by instance.
+/// The values of a gauge by what they are about.
 private final class Total: Sendable {
+    enum Subject: Hashable {
+        case instance(UInt64)
+        case store(StoreIdentity)
+    }
+
     private struct State {
         var lastID: UInt64 = 0
-        var values: [UInt64: Int] = [:]
+        var values: [Subject: Int] = [:]
     }
 
     /// The gauges of one metrics backend.
     private struct Backend {
         weak var factory: (any MetricsFactory & AnyObject)?
         var totals: [String: Total] = [:]
+    }
+
+    /// A backend that is no object cannot be told from others of its type.
+    private static let plainTotals = Mutex<[PlainGauge: Total]>([:])
+
+    private struct PlainGauge: Hashable {
+        let backend: ObjectIdentifier
+        let label: String
     }
 
     private static let backends = Mutex<[ObjectIdentifier: Backend]>([:])
@@ -93,7 +112,7 @@ private final class Total: Sendable {
 
     static func shared(_ label: String, combinedBy combination: SharedGauge.Combination) -> Total {
         guard let factory = MetricsSystem.factory as? any MetricsFactory & AnyObject else {
-            return Total(gauge: Gauge(label: label), combination: combination)
+            return self.sharedInPlainBackend(label, combinedBy: combination)
         }
         return self.backends.withLock { backends in
             // The address of a backend that is gone can be that of another one now.
@@ -102,6 +121,19 @@ private final class Total: Sendable {
             if let total = backends[id]?.totals[label] { return total }
             let total = Total(gauge: Gauge(label: label), combination: combination)
             backends[id, default: Backend(factory: factory)].totals[label] = total
+            return total
+        }
+    }
+
+    private static func sharedInPlainBackend(
+        _ label: String,
+        combinedBy combination: SharedGauge.Combination
+    ) -> Total {
+        let id = PlainGauge(backend: ObjectIdentifier(type(of: MetricsSystem.factory)), label: label)
+        return self.plainTotals.withLock { totals in
+            if let total = totals[id] { return total }
+            let total = Total(gauge: Gauge(label: label), combination: combination)
+            totals[id] = total
             return total
         }
     }
@@ -118,9 +150,9 @@ private final class Total: Sendable {
         }
     }
 
-    func record(_ value: Int?, by id: UInt64) {
+    func record(_ value: Int?, by subject: Subject) {
         self.state.withLock { state in
-            state.values[id] = value
+            state.values[subject] = value
             // Recorded under the lock, so that what is recorded last is what holds.
             switch self.combination {
             case .sum: self.gauge.record(state.values.values.reduce(0, +))

@@ -130,6 +130,15 @@ struct Telemetry: Sendable {
         metrics.pendingAge.record(Int(clamping: oldest.wholeMilliseconds / 1000))
     }
 
+    /// How many outcomes in a store are unknown.
+    func recordUnknown(_ count: Int, in store: StoreIdentity) {
+        self.metrics?.unknown.record(count, of: store)
+    }
+
+    func unknownNotCounted(_ error: StoreError) {
+        Logger.current.info("Unknown outcomes were not counted", metadata: ["idempotency.error": "\(error)"])
+    }
+
     // MARK: Waiting
 
     func recordWaiting(_ count: Int) {

@@ -25,7 +25,7 @@ public protocol IdempotencyStore: Sendable {
 
     /// Moves the end of a claim's lease to `lease` from now, and the expiry of the record as the claim's retention says.
     ///
-    /// A lease of ``Swift/Duration/zero`` ends now: the outcome is unknown, and waiters are woken.
+    /// A lease of zero ends now: the outcome is unknown, and waiters are woken.
     ///
     /// - Parameters:
     ///   - claim: The claim.

@@ -89,7 +89,9 @@ public final class ReverseProxy: Service {
         let client = UpstreamClient(
             self.configuration.upstream, tls: self.upstreamTLS, limits: self.configuration.limits, on: group)
         do {
-            try await self.serve(self.server(client: client, on: group), cutting: client)
+            try await self.idempotency.recordingUnknownOutcomes {
+                try await self.serve(self.server(client: client, on: group), cutting: client)
+            }
         } catch {
             await client.shutDown()
             throw error

@@ -27,6 +27,8 @@ struct RecordNames: Sendable {
     }
 
     /// The channel on which changes of a record are announced, in the slot of the record, too.
+    ///
+    /// ``RecordScripts/complete`` makes it as well.
     func channel(of key: StorageKey) -> [UInt8] {
         self.braced(key, after: [])
     }

@@ -7,15 +7,15 @@ import Idemptx
 /// renews and releases.
 ///
 /// Records have the layout of `RecordCodec` with time base 1, so that a renewal changes the expiry of the key and nothing
-/// else. Lua counts from 1: byte 1 is the version, 2 the state (1 claimed), 3 the time base, 9-16 the span from the end
-/// of the lease to the expiry, 17-24 first claimed, 41-56 the owner.
+/// else. Lua counts from 1: byte 1 is the version, 2 the state (1 claimed), 3 the time base, 5-8 the attempt, 9-16 the span
+/// from the end of the lease to the expiry, 17-24 first claimed, 41-56 the owner.
 ///
 /// The first key is the record. An outcome of its own and the index of ``RecordNames/unsettled`` follow where there is
 /// something to do with them.
 ///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
-/// claim is refused then. What ends or renews an operation writes first what uses none, so that who runs already can
-/// store the outcome: what they may use is bounded by what is running.
+/// claim is refused then. What ends or renews an operation writes first what uses none, or does so once it is refused, so
+/// that who runs already can store the outcome: what they may use is bounded by what is running.
 enum RecordScripts {
     /// Arguments: the last byte to read, or -1.
     ///
@@ -60,27 +60,54 @@ enum RecordScripts {
         return 1
         """)
 
-    /// Arguments: owner, the completed record, the lifetime from now on, command to publish with, channel, the outcome
-    /// if it has a key of its own, whether the claim is indexed.
+    /// Stores an outcome.
+    ///
+    /// One that its owner has stored before stays. It is touched, since `WAIT` waits for what its connection has written.
+    ///
+    /// Arguments: the completed record, the lifetime from now on, command to publish with; then, where there is something to
+    /// do with them, the outcome that has a key of its own, or nothing, and whether the claim is indexed.
+    ///
+    /// It runs once for each operation, so that it has few words and few commands: the owner is read from the record, and the
+    /// channel made of the key.
     static let complete = RedisScript(
         """
-        \(ownedHeader)
-        local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
-        if type(kept) == 'table' then return kept end
-        if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[3]) end
-        local record = ARGV[2]:sub(1, 16) .. header:sub(17, 24) .. ARGV[2]:sub(25)
-        redis.call('SET', KEYS[1], record, 'PX', ARGV[3])
-        if ARGV[7] == '1' then redis.call('ZREM', KEYS[#KEYS], KEYS[1]) end
-        redis.pcall(ARGV[4], ARGV[5], '')
+        local stored = redis.pcall('GETRANGE', KEYS[1], 0, 55)
+        if type(stored) == 'table' then return stored end
+        local record = ARGV[1]
+        if stored:sub(41) ~= record:sub(41, 56) or stored:byte(1) ~= 2 then return 0 end
+        local state = stored:byte(2)
+        if state == 2 or state == 3 then
+            local lifetime = redis.call('PTTL', KEYS[1])
+            if lifetime < 1 then return 1 end
+            local touched = redis.pcall('PEXPIRE', KEYS[1], lifetime)
+            if type(touched) == 'table' then return touched end
+            return 1
+        end
+        if state ~= 1 then return 0 end
+        record = record:sub(1, 16) .. stored:sub(17, 24) .. record:sub(25)
+        local written = redis.pcall('SET', KEYS[1], record, 'PX', ARGV[2])
+        if written.err then
+            local kept = redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+            if type(kept) == 'table' then return kept end
+            redis.call('SET', KEYS[1], record, 'PX', ARGV[2])
+        end
+        if ARGV[4] then
+            if ARGV[4] ~= '' then redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[2]) end
+            if ARGV[5] == '1' then redis.call('ZREM', KEYS[#KEYS], KEYS[1]) end
+        end
+        redis.pcall(ARGV[3], '{' .. KEYS[1] .. '}', '')
         return 1
         """)
 
-    /// Removes the record of a first attempt.
+    /// Removes the record of a first attempt; that of a later one has to be remembered.
+    ///
+    /// The record tells which one it is. Who withdraws a claim whose reply was lost does not know.
     ///
     /// Arguments: owner, command to publish with, channel, whether the claim is indexed.
     static let release = RedisScript(
         """
         \(ownedHeader)
+        if header:sub(5, 8) ~= '\\0\\0\\0\\1' then return 0 end
         local removed = redis.pcall('DEL', KEYS[1])
         if type(removed) == 'table' then return removed end
         if ARGV[4] == '1' then redis.call('ZREM', KEYS[2], KEYS[1]) end

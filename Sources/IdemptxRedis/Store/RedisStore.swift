@@ -103,13 +103,12 @@ extension RedisStore {
             now: .zero)
         try self.checkSize(completed)
         let outcomeKey = completed.detached == nil ? [] : [self.names.outcome(of: key)]
+        var arguments: [[UInt8]] = [
+            completed.bytes, .number(completed.lifetime), .text(try await self.executor.publishCommand()),
+        ]
+        if isIndexed || completed.detached != nil { arguments += [completed.detached ?? .none, .flag(isIndexed)] }
         let reply = try await self.run(
-            RecordScripts.complete, [self.names.key(of: key)] + outcomeKey + self.index(isIndexed),
-            [
-                owner.bytes, completed.bytes, .number(completed.lifetime),
-                .text(try await self.executor.publishCommand()), self.names.channel(of: key),
-                completed.detached ?? .none, .flag(isIndexed),
-            ],
+            RecordScripts.complete, [self.names.key(of: key)] + outcomeKey + self.index(isIndexed), arguments,
             followedBy: self.configuration.acknowledgement?.command)
         if try reply.flag() {
             try self.requireAcknowledgement(of: reply)

@@ -9,6 +9,7 @@ extension StoreConformance {
             { try await self.completingAgainChangesNothing(sourceLocation: $0) },
             { try await self.releasedKeyIsFree(sourceLocation: $0) },
             { try await self.attemptNeverRepeatsAfterARelease(sourceLocation: $0) },
+            { try await self.attemptNeverRepeatsAfterAWithdrawal(sourceLocation: $0) },
             { try await self.freeRecordIsForgottenAfterKeyTTL(sourceLocation: $0) },
             { try await self.completedKeyIsNotReleased(sourceLocation: $0) },
             { try await self.changesAreHinted(sourceLocation: $0) },
@@ -90,6 +91,26 @@ extension StoreConformance {
             let third = try await trial.claim(trial.request(fingerprint: Fingerprint(ofBytes: [2])))
             trial.expect(third, .attempt(3), "A free key is granted to any request, as the next attempt")
             trial.expect(third.held?.claim.abandoned == nil, "A released attempt is none of unknown outcome")
+            trial.expect(try await !trial.complete(first), "The first attempt is still replaced")
+        }
+    }
+
+    /// A release goes by the number of the attempt that is in the record, not by that in the claim.
+    ///
+    /// Whoever withdraws a claim whose reply was lost does not know its number, and says 1.
+    ///
+    /// - Parameter sourceLocation: Where issues are recorded.
+    /// - Throws: What the store throws.
+    public func attemptNeverRepeatsAfterAWithdrawal(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await self.judge(sourceLocation) { trial in
+            let first = try await trial.granted()
+            try await trial.advance(units: 6)
+            let request = trial.request()
+            trial.expect(try await trial.claim(request), .attempt(2), "A claim after the lease is the next attempt")
+            let withdrawn = Trial.HeldClaim(Claim(granting: request, ClaimGrant(attempt: 1)))
+            trial.expect(try await trial.release(withdrawn), "A claim is released by its token, whatever its number")
+            trial.expect(
+                try await trial.claim(trial.request()), .attempt(3), "An attempt whose claim was withdrawn is counted")
             trial.expect(try await !trial.complete(first), "The first attempt is still replaced")
         }
     }

@@ -123,6 +123,17 @@ struct ClaimTests {
         #expect(bench.store.count(of: .claim) == claims + 1)
     }
 
+    @Test("that compares nothing leaves nothing in memory for one that does")
+    func cachedWithoutComparison() async throws {
+        let bench = Workbench { $0.replayCache = ReplayCachePolicy(maxAge: .seconds(10)) }
+        #expect(try await bench.charge(fingerprint: Fingerprint(ofBytes: [1])) == 1)
+        bench.idempotency.policy.validateSignature = false
+        #expect(try await bench.charge(fingerprint: Fingerprint(ofBytes: [2])) == 1)
+        bench.idempotency.policy.validateSignature = true
+        #expect(
+            await bench.problem { try await bench.charge(fingerprint: Fingerprint(ofBytes: [2])) }?.kind == .keyReused)
+    }
+
     // MARK: Names
 
     @Test("belongs to its operation: another one with the same key runs, too")

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Idemptx
 import IdemptxTesting
+import Synchronization
 import TestSupport
 import Testing
 
@@ -89,6 +90,26 @@ struct LeaseTests {
         #expect(try await running.value == 1)
     }
 
+    @Test("is renewed again after a renewal that was refused while the outcome is being stored")
+    func refusedWhileCompleting() async throws {
+        let bench = Workbench { $0.lease = .seconds(30) }
+        let store = RefusingStore(bench.store)
+        let idempotency = Idempotency(
+            store: store, policy: IdempotencyPolicy { $0.completionRetryTime = .zero }, clock: bench.clock)
+        bench.store.breakDown(at: .complete)
+        let entry = try await idempotency.run("charge", key: "k-1") { [ledger = bench.ledger] _ in ledger.add() }
+        #expect(entry == 1)
+        try await bench.whileTimePasses { try await eventually { bench.clock.now.offset > .seconds(60) } }
+        #expect(store.refusals == 1)
+        #expect(bench.store.count(of: .renew) > 1)
+        #expect(await bench.problem { try await bench.otherProcess().charge() }?.kind == .requestInProgress)
+        bench.store.heal()
+        try await bench.whileTimePasses {
+            try await eventually { try await bench.otherProcess().charge() == 1 }
+        }
+        #expect(bench.ledger.count == 1)
+    }
+
     /// An attempt whose process is cut off from the store, until after its lease.
     private func cutOff(
         _ bench: Workbench, until gate: Gate,
@@ -162,6 +183,38 @@ struct LeaseTests {
         #expect(try await bench.otherProcess().charge() == 1)
         #expect(bench.ledger.count == 1)
     }
+}
+
+/// Refuses the first renewal, as a store does that has completed the key, or given it to another attempt.
+private final class RefusingStore: IdempotencyStore {
+    private let store: any IdempotencyStore
+    private let renewals = Mutex(0)
+
+    init(_ store: any IdempotencyStore) {
+        self.store = store
+    }
+
+    /// How many renewals were refused.
+    var refusals: Int { min(1, self.renewals.withLock { $0 }) }
+    var identity: StoreIdentity { self.store.identity }
+
+    func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> { try await self.store.claim(request) }
+
+    func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
+        let isFirst = self.renewals.withLock { renewals in
+            renewals += 1
+            return renewals == 1
+        }
+        if isFirst { return false }
+        return try await self.store.renew(claim, lease: lease)
+    }
+
+    func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
+        try await self.store.complete(claim, with: outcome, keyTTL: keyTTL)
+    }
+
+    func release(_ claim: borrowing Claim) async throws -> Bool { try await self.store.release(claim) }
+    func changes(of key: StorageKey) -> AsyncStream<Void> { self.store.changes(of: key) }
 }
 
 /// On the real clock, and on all threads of the pool: one at a time, and nothing beside it in this suite.

@@ -13,6 +13,13 @@ struct ModeTests {
         #expect(bench.store.count(of: .claim) == 0)
     }
 
+    @Test("off takes every key, also one that is none")
+    func offTakesEveryKey() async throws {
+        let bench = Workbench { $0.mode = .off }
+        for key in ["", "null", "kö", String(repeating: "k", count: 300)] { _ = try await bench.charge(key) }
+        #expect(bench.ledger.count == 4)
+    }
+
     @Test("observe runs everything, and records what enforcing needs later")
     func observe() async throws {
         let bench = Workbench { $0.mode = .observe }

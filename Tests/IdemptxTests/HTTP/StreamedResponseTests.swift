@@ -100,6 +100,18 @@ struct StreamedResponseTests {
         #expect(bench.store.count(of: .complete) == 1)
     }
 
+    @Test("is not cut if it ends at the moment that its tombstone is stored")
+    func endsWhenStored() async throws {
+        for _ in 0..<200 {
+            let bench = Workbench { $0.maxResponseBody = 10 }
+            let source = Source()
+            let parts = try await self.start(bench, source)
+            source.write(Array(repeating: 0, count: 11))
+            source.end()
+            #expect(try await parts.sent().count == 11)
+        }
+    }
+
     @Test("that has no end is not made for nobody once it is too large")
     func endless() async throws {
         let bench = Workbench { $0.maxResponseBody = 10 }

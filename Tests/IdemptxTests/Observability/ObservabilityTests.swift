@@ -248,6 +248,73 @@ struct ObservabilityTests {
         #expect(try observed.metrics.expectGauge("idempotency.running").lastValue == 0)
     }
 
+    @Test("shows them also to a backend that is no object")
+    func sharedGaugesOfPlainBackend() async throws {
+        let metrics = TestMetrics()
+        let clock = ManualClock()
+        let store = MemoryStore(clock: clock)
+        let instances = (0..<2).map { _ in
+            withMetricsFactory(PlainBackend(metrics: metrics)) { Idempotency(store: store, clock: clock) }
+        }
+        let gate = Gate()
+        let running = instances.enumerated().map { number, idempotency in
+            Task { try await idempotency.run("charge", key: "k-\(number)") { _ in await gate.pass() } }
+        }
+        try await eventually { gate.arrivals == 2 }
+        #expect(try metrics.expectGauge("idempotency.running").lastValue == 2)
+        gate.open()
+        for task in running { try await task.value }
+    }
+
+    private struct PlainBackend: MetricsFactory {
+        let metrics: TestMetrics
+
+        func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+            self.metrics.makeCounter(label: label, dimensions: dimensions)
+        }
+
+        func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
+            self.metrics.makeRecorder(label: label, dimensions: dimensions, aggregate: aggregate)
+        }
+
+        func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+            self.metrics.makeTimer(label: label, dimensions: dimensions)
+        }
+
+        func destroyCounter(_ handler: any CounterHandler) { self.metrics.destroyCounter(handler) }
+
+        func destroyRecorder(_ handler: any RecorderHandler) { self.metrics.destroyRecorder(handler) }
+
+        func destroyTimer(_ handler: any TimerHandler) { self.metrics.destroyTimer(handler) }
+    }
+
+    @Test("counts unknown outcomes while it runs as a service, those of one store once")
+    func unknownOutcomes() async throws {
+        let bench = Workbench()
+        try await bench.abandonRequest("k-1", onAbandoned: .refuse)
+        let services = (0..<2).map { _ in
+            let idempotency = withMetricsFactory(bench.metrics) { Idempotency(store: bench.memory, clock: bench.clock) }
+            return Task { try await idempotency.run() }
+        }
+        @Sendable func count() throws -> Double? {
+            try bench.metrics.expectGauge("idempotency.unknown_outcomes").lastValue
+        }
+        try await eventually { (try? count()) == 0 }
+        try await eventually {
+            bench.clock.advance(by: .seconds(31))
+            return try count() == 1
+        }
+        for _ in 0..<5 {
+            bench.clock.advance(by: .seconds(61))
+            await Task.yield()
+            #expect(try count() == 1)
+        }
+        for service in services {
+            service.cancel()
+            try await service.value
+        }
+    }
+
     /// What a database driver throws that quotes the statement it was given.
     private struct Indiscreet: Error, CustomStringConvertible {
         let secret: String

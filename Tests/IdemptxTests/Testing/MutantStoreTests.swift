@@ -51,6 +51,8 @@ final class MutantStore: IdempotencyStore {
         case grantsLateClaims
         /// The same attempt number is given out twice.
         case forgetsReleasedAttempts
+        /// The same, when a claim is withdrawn whose reply was lost.
+        case believesTheNumberOfAClaim
         case countsFreeKeysFromOne
         case comparesFreeRecords
         /// After a day, what nobody knows runs again.
@@ -183,12 +185,14 @@ final class MutantStore: IdempotencyStore {
 
     func release(_ claim: borrowing Claim) async throws -> Bool {
         let (owner, keyTTL) = (claim.owner, claim.keyTTL)
+        let believes = self.mistake == .believesTheNumberOfAClaim && claim.attempt == 1
+        let forgets = believes || self.mistake == .forgetsReleasedAttempts
         let isReleased = self.apply(claim.key) { original, now in
             var record = original
             if self.mistake == .releasesCompleted { record?.state = .claimed(leaseEnd: now) }
             let owner = self.mistake == .releasesWithoutOwner ? record?.owner ?? owner : owner
             let step = RecordTransitions.release(record, owner: owner, keyTTL: keyTTL, now: now)
-            guard self.mistake == .forgetsReleasedAttempts, step.result else { return step }
+            guard forgets, step.result else { return step }
             return Transition(true, .remove)
         }
         if isReleased { self.hub.announce(claim.key) }

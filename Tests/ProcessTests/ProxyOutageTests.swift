@@ -1,0 +1,51 @@
+import Foundation
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@Suite("idemptx proxy whose Redis is stopped for twelve seconds in mid-operation", .timeLimit(.minutes(3)))
+struct ProxyOutageTests {
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    @Test("sends the response within four seconds, as unstored, and replays it afterwards; the upstream ran once")
+    func outage() async throws {
+        var options = RedisServerOptions()
+        options.isDurable = true
+        try await RedisServer.with(options) { server in
+            let shop = try await Shop.start(in: self.directory)
+            let arguments = ["--store", server.url()]
+            let proxy = try await Proxy.start(for: shop.server, arguments, in: self.directory)
+            let client = Task {
+                let response = try await proxy.post("/slow-orders?seconds=1", key: "k-1")
+                return (response, ContinuousClock.now)
+            }
+            try await eventually("The order is taken") { try await shop.orders().count == 1 }
+            try await server.kill()
+            let start = ContinuousClock.now
+
+            let (first, end) = try await client.value
+            #expect(first.status == 201)
+            #expect(first.header("X-Idempotency-Status") == "unstored")
+            // Four seconds from when the upstream has responded, which is a second from here at most.
+            #expect(start.duration(to: end) < .seconds(1 + 4))
+
+            // The time for which the first edition's outcomes were lost.
+            try await Task.sleep(until: start + .seconds(12), clock: .continuous)
+            try await server.restart()
+            let retry = try await proxy.post("/slow-orders?seconds=1", key: "k-1")
+            #expect(retry.header("Idempotent-Replayed") == "true")
+            #expect(retry.repeatable == first.repeatable)
+
+            let other = try await Proxy.start(for: shop.server, arguments, in: self.directory)
+            try await eventually("Another process replays the response") {
+                let retry = try await other.post("/slow-orders?seconds=1", key: "k-1")
+                return retry.header("Idempotent-Replayed") == "true" && retry.repeatable == first.repeatable
+            }
+            #expect(try await shop.orders().count == 1)
+        }
+    }
+}
