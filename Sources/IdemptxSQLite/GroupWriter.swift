@@ -119,6 +119,7 @@ final class GroupWriter: Sendable {
         } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
             // Somebody else writes. The calls wait until their deadlines.
             self.callOffOverdue(writing: false)
+            // SQLite tells nobody when a lock is free. This queue has a thread of its own, which may sleep.
             Thread.sleep(forTimeInterval: 0.002)
             return
         } catch {

@@ -167,6 +167,7 @@ struct ByteStream: AsyncBufferedSequence {
 
     /// Whether the first piece has been handed out; a stream asks for one piece at a time.
     private final class Started: Sendable {
+        // Safe: a stream asks for one piece at a time.
         nonisolated(unsafe) private var hasBegun = false
 
         func begin() -> Bool {
