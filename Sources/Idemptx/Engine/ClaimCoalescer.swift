@@ -26,12 +26,16 @@ final class ClaimCoalescer: Sendable {
     private let calls = Mutex<[ClaimSubject: Call]>([:])
 
     /// Claims, or waits for a claim that says the same.
+    ///
+    /// - Parameters:
+    ///   - request: What is claimed.
+    ///   - call: Calls the store; told whether that happens at once.
     func claim(
         _ request: ClaimRequest,
-        _ call: () async throws -> ClaimResult<Lease>
+        _ call: (_ isFirst: Bool) async throws -> ClaimResult<Lease>
     ) async throws -> ClaimResult<Lease> {
         let subject = ClaimSubject(request)
-        guard self.join(subject) else { return try await self.lead(subject, call) }
+        guard self.join(subject) else { return try await self.lead(subject) { try await call(true) } }
         let word = await withCheckedContinuation { continuation in
             let isOver = self.calls.withLock { calls in
                 guard calls[subject] != nil else {
@@ -46,7 +50,7 @@ final class ClaimCoalescer: Sendable {
         switch word {
         case .result(let result): return result
         case .failed(let error): throw error
-        case .lead: return try await self.lead(subject, call)
+        case .lead: return try await self.lead(subject) { try await call(false) }
         }
     }
 

@@ -10,7 +10,7 @@ extension Idempotency {
     func claim(
         _ request: ClaimRequest,
         key: IdempotencyKey,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> ClaimResult<Lease> {
         var result = try await self.claimOrWait(request, policy: policy)
         var isRecovered = false
@@ -38,7 +38,7 @@ extension Idempotency {
     }
 
     /// Claims with the token of a lease under which it is too late to start.
-    private func claimAgain(_ lease: Lease, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+    private func claimAgain(_ lease: Lease, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
         self.renewer.remove(lease)
         do {
             let result = try await self.claimRepeatedly(lease.request, policy: policy)
@@ -50,7 +50,7 @@ extension Idempotency {
         }
     }
 
-    private func claimOrWait(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+    private func claimOrWait(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
         let result = try await self.claimUnlessBypassed(request, policy: policy)
         guard case .inProgress(let remainingLease) = result, policy.waitTimeout > .zero else { return result }
         return try await self.waiters.wait(
@@ -66,7 +66,7 @@ extension Idempotency {
     /// Claims; where the operation may run without the store, a store that does not reply delays only a few requests.
     private func claimUnlessBypassed(
         _ request: ClaimRequest,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> ClaimResult<Lease> {
         guard policy.onStoreFailure == .bypass else { return try await self.claimRepeatedly(request, policy: policy) }
         if let known = self.resultKnownHere(request, policy: policy) { return known }
@@ -81,7 +81,7 @@ extension Idempotency {
         }
     }
 
-    private func claimInTime(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
+    private func claimInTime(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
         let handover = Handover<Result<ClaimResult<Lease>, any Error>>()
         startTask {
             do {
@@ -101,24 +101,42 @@ extension Idempotency {
     }
 
     /// Claims a key, repeating the call while its failure may pass.
-    func claimRepeatedly(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
-        let deadline = self.time.now.advanced(by: min(policy.claimRetryTime, request.lease))
+    func claimRepeatedly(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
+        let begin = self.time.now
+        do {
+            return try await self.claimOnce(request, policy: policy, requestedAt: begin, mayBeClaimed: false)
+        } catch {
+            let deadline = begin.advanced(by: min(policy.claimRetryTime, request.lease))
+            return try await self.claim(request, after: error, until: deadline, policy: policy)
+        }
+    }
+
+    /// Goes on with a claim whose first call has failed.
+    private func claim(
+        _ request: ClaimRequest,
+        after failure: any Error,
+        until deadline: Timestamp,
+        policy: SharedPolicy
+    ) async throws -> ClaimResult<Lease> {
+        var failure = failure
         var backoff = Backoff()
         var mayBeClaimed = false
         do {
             while true {
+                // Any other error is a cancellation, which says nothing of what the store has done.
+                mayBeClaimed = mayBeClaimed || (failure as? StoreError)?.code ?? .replyLost == .replyLost
+                let pause = backoff.next()
+                guard let error = failure as? StoreError, error.isTransient,
+                    self.time.now.advanced(by: pause) < deadline
+                else { throw failure }
+                try await self.time.sleep(for: pause)
                 do {
-                    let result = try await self.claimOnce(request, policy: policy, mayBeClaimed: mayBeClaimed)
+                    let result = try await self.claimOnce(
+                        request, policy: policy, requestedAt: self.time.now, mayBeClaimed: mayBeClaimed)
                     if mayBeClaimed, !result.isGranted { self.withdraw(request) }
                     return result
-                } catch let error as StoreError {
-                    mayBeClaimed = mayBeClaimed || error.code == .replyLost
-                    let pause = backoff.next()
-                    guard error.isTransient, self.time.now.advanced(by: pause) < deadline else { throw error }
-                    try await self.time.sleep(for: pause)
                 } catch {
-                    mayBeClaimed = true
-                    throw error
+                    failure = error
                 }
             }
         } catch {
@@ -133,15 +151,20 @@ extension Idempotency {
     /// that runs.
     private func claimOnce(
         _ request: ClaimRequest,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
+        requestedAt: Timestamp,
         mayBeClaimed: Bool
     ) async throws -> ClaimResult<Lease> {
         if let known = self.resultKnownHere(request, policy: policy) { return known }
         let result =
             if mayBeClaimed {
-                try await self.askStore(request, policy: policy)
+                try await self.askStore(request, policy: policy, requestedAt: requestedAt)
             } else {
-                try await self.coalescer.claim(request) { try await self.askStore(request, policy: policy) }
+                try await self.coalescer.claim(request) { isFirst in
+                    // One that has waited for another call asks at a later moment.
+                    let requestedAt = isFirst ? requestedAt : self.time.now
+                    return try await self.askStore(request, policy: policy, requestedAt: requestedAt)
+                }
             }
         switch result {
         case .completed(let outcome): self.cache.insert(outcome, for: request, policy: policy)
@@ -155,9 +178,12 @@ extension Idempotency {
         return result
     }
 
-    private func askStore(_ request: ClaimRequest, policy: IdempotencyPolicy) async throws -> ClaimResult<Lease> {
-        let requestedAt = self.time.now
-        return try await self.telemetry.storeCall(.claim) {
+    private func askStore(
+        _ request: ClaimRequest,
+        policy: SharedPolicy,
+        requestedAt: Timestamp
+    ) async throws -> ClaimResult<Lease> {
+        try await self.telemetry.storeCall(.claim) {
             try await self.store.claim(request).map { claim in
                 let lease = Lease(
                     claim, for: request, store: self.store.identity, requestedAt: requestedAt,
@@ -169,14 +195,14 @@ extension Idempotency {
     }
 
     /// Stores the outcome of an earlier attempt, which this one has replaced before the outcome was known.
-    private func settle(_ lease: Lease, by known: ClaimResult<Lease>, policy: IdempotencyPolicy) {
+    private func settle(_ lease: Lease, by known: ClaimResult<Lease>, policy: SharedPolicy) {
         guard case .completed(let outcome) = known else { return self.giveBack(lease) }
         startTask {
             await self.conclude(lease, as: outcome.disposition, outcome, policy: policy) { _ in }
         }
     }
 
-    private func resultKnownHere(_ request: ClaimRequest, policy: IdempotencyPolicy) -> ClaimResult<Lease>? {
+    private func resultKnownHere(_ request: ClaimRequest, policy: SharedPolicy) -> ClaimResult<Lease>? {
         if let result = self.retrier.result(for: request) { return result }
         return policy.replayCache == nil ? nil : self.cache.result(for: request)
     }
@@ -190,7 +216,7 @@ extension Idempotency {
         _ lease: Lease,
         key: IdempotencyKey,
         from attempt: UnknownAttempt,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         by recover: @escaping @Sendable (UnknownOutcome) async throws -> Recovery
     ) async -> ClaimResult<Lease> {
         let unknown = UnknownOutcome(

@@ -22,7 +22,7 @@ extension Idempotency {
         _ lease: Lease,
         as disposition: Disposition,
         _ outcome: Outcome? = nil,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         report: @escaping @Sendable (Conclusion) -> Void
     ) async -> Conclusion {
         let report = ConclusionReport(telemetry: self.telemetry, tell: report)
@@ -57,7 +57,7 @@ extension Idempotency {
         _ lease: Lease,
         as disposition: Disposition,
         _ outcome: Outcome?,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         deadline: Timestamp,
         _ report: ConclusionReport
     ) async -> Conclusion {
@@ -129,7 +129,7 @@ extension Idempotency {
     }
 
     /// The end of the lease does as well as a release, under the rule to run again.
-    private func mayRetry(_ lease: Lease, _ disposition: Disposition, _ policy: IdempotencyPolicy) -> Bool {
+    private func mayRetry(_ lease: Lease, _ disposition: Disposition, _ policy: SharedPolicy) -> Bool {
         if policy.mode == .observe || self.retrier.isStopped { return false }
         if disposition.isStored || lease.claim.retention.onAbandoned != .rerun { return true }
         return self.time.now < lease.heldUntil
@@ -140,7 +140,7 @@ extension Idempotency {
         _ outcome: Outcome?,
         _ lease: Lease,
         _ disposition: Disposition,
-        _ policy: IdempotencyPolicy
+        _ policy: SharedPolicy
     ) -> Outcome? {
         guard disposition.isStored, let outcome else { return outcome }
         let kept = self.retrier.keep(outcome, of: lease.claim, maxBytes: policy.maxUnstoredBytes)

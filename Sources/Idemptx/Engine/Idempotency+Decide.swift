@@ -8,7 +8,7 @@ extension Idempotency {
     func decide(
         _ request: ClaimRequest,
         key: IdempotencyKey,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> ClaimResult<Lease?> {
         do {
             let result = try await self.claim(request, key: key, policy: policy)
@@ -18,7 +18,7 @@ extension Idempotency {
             // A store that holds a record which cannot be read is not bypassed: the operation has run before.
             guard policy.onStoreFailure == .bypass, error.isTransient else {
                 self.telemetry.decided(.unavailable, mode: policy.mode, key: request.key)
-                throw IdempotencyProblem(.storeUnavailable, retryAfter: policy.retryAfter()).under(policy)
+                throw IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
             }
             self.telemetry.decided(.bypassed, mode: policy.mode, key: request.key)
             return .granted(nil)
@@ -29,16 +29,17 @@ extension Idempotency {
     ///
     /// - Returns: Where to say how the operation ended; `nil` if so many observations wait for the store already that this
     ///   one is left out.
-    func observe(_ request: ClaimRequest, key: IdempotencyKey, policy: IdempotencyPolicy) -> Observation? {
+    func observe(_ request: ClaimRequest, key: IdempotencyKey, policy: SharedPolicy) -> Observation? {
         guard self.retrier.beginObservation() else {
             self.telemetry.decided(.unavailable, mode: policy.mode, key: request.key)
             return nil
         }
-        var policy = policy
-        policy.waitTimeout = .zero
-        policy.claimRetryTime = .zero
+        var values = policy.values
+        values.waitTimeout = .zero
+        values.claimRetryTime = .zero
+        let policy = SharedPolicy(values)
         let observation = Observation(idempotency: self, policy: policy)
-        startTask { [policy] in
+        startTask {
             do {
                 let result = try await self.claimRepeatedly(request, policy: policy)
                 self.telemetry.decided(result, mode: .observe, key: request.key)
@@ -62,10 +63,10 @@ final class Observation: Sendable {
     }
 
     private let idempotency: Idempotency
-    private let policy: IdempotencyPolicy
+    private let policy: SharedPolicy
     private let state = Mutex(State.begun)
 
-    init(idempotency: Idempotency, policy: IdempotencyPolicy) {
+    init(idempotency: Idempotency, policy: SharedPolicy) {
         self.idempotency = idempotency
         self.policy = policy
     }
@@ -117,7 +118,7 @@ final class Observation: Sendable {
 
 extension ClaimRequest {
     /// The claim that `policy` makes for a key.
-    init(key: IdempotencyKey, scope: Scope, fingerprint: Fingerprint, policy: IdempotencyPolicy) {
+    init(key: IdempotencyKey, scope: Scope, fingerprint: Fingerprint, policy: SharedPolicy) {
         self.init(
             key: StorageKey(namespace: policy.namespace, scope: scope, key: key),
             fingerprint: fingerprint,

@@ -41,7 +41,7 @@ extension Idempotency {
         fingerprint: Fingerprint = .none,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Value
     ) async throws -> Value {
-        let policy = self.policy
+        let policy = self.sharedPolicy
         let key = try policy.mode == .off ? IdempotencyKey(unchecked: key) : self.validated(key, policy: policy)
         let request = ClaimRequest(
             key: key, scope: .operation(name, for: scope), fingerprint: fingerprint, policy: policy)
@@ -79,7 +79,7 @@ extension Idempotency {
 }
 
 extension Idempotency {
-    private func validated(_ key: String, policy: IdempotencyPolicy) throws(IdempotencyProblem) -> IdempotencyKey {
+    private func validated(_ key: String, policy: SharedPolicy) throws(IdempotencyProblem) -> IdempotencyKey {
         do {
             return try IdempotencyKey(key, maximumLength: policy.maxKeyLength)
         } catch {
@@ -92,7 +92,7 @@ extension Idempotency {
         _ operation: @escaping @Sendable (IdempotencyContext) async throws -> Value,
         key: IdempotencyKey,
         request: ClaimRequest,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> Value {
         switch try await self.decide(request, key: key, policy: policy) {
         case .granted(let lease?):
@@ -109,7 +109,7 @@ extension Idempotency {
         _ operation: (IdempotencyContext) async throws -> Value,
         key: IdempotencyKey,
         request: ClaimRequest,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> Value {
         let context = IdempotencyContext(
             key: key, storageKey: request.key, lease: nil, mode: policy.mode, time: self.time)
@@ -120,7 +120,7 @@ extension Idempotency {
         _ operation: (IdempotencyContext) async throws -> Value,
         key: IdempotencyKey,
         request: ClaimRequest,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> Value {
         let observation = self.observe(request, key: key, policy: policy)
         let context = IdempotencyContext(
@@ -142,7 +142,7 @@ extension Idempotency {
         _ operation: @escaping @Sendable (IdempotencyContext) async throws -> Value,
         under lease: Lease,
         key: IdempotencyKey,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> Value {
         let context = IdempotencyContext(
             key: key, storageKey: lease.claim.key, lease: lease, mode: policy.mode, time: self.time)
@@ -173,7 +173,7 @@ extension Idempotency {
     private func judge<Value: Encodable>(
         _ result: Result<Value, any Error>,
         in context: IdempotencyContext,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) -> (Disposition, Outcome) {
         let outcome: Outcome
         switch result {
@@ -188,7 +188,7 @@ extension Idempotency {
             }
         }
         let head = HTTPResponse(status: .init(code: outcome.tombstone.status))
-        return (context.disposition ?? policy.disposition(of: head), outcome)
+        return (context.disposition ?? policy.values.disposition(of: head), outcome)
     }
 }
 

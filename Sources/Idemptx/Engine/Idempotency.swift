@@ -24,7 +24,7 @@ public final class Idempotency: Sendable {
     let coalescer = ClaimCoalescer()
     let health: StoreHealth
     let cache: ReplayCache
-    private let currentPolicy: Mutex<IdempotencyPolicy>
+    private let currentPolicy: Mutex<SharedPolicy>
 
     /// Creates an instance.
     ///
@@ -47,22 +47,31 @@ public final class Idempotency: Sendable {
         self.retrier = CompletionRetrier(time: time, telemetry: telemetry)
         self.health = StoreHealth(time: time)
         self.cache = ReplayCache(time: time)
-        self.currentPolicy = Mutex(policy)
+        self.currentPolicy = Mutex(SharedPolicy(policy))
     }
 
     /// The policy, which may be changed at any time.
     ///
     /// An operation ends by the policy it started with.
     public var policy: IdempotencyPolicy {
-        get { self.currentPolicy.withLock { $0 } }
-        set { self.currentPolicy.withLock { $0 = newValue } }
+        get { self.sharedPolicy.values }
+        set { self.currentPolicy.withLock { $0 = SharedPolicy(newValue) } }
     }
 
     /// Whether the policy applies: the kill switch.
     public var mode: IdempotencyPolicy.Mode {
-        get { self.currentPolicy.withLock { $0.mode } }
-        set { self.currentPolicy.withLock { $0.mode = newValue } }
+        get { self.sharedPolicy.mode }
+        set {
+            self.currentPolicy.withLock { policy in
+                var values = policy.values
+                values.mode = newValue
+                policy = SharedPolicy(values)
+            }
+        }
     }
+
+    /// The policy as it is passed on.
+    var sharedPolicy: SharedPolicy { self.currentPolicy.withLock { $0 } }
 }
 
 extension Idempotency: Service {

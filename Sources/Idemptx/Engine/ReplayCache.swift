@@ -35,7 +35,7 @@ final class ReplayCache: Sendable {
         return .completed(entry.outcome)
     }
 
-    func insert(_ outcome: Outcome, for request: ClaimRequest, policy: IdempotencyPolicy) {
+    func insert(_ outcome: Outcome, for request: ClaimRequest, policy: SharedPolicy) {
         // Without a comparison, the fingerprint of the request need not be that of the record.
         guard request.comparesFingerprint else { return }
         guard let cache = policy.replayCache, outcome.size <= cache.maxBytes else { return }

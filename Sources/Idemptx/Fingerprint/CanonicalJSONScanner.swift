@@ -17,6 +17,8 @@ struct CanonicalJSONChanges {
         let firstBytes: UInt64
         let isNameRewritten: Bool
         let isIgnored: Bool
+        /// Whether it is written as it stands.
+        let isCanonical: Bool
     }
 
     /// An object whose members are not written as they stand.
@@ -192,7 +194,7 @@ struct CanonicalJSONScanner {
         place: JSONPointerTree.Place?
     ) throws(NotCanonicalizable) -> Member {
         guard start < input.count, input[start] == UInt8(ascii: "\"") else { throw NotCanonicalizable() }
-        let editCount = self.changes.edits.count
+        let (editCount, objectCount) = (self.changes.edits.count, self.changes.objects.count)
         let endOfName = try self.string(input, at: start)
         var name = Int32(start)..<Int32(endOfName)
         let isNameRewritten = self.changes.edits.count > editCount
@@ -211,7 +213,8 @@ struct CanonicalJSONScanner {
         let end = try self.value(input, at: value, depth: depth + 1, place: valuePlace)
         return Member(
             range: Int32(start)..<Int32(end), name: name, firstBytes: firstBytes, isNameRewritten: isNameRewritten,
-            isIgnored: valuePlace.map(self.places.isIgnored) ?? false)
+            isIgnored: valuePlace.map(self.places.isIgnored) ?? false,
+            isCanonical: self.changes.edits.count == editCount && self.changes.objects.count == objectCount)
     }
 
     private mutating func rewriteName(_ name: Range<Int32>, firstEdit: Int) -> Range<Int32> {
@@ -253,13 +256,31 @@ struct CanonicalJSONScanner {
 
     private mutating func keepMembers(from first: Int, of range: Range<Int32>) throws(NotCanonicalizable) {
         let input = self.input
-        let sorted = self.openMembers[first...].sorted { self.precedes(input.span, $0, $1) ?? false }
-        for (member, next) in zip(sorted, sorted.dropFirst()) where self.precedes(input.span, member, next) == nil {
+        self.sortOpenMembers(from: first, input.span)
+        for index in first + 1..<max(first + 1, self.openMembers.count)
+        where self.precedes(input.span, self.openMembers[index - 1], self.openMembers[index]) == nil {
             throw NotCanonicalizable()
         }
         let start = self.changes.members.count
-        self.changes.members.append(contentsOf: sorted)
+        self.changes.members.append(contentsOf: self.openMembers[first...])
         self.changes.objects.append(.init(range: range, members: start..<self.changes.members.count))
+    }
+
+    private mutating func sortOpenMembers(from first: Int, _ input: Span<UInt8>) {
+        guard self.openMembers.count - first <= 32 else {
+            let sorted = self.openMembers[first...].sorted { self.precedes(input, $0, $1) ?? false }
+            return self.openMembers.replaceSubrange(first..., with: sorted)
+        }
+        // Few members are sorted where they are: sorting a slice takes a copy.
+        for end in first + 1..<max(first + 1, self.openMembers.count) {
+            let member = self.openMembers[end]
+            var index = end
+            while index > first, self.precedes(input, member, self.openMembers[index - 1]) == true {
+                self.openMembers[index] = self.openMembers[index - 1]
+                index -= 1
+            }
+            self.openMembers[index] = member
+        }
     }
 
     // MARK: Scalars

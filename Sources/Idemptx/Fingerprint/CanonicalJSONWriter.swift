@@ -55,7 +55,12 @@ struct CanonicalJSONWriter {
         for index in object.members where !self.changes.members[index].isIgnored {
             if !isFirst { output.append(UInt8(ascii: ",")) }
             isFirst = false
-            self.write(self.changes.members[index].range.indices, of: input, to: &output)
+            let member = self.changes.members[index]
+            if member.isCanonical {
+                output.append(copying: input.extracting(member.range.indices))
+            } else {
+                self.write(member.range.indices, of: input, to: &output)
+            }
         }
         output.append(UInt8(ascii: "}"))
     }

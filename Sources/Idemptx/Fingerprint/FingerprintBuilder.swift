@@ -1,5 +1,6 @@
 import Crypto
 package import HTTPTypes
+import Synchronization
 
 /// Computes the fingerprint of an HTTP request while its body arrives, and finds its key where that is in the body.
 ///
@@ -72,7 +73,7 @@ package struct FingerprintBuilder: Sendable {
     /// The form of a body keeps a raw one from passing for a canonical one.
     private mutating func hash(_ form: BodyForm) {
         self.prefix.append(form.rawValue)
-        self.hasher.update(data: self.prefix)
+        self.hasher.update(bytes: self.prefix[...])
         self.prefix = []
     }
 
@@ -83,7 +84,7 @@ package struct FingerprintBuilder: Sendable {
     /// - Parameter chunk: Any number of bytes; how a body is cut into chunks does not count.
     package mutating func update(_ chunk: [UInt8]) {
         if self.isHashedAsItComes {
-            self.hasher.update(data: chunk)
+            self.hasher.update(bytes: chunk[...])
         } else if self.collected.isEmpty {
             self.collected = chunk
         } else {
@@ -116,7 +117,7 @@ package struct FingerprintBuilder: Sendable {
             keyText = body.keyText
             // The body is the last field, so that it needs no length.
             self.hash(body.canonical == nil ? .bytes : self.expectedForm)
-            self.hasher.update(data: body.canonical ?? self.collected[...])
+            self.hasher.update(bytes: body.canonical ?? self.collected[...])
         }
         let content = Digest32(self.hasher.finalize()).words
         let host = self.recipe.fingerprintHost ? self.hostWord : content.2
@@ -198,9 +199,17 @@ package struct FingerprintBuilder: Sendable {
     // MARK: The host
 
     private var hostWord: UInt64 {
-        let host = Self.host(of: self.head.authority ?? Self.hostField.flatMap { self.head.headerFields[$0] } ?? "")
-        return Digest32(hashing: host).words.0
+        let authority = self.head.authority ?? Self.hostField.flatMap { self.head.headerFields[$0] } ?? ""
+        return Self.lastHost.withLock { last in
+            if let last, last.authority == authority { return last.word }
+            let word = Digest32(hashing: Self.host(of: authority)).words.0
+            last = (authority, word)
+            return word
+        }
     }
+
+    /// Nearly all requests to a server name the same host.
+    private static let lastHost = Mutex<(authority: String, word: UInt64)?>(nil)
 
     private static let hostField = HTTPField.Name("Host")
 

@@ -17,7 +17,7 @@ struct Refusal: Error {
         self.markers = markers
     }
 
-    func response(under policy: IdempotencyPolicy) -> ResponseParts {
+    func response(under policy: SharedPolicy) -> ResponseParts {
         var parts = self.problem.under(policy).response
         self.markers?.mark(&parts.head.headerFields)
         return parts
@@ -34,7 +34,7 @@ extension Idempotency {
         head: HTTPRequest,
         through adapter: Adapter,
         scope: (Adapter.Request) async throws -> Scope,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         allowance: BodyAllowance
     ) async throws -> GuardedRequest? {
         let keyInHead: IdempotencyKey?
@@ -70,7 +70,7 @@ extension Idempotency {
         return GuardedRequest(key: key, claim: claim, markers: markers)
     }
 
-    private static func keyInHead(of head: HTTPRequest, policy: IdempotencyPolicy) throws(Refusal) -> KeyInHead {
+    private static func keyInHead(of head: HTTPRequest, policy: SharedPolicy) throws(Refusal) -> KeyInHead {
         do {
             return try policy.keySource.key(in: head, maximumLength: policy.maxKeyLength)
         } catch {
@@ -92,7 +92,7 @@ extension Idempotency {
     private func scope<Request>(
         of request: Request,
         by scope: (Request) async throws -> Scope,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> Scope? {
         do {
             return try await scope(request)
@@ -110,14 +110,14 @@ extension Idempotency {
         through adapter: Adapter,
         keyHeader: String?,
         allowance: BodyAllowance,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async throws -> [UInt8] {
-        let announced = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+        let announced = head.headerFields.line(of: .contentLength).flatMap { Int($0) } ?? 0
         if announced <= allowance.maximum, let body = try await adapter.readBody(of: &request, within: allowance) {
             return body
         }
         let kind = allowance.refusal ?? .bodyTooLarge
-        let retryAfter = kind.isOfTheMoment ? policy.retryAfter() : nil
+        let retryAfter = kind.isOfTheMoment ? policy.values.retryAfter() : nil
         throw Refusal(IdempotencyProblem(kind, retryAfter: retryAfter), MarkerHeaders(key: keyHeader))
     }
 }
@@ -134,7 +134,7 @@ extension HTTPRequest {
         // A chunked body has an end of its own (RFC 9112, section 7.1). A middleware that decodes bodies changes their
         // lengths, and not the header; it has seen their end.
         if self.headerFields.contains(.transferEncoding) || self.headerFields.contains(.contentEncoding) { return nil }
-        guard let length = self.headerFields[.contentLength].flatMap({ Int($0) }) else {
+        guard let length = self.headerFields.line(of: .contentLength).flatMap({ Int($0) }) else {
             // HTTP/2 and later: a server may not tell the end of the stream from the end of the connection.
             return size > 0 ? .lengthRequired : nil
         }

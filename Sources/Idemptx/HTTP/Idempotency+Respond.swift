@@ -25,7 +25,7 @@ extension Idempotency {
         policy: IdempotencyPolicy? = nil,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async throws -> Adapter.Response {
-        let policy = policy ?? self.policy
+        let policy = policy.map(SharedPolicy.init) ?? self.sharedPolicy
         let head = adapter.head(of: request)
         guard policy.mode != .off, policy.methods.contains(head.method) else {
             return try await operation(request, nil)
@@ -79,7 +79,7 @@ extension Idempotency {
         _ guarded: GuardedRequest,
         under lease: Lease?,
         through adapter: Adapter,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async -> Adapter.Response {
         let context = IdempotencyContext(
@@ -113,7 +113,7 @@ extension Idempotency {
         _ request: Adapter.Request,
         in context: IdempotencyContext,
         through adapter: Adapter,
-        policy: IdempotencyPolicy
+        policy: SharedPolicy
     ) async -> ResponseParts {
         context.operationThrew(error)
         var parts = adapter.takeApart(adapter.response(to: error, for: request))
@@ -130,7 +130,7 @@ extension Idempotency {
         under lease: Lease?,
         in context: IdempotencyContext,
         markers: MarkerHeaders,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         _ handover: Handover<ResponseParts>
     ) async {
         guard let lease else {
@@ -163,7 +163,7 @@ extension Idempotency {
         _ request: Adapter.Request,
         _ guarded: GuardedRequest,
         through adapter: Adapter,
-        policy: IdempotencyPolicy,
+        policy: SharedPolicy,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async throws -> Adapter.Response {
         let observation = self.observe(guarded.claim, key: guarded.key, policy: policy)
@@ -202,10 +202,10 @@ extension Idempotency {
     }
 }
 
-extension IdempotencyPolicy {
+extension SharedPolicy {
     /// What becomes of a key, and what is stored, by the response of its operation; there is no body if it was not captured.
     func judge(_ head: HTTPResponse, _ body: [UInt8]?, in context: IdempotencyContext) -> (Disposition, Outcome?) {
-        let disposition = context.disposition ?? self.disposition(of: head)
+        let disposition = context.disposition ?? self.values.disposition(of: head)
         switch disposition {
         case .release, .unknown: return (disposition, nil)
         case .keep:

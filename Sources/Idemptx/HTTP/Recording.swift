@@ -14,7 +14,7 @@ struct Recording: Sendable {
 
     let head: HTTPResponse
     let context: IdempotencyContext
-    let policy: IdempotencyPolicy
+    let policy: SharedPolicy
     let recorder: StreamRecorder
 
     /// Makes all of the body, read or not, stores it, and then lets its end be sent.
@@ -48,7 +48,7 @@ struct Recording: Sendable {
     ///
     /// A key that is freed must wait for the end: until then the operation is running.
     private func overflow(_ overflow: Overflow, _ conclude: @escaping Conclude) async {
-        let disposition = self.context.disposition ?? self.policy.disposition(of: self.head)
+        let disposition = self.context.disposition ?? self.policy.values.disposition(of: self.head)
         guard disposition == .keep || disposition == .tombstone else { return }
         overflow.begin()
         let isReported = Handover<Void>()

@@ -1,5 +1,13 @@
 import Crypto
 
+extension SHA256 {
+    /// Takes the next bytes of a message; the way by regions of any data costs more than hashing a short message.
+    mutating func update(bytes: ArraySlice<UInt8>) {
+        // The pointer is not used after the call.
+        unsafe bytes.withUnsafeBytes { unsafe self.update(bufferPointer: $0) }
+    }
+}
+
 /// Thirty-two bytes, such as a SHA-256 digest, kept inline so that a key costs no allocation.
 struct Digest32: Hashable, Sendable {
     static let byteCount = 32
@@ -9,7 +17,9 @@ struct Digest32: Hashable, Sendable {
 
     /// The SHA-256 digest of `message` (FIPS 180-4).
     init(hashing message: [UInt8]) {
-        self.init(SHA256.hash(data: message))
+        var hasher = SHA256()
+        hasher.update(bytes: message[...])
+        self.init(hasher.finalize())
     }
 
     init(_ digest: SHA256.Digest) {
@@ -47,9 +57,10 @@ struct Digest32: Hashable, Sendable {
     var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
-        for word in [self.words.0, self.words.1, self.words.2, self.words.3] {
-            bytes.append(bigEndian: word)
-        }
+        bytes.append(bigEndian: self.words.0)
+        bytes.append(bigEndian: self.words.1)
+        bytes.append(bigEndian: self.words.2)
+        bytes.append(bigEndian: self.words.3)
         return bytes
     }
 

@@ -148,7 +148,7 @@ extension KeySource {
     /// The value of `Idempotency-Key` to send back, as it came; `nil` if the key comes from elsewhere.
     func echo(of head: HTTPRequest) -> String? {
         guard case .idempotencyKey = self.origin else { return nil }
-        return head.headerFields[.idempotencyKey]
+        return head.headerFields.line(of: .idempotencyKey)
     }
 }
 

@@ -43,6 +43,7 @@ extension Scope {
     /// - Throws: ``ScopeProblem`` if the request has a cookie and none of these headers, or an `Authorization` that is
     ///   signed anew on each try, as by AWS, OAuth 1, Digest and other schemes that sign with an HMAC.
     public static func credentials(in fields: HTTPFields) throws(ScopeProblem) -> Scope {
+        guard fields.contains(where: { self.credentialHeaders.contains($0.name) }) else { return self.noCredentials }
         let authorization = fields[values: .authorization]
         if authorization.contains(where: self.isSignedAnew) { throw .signedCredentials }
         if authorization.contains(where: self.isPresent) { return .authorization(in: fields) }
@@ -53,6 +54,10 @@ extension Scope {
         if fields[values: .cookie].contains(where: self.isPresent) { throw .onlyCookie }
         return .authorization(in: fields)
     }
+
+    private static let noCredentials = Scope.authorization(in: [:])
+
+    private static let credentialHeaders: Set<HTTPField.Name> = Set([.authorization, .cookie] + apiKeyHeaders)
 
     private static let apiKeyHeaders = ["X-API-Key", "Api-Key", "Ocp-Apim-Subscription-Key"]
         .compactMap { HTTPField.Name($0) }

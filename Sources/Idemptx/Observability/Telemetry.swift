@@ -158,31 +158,41 @@ struct Telemetry: Sendable {
     /// An error of a store that is not ours might quote what it was given, so it is wrapped before anybody describes it.
     ///
     /// - Throws: ``StoreError``; `CancellationError` if the task is cancelled and the store stopped for that.
+    @inline(__always)
     func storeCall<Result>(_ call: StoreCall, _ operation: () async throws -> Result) async throws -> Result {
-        let start = self.metrics.map { _ in ContinuousClock.now }
-        defer {
-            if let start { self.metrics?.storeDurations[call]?.record(duration: start.duration(to: .now)) }
-        }
         do {
-            guard self.isTraced else { return try await operation() }
-            return try await withSpan(call.spanName, ofKind: .client) { span in
-                do {
-                    return try await operation()
-                } catch {
-                    span.setStatus(.init(code: .error))
-                    throw error is CancellationError ? error : StoreError(wrapping: error)
-                }
-            }
-        } catch let error as CancellationError where Task.isCancelled {
-            throw error
+            if self.metrics == nil, !self.isTraced { return try await operation() }
+            return try await self.measured(call, operation)
         } catch {
-            let error = StoreError(wrapping: error)
-            self.metrics?.storeErrors[call]?.increment()
-            Logger.current.info(
-                "A call to the idempotency store failed",
-                metadata: ["idempotency.operation": "\(call.rawValue)", "idempotency.error": "\(error)"])
-            throw error
+            throw self.failure(of: call, error)
         }
+    }
+
+    private func measured<Result>(_ call: StoreCall, _ operation: () async throws -> Result) async throws -> Result {
+        let start = ContinuousClock.now
+        defer { self.metrics?.storeDurations[call]?.record(duration: start.duration(to: .now)) }
+        guard self.isTraced else { return try await operation() }
+        return try await withSpan(call.spanName, ofKind: .client) { span in
+            do {
+                return try await operation()
+            } catch {
+                span.setStatus(.init(code: .error))
+                throw error is CancellationError ? error : StoreError(wrapping: error)
+            }
+        }
+    }
+
+    /// Reports that a call to the store has failed.
+    ///
+    /// - Returns: What to throw.
+    private func failure(of call: StoreCall, _ error: any Error) -> any Error {
+        if error is CancellationError, Task.isCancelled { return error }
+        let error = StoreError(wrapping: error)
+        self.metrics?.storeErrors[call]?.increment()
+        Logger.current.info(
+            "A call to the idempotency store failed",
+            metadata: ["idempotency.operation": "\(call.rawValue)", "idempotency.error": "\(error)"])
+        return error
     }
 
     /// The first eight bytes of a storage key, enough to find its lines.

@@ -16,8 +16,17 @@ extension [UInt8] {
 
     /// The bytes as lower-case hexadecimal digits.
     var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: self.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 0xF)]] }, as: UTF8.self)
+        var digits: [UInt8] = []
+        digits.reserveCapacity(2 * self.count)
+        for byte in self {
+            digits.append(Self.digit(byte >> 4))
+            digits.append(Self.digit(byte & 0xF))
+        }
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 
     /// Reads pairs of hexadecimal digits; `nil` if `text` is anything else.

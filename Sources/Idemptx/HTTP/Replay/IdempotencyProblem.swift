@@ -81,16 +81,16 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     static let leaseLost = IdempotencyProblem(.requestInProgress, retryAfter: 1)
 
     /// Why a claim was not granted, and there is nothing to replay.
-    init<Grant>(_ result: ClaimResult<Grant>, policy: IdempotencyPolicy) {
+    init<Grant>(_ result: ClaimResult<Grant>, policy: SharedPolicy) {
         switch result {
         case .inProgress(let remainingLease):
-            self.init(.requestInProgress, retryAfter: policy.retryAfter(within: remainingLease))
+            self.init(.requestInProgress, retryAfter: policy.values.retryAfter(within: remainingLease))
         case .mismatch: self.init(.keyReused)
         case .unknown: self.init(.outcomeUnknown)
         case .completed(let outcome):
             let tombstone = outcome.tombstone
             self.init(.responseNotReplayable, originalStatus: tombstone.status, location: tombstone.location)
-        case .granted: self.init(.requestInProgress, retryAfter: policy.retryAfter())
+        case .granted: self.init(.requestInProgress, retryAfter: policy.values.retryAfter())
         }
         self.typeBase = policy.problemTypeBase
     }
@@ -99,7 +99,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     public static let defaultTypeBase = "urn:idemptx:problem:"
 
     /// The problem with a type as `policy` demands it.
-    func under(_ policy: IdempotencyPolicy) -> IdempotencyProblem {
+    func under(_ policy: SharedPolicy) -> IdempotencyProblem {
         var problem = self
         problem.typeBase = policy.problemTypeBase
         return problem

@@ -41,8 +41,8 @@ struct MarkerHeaders: Sendable {
     /// Marks a response of the operation.
     func mark(_ fields: inout HTTPFields, as status: IdempotencyStatus) {
         self.mark(&fields)
-        fields[.idempotencyStatus] = status.rawValue
-        fields[.idempotentReplayed] = status == .hit ? "true" : nil
+        fields.replace(.idempotencyStatus, with: status.rawValue)
+        fields.replace(.idempotentReplayed, with: status == .hit ? "true" : nil)
     }
 
     func marked(_ parts: ResponseParts, as status: IdempotencyStatus) -> ResponseParts {
@@ -53,7 +53,15 @@ struct MarkerHeaders: Sendable {
 
     /// Marks a response of the layer itself.
     func mark(_ fields: inout HTTPFields) {
-        fields[.idempotencyKey] = self.key
-        fields[.idempotencySignature] = self.fingerprint?.hexadecimal
+        fields.replace(.idempotencyKey, with: self.key)
+        fields.replace(.idempotencySignature, with: self.fingerprint?.hexadecimal)
+    }
+}
+
+extension HTTPFields {
+    /// Sets a field that is hardly ever there before; the subscript looks for room in the middle.
+    fileprivate mutating func replace(_ name: HTTPField.Name, with value: String?) {
+        if self.contains(name) { self[name] = nil }
+        if let value { self.append(HTTPField(name: name, value: value)) }
     }
 }
