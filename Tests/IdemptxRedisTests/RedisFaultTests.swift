@@ -290,6 +290,61 @@ struct RedisFaultTests {
         }
     }
 
+    @Test("A server that is halted costs one deadline, not one per request, where operations may run without it")
+    func bypassing() async throws {
+        try await RedisServer.with { server in
+            let connection = RedisConnectionConfiguration(commandTimeout: .seconds(600))
+            let store = FaultyStore(try RedisStore(url: server.url(), connection: connection))
+            let idempotency = Idempotency(
+                store: store,
+                policy: IdempotencyPolicy {
+                    $0.onStoreFailure = .bypass
+                    $0.claimTimeout = .milliseconds(200)
+                    $0.claimRetryTime = .zero
+                })
+            let ledger = Ledger()
+            #expect(try await idempotency.run("charge", key: "k-0") { _ in ledger.add() } == 1)
+            server.pause()
+            for number in 1...100 {
+                #expect(try await idempotency.run("charge", key: "k-\(number)") { _ in ledger.add() } == number + 1)
+            }
+            // One at a time asks whether the server is back, once in a second; all others do not wait.
+            #expect(store.count(of: .claim) < 50)
+            server.resume()
+            // From then on it guards again.
+            try await eventually {
+                let key = "k-\(ledger.count + 1_000)"
+                let entry = try await idempotency.run("charge", key: key) { _ in ledger.add() }
+                return try await idempotency.run("charge", key: key) { _ in ledger.add() } == entry
+            }
+        }
+    }
+
+    @Test("An operation does not start under a lease that was over when a halted server granted it")
+    func lateGrant() async throws {
+        try await RedisServer.with { server in
+            let connection = RedisConnectionConfiguration(commandTimeout: .seconds(600))
+            let store = FaultyStore(try RedisStore(url: server.url(), connection: connection))
+            let idempotency = Idempotency(
+                store: store,
+                policy: IdempotencyPolicy {
+                    $0.lease = .seconds(3)
+                    $0.claimTimeout = .seconds(600)
+                })
+            _ = try await idempotency.run("charge", key: "k-0") { _ in true }
+            // No renewal makes the late claim good.
+            store.breakDown(at: .renew)
+            server.pause()
+            let running = Task { try await idempotency.run("charge", key: "k-1") { $0.isLeaseHeld } }
+            try await eventually { store.count(of: .claim) == 2 }
+            try await Task.sleep(for: .milliseconds(3_500))
+            server.resume()
+            #expect(try await running.value)
+            // The second was made with the same token: it did not have to wait for the first.
+            #expect(store.count(of: .claim) == 3)
+        }
+    }
+
     @Test("Hundreds of concurrent retries of a key with a large response do not make other calls late")
     func largeReplays() async throws {
         try await RedisServer.with { server in

@@ -17,6 +17,7 @@ final class CompletionRetrier: Sendable {
         var bytes = 0
         var withdrawals = 0
         var observations = 0
+        var observedBytes = 0
         var isStopped = false
         var oldest: Timestamp?
         var oldestFoundAt: Timestamp?
@@ -51,7 +52,8 @@ final class CompletionRetrier: Sendable {
             let earlier = state.pending.removeValue(forKey: key)
             if let earlier { state.bytes -= earlier.outcome.size }
             let since = earlier?.owner == owner ? earlier?.since : nil
-            let kept = state.bytes + outcome.size <= maxBytes ? outcome : .tombstone(outcome.tombstone)
+            let hasRoom = state.bytes + state.observedBytes + outcome.size <= maxBytes
+            let kept = hasRoom ? outcome : .tombstone(outcome.tombstone)
             state.pending[key] = Pending(
                 owner: owner, fingerprint: fingerprint, outcome: kept, since: since ?? now)
             state.bytes += kept.size
@@ -131,8 +133,26 @@ final class CompletionRetrier: Sendable {
         }
     }
 
-    func endObservation() {
-        self.state.withLock { $0.observations -= 1 }
+    /// Makes room for the outcome of an operation that is observed, which nobody waits for.
+    ///
+    /// - Returns: What there is room for: the outcome or its tombstone, and how many bytes it takes until
+    ///   ``endObservation(freeing:)``.
+    func keepObserved(_ outcome: Outcome, maxBytes: Int) -> (Outcome, Int) {
+        self.state.withLock { state in
+            // There is always room for one.
+            guard state.observedBytes == 0 || state.bytes + state.observedBytes + outcome.size <= maxBytes else {
+                return (.tombstone(outcome.tombstone), 0)
+            }
+            state.observedBytes += outcome.size
+            return (outcome, outcome.size)
+        }
+    }
+
+    func endObservation(freeing bytes: Int) {
+        self.state.withLock { state in
+            state.observations -= 1
+            state.observedBytes -= bytes
+        }
     }
 
     // MARK: The end

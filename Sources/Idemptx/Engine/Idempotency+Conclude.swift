@@ -4,9 +4,10 @@ extension Idempotency {
 
     /// Ends the claim of an operation that has run.
     ///
-    /// Returns when the store has taken it, or it is given up. The report is made no later than
-    /// ``IdempotencyPolicy/completionRetryTime`` after this began: the caller does not wait longer. A known outcome is
-    /// never thrown away before another attempt has the key, or the process shuts down.
+    /// Returns when the store has taken it, when it is given up, or when the first try has failed: the others are made in a
+    /// task of their own, so that of the response only what ``CompletionRetrier`` has counted stays in memory. The report is
+    /// made no later than ``IdempotencyPolicy/completionRetryTime`` after this began: the caller does not wait longer. A
+    /// known outcome is never thrown away before another attempt has the key, or the process shuts down.
     ///
     /// Runs in the task of the operation, which no caller cancels.
     ///
@@ -16,80 +17,107 @@ extension Idempotency {
     ///   - outcome: How the operation ended; not needed if it is not stored.
     ///   - policy: The policy.
     ///   - report: Called once.
-    /// - Returns: What became of the outcome in the end.
-    @discardableResult
+    ///   - atEnd: Called once, after the report, with what became of the outcome in the end.
     func conclude(
         _ lease: Lease,
         as disposition: Disposition,
         _ outcome: Outcome? = nil,
         policy: SharedPolicy,
-        report: @escaping @Sendable (Conclusion) -> Void
-    ) async -> Conclusion {
-        let report = ConclusionReport(telemetry: self.telemetry, tell: report)
+        report: @escaping @Sendable (Conclusion) -> Void,
+        atEnd: @escaping @Sendable (Conclusion) -> Void = { _ in }
+    ) async {
         let begin = self.time.now
-        let deadline = begin.advanced(by: policy.completionRetryTime)
-        let outcome = disposition == .tombstone ? outcome.map { .tombstone($0.tombstone) } : outcome
+        let completion = Completion(
+            of: lease, as: disposition, outcome, policy: policy,
+            deadline: begin.advanced(by: policy.completionRetryTime), telemetry: self.telemetry, tell: report,
+            atEnd: atEnd)
         let isObserved = policy.mode == .observe
         let isHeld = lease.beginCompleting(
             staysAlive: disposition.isStored,
-            deadline: isObserved ? nil : max(deadline, begin.advanced(by: Self.firstTryTime))
+            deadline: isObserved ? nil : max(completion.deadline, begin.advanced(by: Self.firstTryTime))
         ) {
-            self.keepForRetries(outcome, lease, disposition, policy)
-            // It may have been stored just now, and taken off the list before it was on it.
-            if lease.isOver { self.retrier.remove(lease.claim) }
-            if report.make(disposition.conclusionIfLate) { self.tellUnstored(lease, disposition, "the store is slow") }
-        }
-        defer {
-            self.renewer.remove(lease)
-            self.retrier.remove(lease.claim)
-            self.waiters.hint(lease.claim.key)
+            self.callerLeaves(completion)
         }
         guard isHeld else {
             self.telemetry.outcomeNotStored(lease.claim, reason: "another attempt has the key")
-            report.make(.unstored)
-            return .unstored
+            return self.end(completion, .unstored)
         }
         if !isObserved { self.renewer.update(lease) }
-        return await self.conclude(lease, as: disposition, outcome, policy: policy, deadline: deadline, report)
+        var backoff = Backoff()
+        switch await self.tryToTell(completion, &backoff) {
+        case .ended(let conclusion): self.end(completion, conclusion)
+        case .again(let pause):
+            startTask { [backoff] in await self.tellRepeatedly(completion, after: pause, backoff) }
+        }
     }
 
-    private func conclude(
-        _ lease: Lease,
-        as disposition: Disposition,
-        _ outcome: Outcome?,
-        policy: SharedPolicy,
-        deadline: Timestamp,
-        _ report: ConclusionReport
-    ) async -> Conclusion {
-        var outcome = outcome
-        var backoff = Backoff()
+    /// The caller has waited for long enough, and the store has not replied.
+    private func callerLeaves(_ completion: Completion) {
+        let lease = completion.lease
+        let hadResponse = completion.hasResponse
+        self.keepForRetries(completion)
+        // It may have been stored just now, and taken off the list before it was on it.
+        if lease.isOver { self.retrier.remove(lease.claim) }
+        if completion.report(completion.disposition.conclusionIfLate) {
+            self.tellUnstored(completion, "the store is slow")
+        }
+        // The call that hangs holds a response for which there is no room; the next one has a tombstone.
+        if hadResponse, !completion.hasResponse { lease.interruptAttempt() }
+    }
+
+    private func end(_ completion: Completion, _ conclusion: Conclusion) {
+        self.renewer.remove(completion.lease)
+        self.retrier.remove(completion.lease.claim)
+        completion.end(conclusion)
+        self.waiters.hint(completion.lease.claim.key)
+    }
+
+    /// What came of a try to tell the store.
+    private enum Try {
+        case ended(Conclusion)
+        case again(after: Duration)
+    }
+
+    private func tellRepeatedly(_ completion: Completion, after pause: Duration, _ backoff: Backoff) async {
+        var (pause, backoff) = (pause, backoff)
         while true {
+            // This runs in a task that nobody cancels.
+            try? await self.time.sleep(for: pause)
+            self.retrier.report()
+            switch await self.tryToTell(completion, &backoff) {
+            case .ended(let conclusion): return self.end(completion, conclusion)
+            case .again(let next): pause = next
+            }
+        }
+    }
+
+    private func tryToTell(_ completion: Completion, _ backoff: inout Backoff) async -> Try {
+        let (lease, disposition) = (completion.lease, completion.disposition)
+        while true {
+            let outcome = completion.outcome
             do {
-                let isDone = try await self.tell(lease, disposition, outcome, keyTTL: policy.keyTTL)
+                let isDone = try await self.tell(lease, disposition, outcome, keyTTL: completion.policy.keyTTL)
                 let conclusion = disposition.conclusion(of: outcome, isDone: isDone)
-                if report.make(conclusion), conclusion == .unstored {
+                if completion.report(conclusion), conclusion == .unstored {
                     self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key")
                 } else if disposition.isStored, isDone, !backoff.isFresh {
                     self.telemetry.storedLate(lease.claim)
                 }
-                return conclusion
+                return .ended(conclusion)
             } catch {
                 let error = StoreError(wrapping: error)
-                if error.code == .recordTooLarge, case .response? = outcome {
-                    outcome = outcome.map { .tombstone($0.tombstone) }
+                if error.code == .recordTooLarge, completion.hasResponse {
+                    completion.replaceOutcome { .tombstone($0.tombstone) }
                     continue
                 }
                 let pause = backoff.next()
-                let isLate = deadline <= self.time.now.advanced(by: pause)
-                let goesOn = disposition.mayBeTold(after: error) && self.mayRetry(lease, disposition, policy)
-                if goesOn { outcome = self.keepForRetries(outcome, lease, disposition, policy) }
-                if isLate || !goesOn, report.make(disposition.conclusionIfLate) {
-                    self.tellUnstored(lease, disposition, "\(error)")
+                let isLate = completion.deadline <= self.time.now.advanced(by: pause)
+                let goesOn = disposition.mayBeTold(after: error) && self.mayRetry(completion)
+                if goesOn { self.keepForRetries(completion) }
+                if isLate || !goesOn, completion.report(disposition.conclusionIfLate) {
+                    self.tellUnstored(completion, "\(error)")
                 }
-                guard goesOn else { return disposition.conclusionIfLate }
-                // This runs in a task that nobody cancels.
-                try? await self.time.sleep(for: pause)
-                self.retrier.report()
+                return goesOn ? .again(after: pause) : .ended(disposition.conclusionIfLate)
             }
         }
     }
@@ -129,29 +157,26 @@ extension Idempotency {
     }
 
     /// The end of the lease does as well as a release, under the rule to run again.
-    private func mayRetry(_ lease: Lease, _ disposition: Disposition, _ policy: SharedPolicy) -> Bool {
-        if policy.mode == .observe || self.retrier.isStopped { return false }
-        if disposition.isStored || lease.claim.retention.onAbandoned != .rerun { return true }
+    private func mayRetry(_ completion: Completion) -> Bool {
+        let lease = completion.lease
+        if completion.policy.mode == .observe || self.retrier.isStopped { return false }
+        if completion.disposition.isStored || lease.claim.retention.onAbandoned != .rerun { return true }
         return self.time.now < lease.heldUntil
     }
 
-    @discardableResult
-    private func keepForRetries(
-        _ outcome: Outcome?,
-        _ lease: Lease,
-        _ disposition: Disposition,
-        _ policy: SharedPolicy
-    ) -> Outcome? {
-        guard disposition.isStored, let outcome else { return outcome }
-        let kept = self.retrier.keep(outcome, of: lease.claim, maxBytes: policy.maxUnstoredBytes)
+    private func keepForRetries(_ completion: Completion) {
+        guard completion.disposition.isStored else { return }
+        let lease = completion.lease
+        completion.replaceOutcome {
+            self.retrier.keep($0, of: lease.claim, maxBytes: completion.policy.maxUnstoredBytes)
+        }
         // Those who wait for the key can have it from here.
         self.waiters.hint(lease.claim.key)
-        return kept
     }
 
-    private func tellUnstored(_ lease: Lease, _ disposition: Disposition, _ reason: String) {
-        guard disposition.isStored else { return }
-        self.telemetry.outcomeNotStored(lease.claim, reason: reason)
+    private func tellUnstored(_ completion: Completion, _ reason: String) {
+        guard completion.disposition.isStored else { return }
+        self.telemetry.outcomeNotStored(completion.lease.claim, reason: reason)
     }
 }
 

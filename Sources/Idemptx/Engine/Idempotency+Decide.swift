@@ -65,6 +65,7 @@ final class Observation: Sendable {
     private let idempotency: Idempotency
     private let policy: SharedPolicy
     private let state = Mutex(State.begun)
+    private let keptBytes = Atomic(0)
 
     init(idempotency: Idempotency, policy: SharedPolicy) {
         self.idempotency = idempotency
@@ -73,7 +74,7 @@ final class Observation: Sendable {
 
     deinit {
         if case .granted(let lease) = self.state.withLock({ $0 }) { self.idempotency.renewer.remove(lease) }
-        self.idempotency.retrier.endObservation()
+        self.idempotency.retrier.endObservation(freeing: self.keptBytes.load(ordering: .relaxed))
     }
 
     fileprivate func granted(_ lease: Lease) {
@@ -94,6 +95,12 @@ final class Observation: Sendable {
 
     /// The operation has ended; its caller does not wait for the outcome to be stored.
     func conclude(as disposition: Disposition, _ outcome: Outcome?) {
+        let outcome = outcome.map { outcome in
+            let (kept, bytes) = self.idempotency.retrier.keepObserved(
+                outcome, maxBytes: self.policy.maxUnstoredBytes)
+            self.keptBytes.add(bytes, ordering: .relaxed)
+            return kept
+        }
         let lease = self.state.withLock { state -> Lease? in
             switch state {
             case .begun:

@@ -154,7 +154,7 @@ extension Idempotency {
                 return .failure(error)
             }
         } onStart: { cancel in
-            context.onLeaseLoss(cancel)
+            context.runs(cancel: cancel)
         } then: { (result: Result<Value, any Error>, handover) in
             if case .failure(let error) = result, error is CancellationError, lease.isLost {
                 self.renewer.remove(lease)

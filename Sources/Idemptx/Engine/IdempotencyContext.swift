@@ -60,6 +60,12 @@ public final class IdempotencyContext: Sendable {
         self.lease?.onLoss(action)
     }
 
+    /// Takes note of the task that the attempt runs in, which the loss of its lease cancels.
+    func runs(cancel: @escaping @Sendable () -> Void) {
+        self.onLeaseLoss(cancel)
+        self.lease?.runs(cancel: cancel)
+    }
+
     /// A key for another service that this operation calls, such as a payment provider.
     ///
     /// It is the same for each attempt and each retry, and differs between services and between callers: two tenants who

@@ -103,6 +103,8 @@ public struct IdempotencyPolicy: Sendable {
     public var completionRetryTime = Duration.seconds(3)
 
     /// How many bytes of outcomes that could not be stored yet are kept in memory; a tombstone takes the place of more.
+    ///
+    /// Outcomes that are stored for the first time while their callers wait do not count.
     public var maxUnstoredBytes = 64 << 20 {
         didSet { self.maxUnstoredBytes = max(self.maxUnstoredBytes, 0) }
     }
@@ -152,7 +154,8 @@ public struct IdempotencyPolicy: Sendable {
 
     /// The largest response that is kept, in bytes of its body.
     ///
-    /// A tombstone takes the place of a larger one.
+    /// A tombstone takes the place of a larger one. A stream goes at its client's pace from there: it ends if the client
+    /// leaves, or takes nothing for 60 seconds.
     public var maxResponseBody = 1 << 20 {
         didSet { self.maxResponseBody = max(self.maxResponseBody, 0) }
     }

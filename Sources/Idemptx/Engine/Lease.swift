@@ -26,6 +26,8 @@ final class Lease: Sendable {
         var heldUntil: Timestamp
         var renewal: Renewal
         var deadline: (at: Timestamp, action: @Sendable () -> Void)?
+        /// Cancels the task of the attempt.
+        var cancel: (@Sendable () -> Void)?
     }
 
     /// What is due for a lease.
@@ -128,6 +130,17 @@ final class Lease: Sendable {
         if isLost { action() }
     }
 
+    /// Takes note of the task that the attempt, and the first try to store its outcome, run in.
+    func runs(cancel: @escaping @Sendable () -> Void) {
+        self.state.withLock { $0.cancel = cancel }
+    }
+
+    /// Cancels a call to the store that holds up the task of the attempt, whose operation has ended.
+    func interruptAttempt() {
+        let cancel = self.state.withLock { $0.cancel.take() }
+        cancel?()
+    }
+
     /// From now on, a refused renewal is no loss: what the store says to the completion tells.
     ///
     /// - Parameters:
@@ -154,6 +167,7 @@ final class Lease: Sendable {
     func end() {
         self.state.withLock { state in
             state.deadline = nil
+            state.cancel = nil
             if case .lost = state.phase { return }
             state.phase = .ended
         }

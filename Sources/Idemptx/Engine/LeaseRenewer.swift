@@ -8,7 +8,7 @@ import Synchronization
 /// alarm serves all leases, so that a short operation costs an entry in a heap and no task.
 final class LeaseRenewer: Sendable {
     private struct State {
-        var heap = LeaseHeap()
+        var heap = DateHeap<Lease, Timestamp>()
         var alarm: (date: Timestamp, number: Int, cancel: @Sendable () -> Void)?
         var alarmCount = 0
     }
@@ -31,7 +31,7 @@ final class LeaseRenewer: Sendable {
     /// Keeps a lease alive until it is removed.
     func add(_ lease: Lease) {
         let count = self.state.withLock { state in
-            lease.slot.store(state.heap.add(lease), ordering: .relaxed)
+            lease.slot.store(state.heap.add(lease, at: lease.nextDate), ordering: .relaxed)
             self.setAlarm(&state)
             return state.heap.count
         }

@@ -98,7 +98,7 @@ extension Idempotency {
                 }
             }
         } onStart: { cancel in
-            context.onLeaseLoss(cancel)
+            context.runs(cancel: cancel)
         } then: { (parts: ResponseParts?, handover) in
             await self.record(parts, under: lease, in: context, markers: markers, policy: policy, handover)
         }
@@ -145,11 +145,12 @@ extension Idempotency {
             return
         }
         if case .producer(length: nil, let produce) = parts.body {
-            let recorder = StreamRecorder(limit: policy.maxResponseBody)
+            let recorder = StreamRecorder(limit: policy.maxResponseBody, time: self.time)
             handover.fulfil(markers.marked(ResponseParts(head: parts.head, body: recorder.sentBody), as: .new))
             let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
-            return await recording.run(produce) { disposition, outcome, report in
-                await self.conclude(lease, as: disposition, outcome, policy: policy, report: report)
+            return await recording.run(produce) { disposition, outcome, report, atEnd in
+                await self.conclude(
+                    lease, as: disposition, outcome, policy: policy, report: report, atEnd: atEnd)
             }
         }
         let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
@@ -184,16 +185,10 @@ extension Idempotency {
             throw error
         }
         if case .producer(length: nil, let produce) = parts.body {
-            let recorder = StreamRecorder(limit: policy.maxResponseBody)
-            let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
-            startTask {
-                await recording.run(produce) { disposition, outcome, report in
-                    observation?.conclude(as: disposition, outcome)
-                    report(.stored)
-                    return .stored
-                }
+            let stream = ObservedStream(head: parts.head, context: context, policy: policy) { disposition, outcome in
+                observation?.conclude(as: disposition, outcome)
             }
-            parts.body = recorder.sentBody
+            parts.body = stream.body(produce)
         } else {
             let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
             observation?.conclude(as: disposition, outcome)

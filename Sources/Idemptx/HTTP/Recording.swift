@@ -3,11 +3,12 @@ import Synchronization
 
 /// Makes the body of a streamed response, and records it while it is sent.
 struct Recording: Sendable {
-    /// Stores how the operation ended; the report comes early or late.
+    /// Stores how the operation ended; the report comes early or late, and the end after it.
     typealias Conclude =
         @Sendable (
-            Disposition, Outcome?, _ report: @escaping @Sendable (Conclusion) -> Void
-        ) async -> Conclusion
+            Disposition, Outcome?, _ report: @escaping @Sendable (Conclusion) -> Void,
+            _ atEnd: @escaping @Sendable (Conclusion) -> Void
+        ) async -> Void
 
     /// The response cannot be stored, so that its end is withheld: the client must not take it for complete.
     struct NotStored: Error {}
@@ -35,13 +36,15 @@ struct Recording: Sendable {
             result = .failure(error)
         }
         if let isStored = overflow.isStored {
-            return self.recorder.end(isStored || self.policy.mode == .observe ? result : .failure(NotStored()))
+            return self.recorder.end(isStored ? result : .failure(NotStored()))
         }
-        let (disposition, outcome) = self.judge(isWhole: result.isWhole)
-        _ = await conclude(disposition, outcome) { conclusion in
-            let isCut = conclusion == .unstored && self.policy.mode == .enforce
-            self.recorder.end(isCut ? .failure(NotStored()) : result)
-        }
+        let (disposition, outcome) = self.policy.judge(
+            self.head, self.recorder.body, isWhole: result.isWhole || self.recorder.hasStoppedProducer,
+            in: self.context)
+        await conclude(
+            disposition, outcome,
+            { conclusion in self.recorder.end(conclusion == .unstored ? .failure(NotStored()) : result) },
+            { _ in })
     }
 
     /// Stores a tombstone at the moment that the body grows too large.
@@ -49,33 +52,25 @@ struct Recording: Sendable {
     /// A key that is freed must wait for the end: until then the operation is running.
     private func overflow(_ overflow: Overflow, _ conclude: @escaping Conclude) async {
         let disposition = self.context.disposition ?? self.policy.values.disposition(of: self.head)
-        guard disposition == .keep || disposition == .tombstone else { return }
+        guard disposition == .keep || disposition == .tombstone else { return self.recorder.settle() }
         overflow.begin()
         let isReported = Handover<Void>()
         // Beside the body, which goes on even if the store is away.
         startTask {
-            let conclusion = await conclude(.tombstone, .tombstone(Tombstone(of: self.head))) { conclusion in
-                // Before the body goes on, which may end at once.
-                if conclusion != .unstored { overflow.stored() }
-                isReported.fulfil(())
-            }
-            // Perhaps it was stored later than reported.
-            if conclusion != .unstored { overflow.stored() }
-            self.recorder.settle()
+            await conclude(
+                .tombstone, .tombstone(Tombstone(of: self.head)),
+                { conclusion in
+                    // Before the body goes on, which may end at once.
+                    if conclusion != .unstored { overflow.stored() }
+                    isReported.fulfil(())
+                },
+                { conclusion in
+                    // Perhaps it was stored later than reported.
+                    if conclusion != .unstored { overflow.stored() }
+                    self.recorder.settle()
+                })
         }
         await isReported.value
-    }
-
-    private func judge(isWhole: Bool) -> (Disposition, Outcome?) {
-        guard isWhole else {
-            // The operation may have had its effect. One that said that it had none is believed.
-            switch self.context.disposition {
-            case .release: return (.release, nil)
-            case .unknown: return (.unknown, nil)
-            case .keep, .tombstone, nil: return (.tombstone, .tombstone(Tombstone(status: 502)))
-            }
-        }
-        return self.policy.judge(self.head, self.recorder.body, in: self.context)
     }
 
     /// What became of the tombstone of a body that is too large; nothing if there is none.
@@ -91,6 +86,26 @@ struct Recording: Sendable {
         func stored() {
             self.state.withLock { $0 = true }
         }
+    }
+}
+
+extension SharedPolicy {
+    /// What becomes of a key, and what is stored, by a streamed response; there is no body if it is too large.
+    func judge(
+        _ head: HTTPResponse,
+        _ body: [UInt8]?,
+        isWhole: Bool,
+        in context: IdempotencyContext
+    ) -> (Disposition, Outcome?) {
+        guard isWhole else {
+            // The operation may have had its effect. One that said that it had none is believed.
+            switch context.disposition {
+            case .release: return (.release, nil)
+            case .unknown: return (.unknown, nil)
+            case .keep, .tombstone, nil: return (.tombstone, .tombstone(Tombstone(status: 502)))
+            }
+        }
+        return self.judge(head, body, in: context)
     }
 }
 

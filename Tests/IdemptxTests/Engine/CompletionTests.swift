@@ -125,6 +125,98 @@ struct CompletionTests {
         #expect(bench.ledger.count == 1)
     }
 
+    @Test("is all that stays in memory of its operation, whose caller has gone")
+    func letsGoOfTheResult() async throws {
+        let bench = Workbench {
+            $0.completionRetryTime = .zero
+            $0.maxUnstoredBytes = 0
+        }
+        bench.store.breakDown(at: .complete)
+        let (made, gone) = (Ledger(), Ledger())
+        let receipts = try await bench.idempotency.run("charge", key: "k-1") { _ in
+            made.add()
+            return [Receipt(gone)]
+        }.count
+        #expect(receipts == 1)
+        try await eventually { gone.count == made.count }
+        #expect(try bench.metrics.expectGauge("idempotency.unstored.pending").lastValue == 1)
+    }
+
+    @Test("is all that stays in memory of a response that was streamed")
+    func letsGoOfTheResponse() async throws {
+        let bench = Workbench {
+            $0.completionRetryTime = .zero
+            $0.maxUnstoredBytes = 0
+        }
+        bench.store.breakDown(at: .complete)
+        let gone = Ledger()
+        do {
+            let parts = try await GuardedService(bench.idempotency).respond(key: "k-1") { _ in
+                let receipt = Receipt(gone)
+                return ResponseParts(
+                    head: HTTPResponse(status: .ok),
+                    body: .producer(length: nil) { sink in
+                        try await sink.write(Array(receipt.text.utf8))
+                        return nil
+                    })
+            }
+            await #expect(throws: (any Error).self) { try await parts.sent() }
+        }
+        try await eventually { gone.count == 1 }
+        #expect(try bench.metrics.expectGauge("idempotency.unstored.pending").lastValue == 1)
+    }
+
+    @Test(
+        "does not stay in memory because a call to the store hangs, if there is no room for it",
+        arguments: [true, false])
+    func interrupted(hasRoom: Bool) async throws {
+        let bench = Workbench {
+            $0.completionRetryTime = .zero
+            $0.lease = .seconds(3_600)
+            if !hasRoom { $0.maxUnstoredBytes = 0 }
+        }
+        // Longer than a test takes, unless the call is cancelled.
+        bench.store.inject(.isDelayed(.seconds(1_000_000)), at: .complete)
+        let charging = Task { try await bench.charge() }
+        try await eventually { bench.store.count(of: .complete) == 1 }
+        #expect(try await bench.whileTimePasses { try await charging.value } == 1)
+        if hasRoom {
+            // The call goes on: its outcome is counted.
+            try await bench.whileTimePasses { try await eventually { bench.clock.now.offset > .seconds(10) } }
+            #expect(bench.store.count(of: .complete) == 1)
+            #expect(try await bench.charge() == 1)
+        } else {
+            try await bench.whileTimePasses {
+                try await eventually { bench.memory.statistics().count(of: .tombstone) == 1 }
+            }
+            #expect(await bench.problem { try await bench.charge() }?.kind == .responseNotReplayable)
+        }
+        #expect(bench.ledger.count == 1)
+    }
+
+    @Test("does not take more room in all while the layer only observes, and the store hangs")
+    func observed() async throws {
+        let bench = Workbench {
+            $0.mode = .observe
+            $0.maxUnstoredBytes = 1_000
+        }
+        let arrival = Gate()
+        for _ in 0..<3 { bench.store.inject(.waits { await arrival.pass() }, at: .complete) }
+        let text = String(repeating: "7", count: 600)
+        for key in ["k-1", "k-2", "k-3"] {
+            #expect(try await bench.idempotency.run("charge", key: key) { _ in text } == text)
+        }
+        try await eventually { arrival.arrivals == 3 }
+        arrival.open()
+        try await eventually {
+            let statistics = bench.memory.statistics()
+            return statistics.count(of: .completed) == 1 && statistics.count(of: .tombstone) == 2
+        }
+        // The room is free again.
+        #expect(try await bench.idempotency.run("charge", key: "k-4") { _ in text } == text)
+        try await eventually { bench.memory.statistics().count(of: .completed) == 2 }
+    }
+
     @Test("is waited for at shutdown, for a time")
     func drains() async throws {
         let bench = Workbench { $0.completionRetryTime = .zero }
@@ -158,5 +250,34 @@ struct CompletionTests {
             try await eventually { await bench.problem { try await bench.charge() } == nil }
         }
         #expect(bench.ledger.count == 1)
+    }
+}
+
+/// Something large that an operation returns.
+private final class Receipt: Codable, Sendable {
+    private enum CodingKeys: CodingKey {
+        case text
+    }
+
+    let text: String
+    private let gone: Ledger?
+
+    init(_ gone: Ledger) {
+        self.text = "receipt"
+        self.gone = gone
+    }
+
+    init(from decoder: any Decoder) throws {
+        self.text = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .text)
+        self.gone = nil
+    }
+
+    deinit {
+        self.gone?.add()
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(self.text, forKey: .text)
     }
 }

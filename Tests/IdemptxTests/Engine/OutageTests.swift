@@ -172,7 +172,62 @@ struct OutageTests {
         #expect(bench.ledger.count == 1)
     }
 
+    @Test("belongs to the call that it was claimed for, also if that is handed a claim of another that comes too late")
+    func handedOverLate() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.waitTimeout = .seconds(3_600)
+            $0.claimTimeout = .seconds(3_600)
+            $0.claimRetryTime = .zero
+        }
+        let gate = Gate()
+        let running = try await bench.startCharge(until: gate) { $0.release() }
+        let (first, second) = (Task { try await bench.charge() }, Task { try await bench.charge() })
+        try await eventually { try bench.waitingCount == 2 }
+        // No renewal makes the late claim good.
+        bench.store.breakDown(at: .renew)
+        let poll = Gate()
+        bench.store.inject(.waits { await poll.pass() }, at: .claim)
+        try await bench.whileTimePasses { try await eventually { poll.arrivals == 1 } }
+        gate.open()
+        #expect(try await running.value == 1)
+        let claims = bench.store.count(of: .claim)
+        // The poll is on behalf of both. It reaches the store, and is granted, when its lease has been over for a second.
+        bench.clock.advance(by: .seconds(31))
+        first.cancel()
+        #expect(await first.result.isFailure)
+        poll.open()
+        #expect(try await second.value == 2)
+        #expect(bench.ledger.count == 2)
+        // With the token of the poll: another one would have had to wait for its lease.
+        #expect(bench.store.count(of: .claim) == claims + 1)
+    }
+
     // MARK: Claims
+
+    @Test("leaves no claim behind that came too late and could not be made again")
+    func lateAndNotRepeated() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.claimTimeout = .seconds(3_600)
+            $0.claimRetryTime = .zero
+            $0.onAbandoned = .refuse
+        }
+        // No renewal makes the late claim good.
+        bench.store.breakDown(at: .renew)
+        let arrival = Gate()
+        bench.store.inject(.waits { await arrival.pass() }, at: .claim)
+        bench.store.breakDown(at: .claim)
+        let late = Task { try await bench.charge() }
+        try await eventually { arrival.arrivals == 1 }
+        bench.clock.advance(by: .seconds(29))
+        arrival.open()
+        #expect(await bench.problem { try await late.value }?.kind == .storeUnavailable)
+        #expect(bench.store.count(of: .claim) == 2)
+        try await eventually { try self.claimed(bench).isEmpty }
+        bench.store.heal()
+        #expect(try await bench.charge() == 1)
+    }
 
     @Test("is not held up by its own claim, whose reply was lost")
     func repeatedClaim() async throws {

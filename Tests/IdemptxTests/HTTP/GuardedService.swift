@@ -90,12 +90,20 @@ struct GuardedService: Sendable {
 
 extension ResponseParts {
     /// Reads all of the body, as a server does that sends it.
-    func sent() async throws -> [UInt8] {
+    ///
+    /// - Parameter pause: Waits after each piece, as long as the connection takes; throws if it breaks.
+    /// - Returns: The body.
+    /// - Throws: What its producer throws.
+    func sent(_ pause: @escaping @Sendable () async throws -> Void = {}) async throws -> [UInt8] {
         switch self.body {
         case .bytes(let bytes, _): return bytes
         case .producer(_, let produce):
             let received = Received()
-            _ = try await produce(BodySink { received.append($0) })
+            _ = try await produce(
+                BodySink {
+                    received.append($0)
+                    try await pause()
+                })
             return received.bytes
         }
     }

@@ -140,6 +140,7 @@ struct StreamedResponseTests {
         let source = Source()
         bench.store.breakDown(at: .complete)
         let parts = try await self.start(bench, source)
+        let sending = Task { try await parts.sent() }
         source.write(Array(repeating: 0, count: 11))
         try await eventually { bench.store.count(of: .complete) > 0 }
         for renewals in 1...6 {
@@ -155,7 +156,7 @@ struct StreamedResponseTests {
         // What has been stored is known a moment later.
         for _ in 0..<1_000 { await Task.yield() }
         source.end()
-        #expect(try await parts.sent().count == 11)
+        #expect(try await sending.value.count == 11)
     }
 
     @Test("is never cut while the layer only observes")
@@ -179,6 +180,130 @@ struct StreamedResponseTests {
         source.end()
         #expect(try await parts.sent().count == 11)
         #expect(try await self.retry(bench).head.status == .notImplemented)
+    }
+
+    // MARK: Readers that hold an operation up
+
+    /// Starts an operation whose body has no end, and counts what it has made of it.
+    private func startEndless(
+        _ bench: Workbench,
+        _ made: Ledger,
+        status: HTTPResponse.Status = .ok,
+        ended: Gate
+    ) async throws -> ResponseParts {
+        try await GuardedService(bench.idempotency).respond(key: "k-1") { _ in
+            ResponseParts(
+                head: HTTPResponse(status: status),
+                body: .producer(length: nil) { sink in
+                    defer { ended.open() }
+                    while true {
+                        made.add()
+                        try await sink.write([1, 2, 3])
+                    }
+                })
+        }
+    }
+
+    @Test(
+        "beyond the limit is not held up for ever by a reader that takes nothing",
+        arguments: [HTTPResponse.Status.ok, .tooManyRequests, .serviceUnavailable])
+    func stalled(status: HTTPResponse.Status) async throws {
+        let bench = Workbench { $0.maxResponseBody = 10 }
+        let (made, ended, going) = (Ledger(), Gate(), Gate())
+        let parts = try await self.startEndless(bench, made, status: status, ended: ended)
+        // A connection that stays open, and takes no second piece.
+        let sending = Task { try await parts.sent { await going.pass() } }
+        try await eventually { going.arrivals == 1 && made.count >= 4 }
+        try await bench.whileTimePasses { await ended.pass() }
+        #expect(bench.clock.now.offset >= .seconds(60))
+        // Nothing is held for it, and it does not take the body for whole.
+        going.open()
+        await #expect(throws: (any Error).self) { try await sending.value }
+        switch status {
+        case .ok: try await self.expectTombstone(bench, of: 200)
+        default: try await eventually { try await self.retry(bench).head.status == .notImplemented }
+        }
+    }
+
+    @Test("goes on beyond the limit as long as its reader takes something now and then, however slowly")
+    func slow() async throws {
+        let bench = Workbench { $0.maxResponseBody = 10 }
+        let source = Source()
+        let parts = try await self.start(bench, source)
+        // One write, which a slow reader takes in three pieces, and another one.
+        source.write(Array(repeating: 7, count: 128 << 10 + 1))
+        source.write([7])
+        source.end()
+        let gates = (0..<4).map { _ in Gate() }
+        let taken = Ledger()
+        let sending = Task { try await parts.sent { await gates[min(taken.add(), 4) - 1].pass() } }
+        for gate in gates {
+            try await eventually { gate.arrivals == 1 }
+            bench.clock.advance(by: .seconds(50))
+            for _ in 0..<100 { await Task.yield() }
+            gate.open()
+        }
+        #expect(try await sending.value.count == 128 << 10 + 2)
+        #expect(taken.count == 4)
+    }
+
+    @Test("may take as long as it likes to be made")
+    func slowProducer() async throws {
+        let bench = Workbench { $0.maxResponseBody = 10 }
+        let source = Source()
+        let parts = try await self.start(bench, source)
+        let sending = Task { try await parts.sent() }
+        source.write(Array(repeating: 7, count: 11))
+        try await self.expectTombstone(bench, of: 200)
+        for _ in 0..<5 {
+            bench.clock.advance(by: .seconds(600))
+            for _ in 0..<100 { await Task.yield() }
+            source.write([7])
+        }
+        source.end()
+        #expect(try await sending.value.count == 16)
+    }
+
+    @Test("that frees its key, and has no end, is not made for nobody")
+    func endlessRelease() async throws {
+        let bench = Workbench { $0.maxResponseBody = 10 }
+        let (made, ended) = (Ledger(), Gate())
+        _ = try await self.startEndless(bench, made, status: .tooManyRequests, ended: ended)
+        await ended.pass()
+        try await eventually { try await self.retry(bench).head.status == .notImplemented }
+    }
+
+    @Test("ends with its reader, at once, while the layer only observes", arguments: [10, 1_000_000])
+    func observedEndless(limit: Int) async throws {
+        struct Left: Error {}
+        let bench = Workbench {
+            $0.mode = .observe
+            $0.maxResponseBody = limit
+        }
+        let (made, ended) = (Ledger(), Gate())
+        let parts = try await self.startEndless(bench, made, ended: ended)
+        // At the pace of its reader: nothing is made before it is asked for.
+        #expect(made.count == 0)
+        await #expect(throws: Left.self) {
+            try await parts.sent { if made.count == 5 { throw Left() } }
+        }
+        await ended.pass()
+        #expect(made.count == 5)
+        try await eventually { bench.memory.statistics().count(of: .tombstone) == 1 }
+    }
+
+    @Test("is recorded for later as it was read while the layer only observes")
+    func observedWhole() async throws {
+        let bench = Workbench { $0.mode = .observe }
+        let source = Source()
+        let parts = try await self.start(bench, source)
+        source.write([1, 2])
+        source.write([3])
+        source.end()
+        #expect(try await parts.sent() == [1, 2, 3])
+        try await eventually { bench.memory.statistics().count(of: .completed) == 1 }
+        bench.idempotency.mode = .enforce
+        #expect(try await self.retry(bench).body == [1, 2, 3])
     }
 
     private struct Broken: Error {}

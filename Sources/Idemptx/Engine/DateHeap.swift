@@ -1,15 +1,15 @@
-/// Leases in the order of their dates: a binary heap whose entries know their place.
+/// Elements, such as leases, in the order of their dates: a binary heap whose entries know their place.
 ///
-/// Adding, moving and removing a lease costs a time that grows with the logarithm of their number.
-struct LeaseHeap {
+/// Adding, moving and removing an element costs a time that grows with the logarithm of their number.
+struct DateHeap<Element, Date: Comparable> {
     private struct Entry {
-        var date: Timestamp
+        var date: Date
         let slot: Int
     }
 
     private struct Slot {
-        var lease: Lease?
-        /// `nil` if nothing is due for the lease.
+        var element: Element?
+        /// `nil` if nothing is due for the element.
         var index: Int?
     }
 
@@ -19,32 +19,32 @@ struct LeaseHeap {
 
     var count: Int { self.slots.count - self.freeSlots.count }
 
-    var firstDate: Timestamp? { self.entries.first?.date }
+    var firstDate: Date? { self.entries.first?.date }
 
-    /// Adds a lease.
+    /// Adds an element, for which nothing may be due.
     ///
     /// - Returns: Its slot.
-    mutating func add(_ lease: Lease) -> Int {
+    mutating func add(_ element: Element, at date: Date?) -> Int {
         let slot: Int
         if let free = self.freeSlots.popLast() {
             slot = free
-            self.slots[slot].lease = lease
+            self.slots[slot].element = element
         } else {
             slot = self.slots.count
-            self.slots.append(Slot(lease: lease))
+            self.slots.append(Slot(element: element))
         }
-        self.move(slot, to: lease.nextDate)
+        self.move(slot, to: date)
         return slot
     }
 
     mutating func remove(_ slot: Int) {
         self.move(slot, to: nil)
-        self.slots[slot].lease = nil
+        self.slots[slot].element = nil
         self.freeSlots.append(slot)
     }
 
-    /// Gives a lease another date, or none.
-    mutating func move(_ slot: Int, to date: Timestamp?) {
+    /// Gives an element another date, or none.
+    mutating func move(_ slot: Int, to date: Date?) {
         switch (self.slots[slot].index, date) {
         case (nil, nil): break
         case (nil, let date?):
@@ -65,12 +65,12 @@ struct LeaseHeap {
         }
     }
 
-    /// The first lease, if its date has come.
-    func firstDue(now: Timestamp) -> (slot: Int, lease: Lease)? {
-        guard let first = self.entries.first, first.date <= now, let lease = self.slots[first.slot].lease else {
+    /// The first element, if its date has come.
+    func firstDue(now: Date) -> (slot: Int, element: Element)? {
+        guard let first = self.entries.first, first.date <= now, let element = self.slots[first.slot].element else {
             return nil
         }
-        return (first.slot, lease)
+        return (first.slot, element)
     }
 
     private mutating func place(_ entry: Entry, at index: Int) {
