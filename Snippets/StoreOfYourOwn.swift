@@ -5,14 +5,14 @@ import Testing
 
 /// A store over a dictionary.
 ///
-/// The rules are those of `RecordTransitions`; the store adds a lock, a clock, and a place for the records.
+/// The package brings the rules; the store adds a lock, a clock, and a place for the records.
 final class DictionaryStore: TransactionalStore {
     private let records = Mutex<[StorageKey: IdempotencyRecord]>([:])
-    private let hub = ChangeHub()
-    private let time: TimeSource
+    private let now: @Sendable () -> Timestamp
 
-    init(clock: some Clock<Duration> = ContinuousClock()) {
-        self.time = TimeSource(clock)
+    init<C: Clock<Duration>>(clock: C = ContinuousClock()) {
+        let start = clock.now
+        self.now = { Timestamp(milliseconds: Int64(start.duration(to: clock.now) / .milliseconds(1))) }
     }
 
     /// One atomic step: what stands there is read, and what becomes of it is written, under one lock.
@@ -23,18 +23,10 @@ final class DictionaryStore: TransactionalStore {
         _ step: @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
     ) throws -> Result {
         try self.records.withLock { records in
-            let transition = try step(records[key], self.time.now)
+            let transition = try step(records[key], self.now())
             transition.change.apply(to: &records[key])
             return transition.result
         }
-    }
-
-    func announce(_ key: StorageKey) {
-        self.hub.announce(key)
-    }
-
-    func changes(of key: StorageKey) -> AsyncStream<Void> {
-        self.hub.changes(of: key)
     }
 }
 

@@ -36,15 +36,13 @@ private func benchmarkRecords(bodySize: Int) {
     let response = StoredResponse(
         status: .created, headerFields: [.contentType: "application/json; charset=utf-8", .location: "/orders/1"],
         body: Array(repeating: UInt8(ascii: "x"), count: bodySize))
-    let record = IdempotencyRecord(
-        fingerprint: Fingerprint(ofBytes: response.body), owner: OwnerToken(), attempt: 1,
-        created: .init(milliseconds: 1), expires: .init(milliseconds: 2), state: .completed(.response(response)))
-    let encoded = RecordCodec.encode(record)
+    let record = Codecs.record(keeping: response)
+    let encoded = record.encoded()
     Benchmark("record encode \(bodySize) B") { benchmark in
-        for _ in benchmark.scaledIterations { blackHole(RecordCodec.encode(record)) }
+        for _ in benchmark.scaledIterations { blackHole(record.encoded()) }
     }
     Benchmark("record decode \(bodySize) B") { benchmark in
-        for _ in benchmark.scaledIterations { blackHole(try? RecordCodec.decode(encoded)) }
+        for _ in benchmark.scaledIterations { blackHole(try? IdempotencyRecord(encoded: encoded)) }
     }
     Benchmark("sha256 record \(bodySize) B") { benchmark in
         for _ in benchmark.scaledIterations { blackHole(SHA256.hash(data: encoded)) }

@@ -65,7 +65,7 @@ struct BenchmarkServer: AsyncParsableCommand {
             "slow/orders",
             use: idempotent(store: store.records, waitTimeout: .seconds(20)) { try await orders.placeSlowly($0, $1) })
 
-        let filler = StoreFiller(store: store.records)
+        let filler = StoreFiller(store.records)
         router.post("fill") { request, _ in
             try await filler.fill(count: request.uri.queryParameters.require("records", as: Int.self))
             return HTTPResponse.Status.noContent

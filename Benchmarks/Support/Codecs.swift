@@ -1,5 +1,5 @@
 public import HTTPTypes
-import Idemptx
+public import Idemptx
 public import NIOCore
 import RESP3
 
@@ -23,6 +23,16 @@ public enum Codecs {
     /// - Returns: The canonical form; `nil` if `text` is not JSON.
     public static func canonicalJSON(_ text: [UInt8]) -> [UInt8]? {
         CanonicalJSON.canonicalize(text)
+    }
+
+    /// A completed record.
+    ///
+    /// - Parameter response: The response that it keeps.
+    /// - Returns: The record.
+    public static func record(keeping response: StoredResponse) -> IdempotencyRecord {
+        IdempotencyRecord(
+            fingerprint: Fingerprint(ofBytes: Array("order".utf8)), owner: OwnerToken(), attempt: 1,
+            created: .init(milliseconds: 1), expires: .init(milliseconds: 2), state: .completed(.response(response)))
     }
 
     /// Writes a command of two arguments, the second with `value`.

@@ -21,7 +21,7 @@ public struct IdempotencyMiddleware<Context: RequestContext>: RouterMiddleware {
 
     /// Creates a middleware over a store.
     ///
-    /// What is not given is as in `policy`.
+    /// Parameters that you leave out are as in `policy`.
     ///
     /// - Parameters:
     ///   - store: Where records are kept.

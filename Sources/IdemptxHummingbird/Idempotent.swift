@@ -9,7 +9,7 @@ public import Idemptx
 /// })
 /// ```
 ///
-/// What is not given is as in `policy`. For a kill switch, or to share an engine between routes, make an `Idempotency` and
+/// Parameters that you leave out are as in `policy`. For a kill switch, or to share an engine between routes, make an `Idempotency` and
 /// use ``idempotent(by:scope:handler:)``.
 ///
 /// - Parameters:

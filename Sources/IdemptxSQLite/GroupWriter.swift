@@ -117,9 +117,9 @@ final class GroupWriter: Sendable {
             if db.isInsideTransaction { try db.rollback() }
             try db.beginTransaction(.immediate)
         } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-            // Somebody else writes. The calls wait until their deadlines.
+            // Another process writes. The calls wait until their deadlines.
             self.callOffOverdue(writing: false)
-            // SQLite tells nobody when a lock is free. This queue has a thread of its own, which may sleep.
+            // SQLite does not notify when a lock is free. This queue has a thread of its own, which may sleep.
             Thread.sleep(forTimeInterval: 0.002)
             return
         } catch {
@@ -165,7 +165,7 @@ final class GroupWriter: Sendable {
         }
     }
 
-    /// Work of low priority stands alone, so that nobody else's commit waits for it.
+    /// Work of low priority gets a transaction of its own, so that no other commit waits for it.
     private func nextPriority(in queue: inout Queue, isFirst: Bool) -> Int? {
         let background = TransactionPriority.background.rawValue
         if isFirst {
@@ -247,7 +247,7 @@ private struct CallQueue {
     mutating func popFirst() -> (any PendingCall)? {
         guard !self.isEmpty else { return nil }
         let call = self.calls[self.head]
-        // What it holds, such as a response, must not stay any longer.
+        // Frees what it holds, such as a response.
         self.calls[self.head] = nil
         self.head += 1
         if self.head == self.calls.count || self.head >= 256 {

@@ -9,7 +9,7 @@ struct RecordDatabase: Sendable {
 
     /// Connections of the store's own; `nil` in the application's database.
     ///
-    /// They can be read from at once, in the thread of the caller: in WAL mode a reader waits for nobody.
+    /// They can be read from at once, in the thread of the caller: in WAL mode a reader never waits.
     private let readers: RecordReaders?
 
     /// Opens a file of its own.
@@ -51,16 +51,16 @@ struct RecordDatabase: Sendable {
         }
     }
 
-    /// Creates the file so that nobody but its owner can read it: it holds responses.
+    /// Creates the file so that only its owner can read it: it holds responses.
     ///
-    /// SQLite gives the files beside it the same permissions. A file that is there already keeps its own, and what is no
-    /// path at all is left for SQLite to report.
+    /// SQLite gives the files beside it the same permissions. A file that is there already keeps its own, and an
+    /// invalid path is left for SQLite to report.
     private static func createPrivately(_ path: String) {
         let descriptor = unsafe open(path, O_CREAT | O_EXCL | O_RDWR, 0o600)
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Looks whether there are records, without a chance to change anything.
+    /// Checks whether there are records, read-only.
     private static func checkRecords(path: String) throws {
         var configuration = Configuration()
         configuration.readonly = true

@@ -4,7 +4,7 @@ import GRDBSQLite
 import Idemptx
 import Synchronization
 
-/// Reads and writes one record on the connection that writes, inside a transaction that somebody else began.
+/// Reads and writes one record on the connection that writes, inside a transaction of the caller.
 ///
 /// Each request reads and writes a record twice. There, rows, arguments and observers cost several times as much as
 /// SQLite itself, so these statements are run by its own interface. They belong to GRDB, which finalizes them when the
@@ -89,7 +89,7 @@ private struct ReadOnlyConnection: ~Copyable {
     }
 }
 
-/// A statement that nobody else has.
+/// A statement that only this connection uses.
 private struct PreparedStatement: ~Copyable {
     let handle: StatementHandle
 
@@ -116,7 +116,7 @@ private struct PreparedStatement: ~Copyable {
     }
 }
 
-/// A statement of SQLite's own interface, which somebody else finalizes.
+/// A statement of SQLite's own interface, which its owner finalizes.
 @safe
 private struct StatementHandle {
     private let handle: OpaquePointer
@@ -144,7 +144,7 @@ private struct StatementHandle {
     func run(_ key: [UInt8], _ expires: Int64, _ leaseEnd: Int64?, _ content: [UInt8]) throws {
         defer {
             unsafe sqlite3_reset(self.handle)
-            // What was bound is as large as a response.
+            // The bound values can be as large as a response.
             unsafe sqlite3_clear_bindings(self.handle)
         }
         try self.bind(key, at: 1)

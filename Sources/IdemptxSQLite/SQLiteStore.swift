@@ -10,8 +10,8 @@ public import ServiceLifecycle
 ///
 /// What a call reports is on the disk: the file is in WAL mode with `synchronous=FULL`, so that it survives the crash of
 /// the process, of the system, and a power cut, as far as the disk keeps what it acknowledged. Concurrent calls share
-/// one transaction and its one `fsync`; renewals and completions go ahead of claims, and a claim that only finds out
-/// what is there does not wait for a transaction. Every call has a deadline, also while the file is locked. Time is the
+/// one transaction and its one `fsync`; renewals and completions go ahead of claims, and a claim that changes
+/// nothing does not wait for a transaction. Every call has a deadline, also while the file is locked. Time is the
 /// wall clock of the host: if that is set ahead by more than a lease, the outcome of a running attempt counts as unknown.
 ///
 /// Only the owner of a new file can read it. Waiters in this process are woken by a change; those in other processes
@@ -22,7 +22,6 @@ public final class SQLiteStore: TransactionalStore {
 
     private let database: RecordDatabase
     private let writer: GroupWriter
-    private let hub = ChangeHub()
     private let time: TimeSource
     private let sweepInterval: Duration
 
@@ -34,14 +33,25 @@ public final class SQLiteStore: TransactionalStore {
     ///     is then.
     ///   - timeout: How long a call takes at most, waiting for another process that is writing included.
     ///   - sweepInterval: How long ``run()`` waits between two sweeps.
-    ///   - time: The clock that leases and lifetimes are measured with. All processes have to agree on it.
     /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the file cannot be used.
     public convenience init(
         path: String,
         mustHoldRecords: Bool = false,
         timeout: Duration = .seconds(5),
+        sweepInterval: Duration = .seconds(60)
+    ) throws(StoreError) {
+        try self.init(
+            path: path, mustHoldRecords: mustHoldRecords, timeout: timeout, sweepInterval: sweepInterval,
+            time: .wallClock)
+    }
+
+    /// Opens a file with another clock than the host's.
+    package convenience init(
+        path: String,
+        mustHoldRecords: Bool = false,
+        timeout: Duration = .seconds(5),
         sweepInterval: Duration = .seconds(60),
-        time: TimeSource = .wallClock
+        time: TimeSource
     ) throws(StoreError) {
         let database = try RecordDatabase(path: path, mustHoldRecords: mustHoldRecords, busyTimeout: timeout)
         self.init(
@@ -58,13 +68,21 @@ public final class SQLiteStore: TransactionalStore {
     ///   - database: A connection, or several, to the application's database.
     ///   - timeout: How long a call takes at most, waiting for other writes included.
     ///   - sweepInterval: How long ``run()`` waits between two sweeps.
-    ///   - time: The clock that leases and lifetimes are measured with.
     /// - Throws: `StoreError` with code `StoreError/Code/misconfigured` if the table cannot be created.
     public convenience init(
         _ database: any DatabaseWriter,
         timeout: Duration = .seconds(5),
+        sweepInterval: Duration = .seconds(60)
+    ) throws(StoreError) {
+        try self.init(database, timeout: timeout, sweepInterval: sweepInterval, time: .wallClock)
+    }
+
+    /// Uses a table of the application's own database with another clock than the host's.
+    package convenience init(
+        _ database: any DatabaseWriter,
+        timeout: Duration = .seconds(5),
         sweepInterval: Duration = .seconds(60),
-        time: TimeSource = .wallClock
+        time: TimeSource
     ) throws(StoreError) {
         let limits = GroupWriter.Limits(timeout: timeout, groupsPerTurn: 1)
         self.init(try RecordDatabase(database), limits: limits, sweepInterval: sweepInterval, time: time)
@@ -104,28 +122,22 @@ public final class SQLiteStore: TransactionalStore {
             return transition.result
         }
     }
-
-    /// Tells those who wait in this process.
-    public func announce(_ key: StorageKey) {
-        self.hub.announce(key)
-    }
-
-    /// Hints at changes made through this instance.
-    public func changes(of key: StorageKey) -> AsyncStream<Void> {
-        self.hub.changes(of: key)
-    }
 }
 
 extension SQLiteStore: KeyInspecting {
     /// The record of one key.
-    public func record(for key: StorageKey) async throws -> RecordSnapshot? {
+    public func record(for key: StorageKey) async throws -> RecordSummary? {
         let now = self.time.now
         let record = try await self.database.read { db in try RecordTable.record(key, in: db) }
-        return RecordTransitions.live(record, now: now).map { RecordSnapshot(key: key, record: $0, readAt: now) }
+        return RecordTransitions.live(record, now: now).map { RecordSummary(key: key, record: $0, readAt: now) }
     }
 
     /// One page of records: sorted by key, or by the end of their leases if only unknown ones are asked for.
-    public func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
+    public func records(
+        in state: RecordState?,
+        after cursor: String?,
+        limit: Int
+    ) async throws -> (records: [RecordSummary], next: String?) {
         let now = self.time.now
         let limit = max(1, limit)
         if state == .unknown {
@@ -133,14 +145,14 @@ extension SQLiteStore: KeyInspecting {
             let (records, last) = try await self.database.read { db in
                 try RecordTable.unknownSummaries(after: position, limit: limit, now: now, in: db)
             }
-            return RecordPage(records: records, next: last?.cursor)
+            return (records, last?.cursor)
         }
-        let start = try cursor.map { try StorageKey($0) }
+        let start = try cursor.map { try StorageKey(cursor: $0) }
         let records = try await self.database.read { db in
             try RecordTable.summaries(after: start, limit: limit, now: now, in: db)
         }
-        let next = records.count < limit ? nil : records.last.map { ListingCursor(rawValue: $0.key.description) }
-        return RecordPage(records: records.filter { state == nil || $0.state == state }, next: next)
+        let next = records.count < limit ? nil : records.last?.key.description
+        return (records.filter { state == nil || $0.state == state }, next)
     }
 
     /// Deletes a record in whatever state.
@@ -150,18 +162,20 @@ extension SQLiteStore: KeyInspecting {
             let isExpired = try RecordTable.isExpired(key, now: time.now, in: db)
             return try RecordTable.remove(key, in: db) && !isExpired
         }
-        self.hub.announce(key)
+        self.announce(key)
         return isRemoved
     }
+}
 
+extension SQLiteStore: RecordCounting {
     /// Counts the records.
-    public func statistics() async throws -> StoreStatistics {
+    package func statistics() async throws -> StoreStatistics {
         let now = self.time.now
         return try await self.database.read { db in try RecordTable.statistics(now: now, in: db) }
     }
 
     /// Counts the records whose outcome is unknown, by an index that holds little else.
-    public func unknownCount() async throws -> Int {
+    package func unknownCount() async throws -> Int {
         let now = self.time.now
         return try await self.database.read { db in try RecordTable.unknownCount(now: now, in: db) }
     }
@@ -169,7 +183,7 @@ extension SQLiteStore: KeyInspecting {
 
 extension SQLiteStore: ExpirySweeping {
     /// Deletes some expired records, in short transactions between which others get their turn.
-    public func sweepExpired(limit: Int) async throws -> Int {
+    package func sweepExpired(limit: Int) async throws -> Int {
         let now = self.time.now
         var swept = 0
         while swept < limit {
@@ -194,8 +208,8 @@ extension SQLiteStore: Service {
 }
 
 extension StorageKey {
-    fileprivate init(_ cursor: ListingCursor) throws(StoreError) {
-        guard let key = StorageKey(hexadecimal: cursor.rawValue) else {
+    fileprivate init(cursor: String) throws(StoreError) {
+        guard let key = StorageKey(hexadecimal: cursor) else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self = key
@@ -203,8 +217,8 @@ extension StorageKey {
 }
 
 extension RecordTable.UnknownPosition {
-    fileprivate init(_ cursor: ListingCursor) throws(StoreError) {
-        let parts = cursor.rawValue.split(separator: ".")
+    fileprivate init(_ cursor: String) throws(StoreError) {
+        let parts = cursor.split(separator: ".")
         guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1]))
         else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
@@ -212,7 +226,7 @@ extension RecordTable.UnknownPosition {
         self.init(leaseEnd: leaseEnd, key: key.bytes)
     }
 
-    fileprivate var cursor: ListingCursor? {
-        StorageKey(bytes: self.key).map { ListingCursor(rawValue: "\(self.leaseEnd).\($0)") }
+    fileprivate var cursor: String? {
+        StorageKey(bytes: self.key).map { "\(self.leaseEnd).\($0)" }
     }
 }

@@ -200,13 +200,13 @@ public final class FaultyStore: IdempotencyStore {
         }
     }
 
-    /// Makes a call for which nobody waits.
+    /// Makes a call without waiting for it.
     private func makeLate(
         after wait: @escaping @Sendable () async -> Void,
         _ call: @escaping @Sendable (TimeSource) async throws -> Void
     ) {
         self.state.withLock { $0.lateCalls += 1 }
-        // Nobody is there to wait for it: that is the fault.
+        // The caller does not wait: that is the fault.
         Task.detached {
             await wait()
             try? await call(self.time)
@@ -242,6 +242,6 @@ private final class HeldCopy: Sendable {
         let request = ClaimRequest(
             key: claim.key, owner: claim.owner, fingerprint: claim.fingerprint, keyTTL: claim.keyTTL,
             onAbandoned: claim.retention.onAbandoned, unresolvedRetention: claim.retention.unresolved)
-        self.claim = Claim(granting: request, ClaimGrant(attempt: claim.attempt, abandoned: claim.abandoned))
+        self.claim = Claim(granting: request, ClaimGrant(attempt: claim.attempt, unknownAttempt: claim.unknownAttempt))
     }
 }

@@ -1,5 +1,4 @@
-// The store's author who tests without Hummingbird must not have to fetch it; a target of its own for one file would be
-// too much.
+// Authors of stores test without Hummingbird, and need not fetch it.
 #if Hummingbird
 public import HTTPTypes
 public import HummingbirdTesting
@@ -21,7 +20,7 @@ extension TestClientProtocol {
     ///   - headers: Further header fields.
     ///   - idempotencyKey: The key, sent as it is.
     ///   - body: The body.
-    /// - Returns: The answer.
+    /// - Returns: The response.
     /// - Throws: What the client throws.
     public func execute(
         uri: String,
@@ -37,10 +36,10 @@ extension TestClientProtocol {
 }
 
 extension TestResponse {
-    /// Whether the answer is that of an earlier request.
+    /// Whether the response is that of an earlier request.
     public var isReplay: Bool { self.headers[.idempotentReplayed] == "true" }
 
-    /// How the answer came about; `nil` if the request was refused or is not guarded.
+    /// How the response came about; `nil` if the request was refused or is not guarded.
     public var idempotencyStatus: IdempotencyStatus? {
         self.headers[.idempotencyStatus].flatMap(IdempotencyStatus.init)
     }

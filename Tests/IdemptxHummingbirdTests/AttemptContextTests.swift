@@ -37,20 +37,20 @@ struct AttemptContextTests {
     func attempt(path: String) async throws {
         try await self.app { "\($0?.key.rawValue ?? "") \($0?.attempt ?? 0) \($0?.isLeaseHeld ?? false)" }
             .test(.live) { client in
-                let answer = try await client.execute(uri: path, idempotencyKey: #""k 1""#)
-                #expect(answer.text == "k 1 1 true")
+                let response = try await client.execute(uri: path, idempotencyKey: #""k 1""#)
+                #expect(response.text == "k 1 1 true")
             }
     }
 
     @Test("is nothing if the request is not guarded")
     func unguarded() async throws {
         try await self.app { "\($0 == nil)" }.test(.router) { client in
-            let answer = try await client.execute(uri: "/group", method: .get)
-            #expect(answer.text == "true")
+            let response = try await client.execute(uri: "/group", method: .get)
+            #expect(response.text == "true")
         }
     }
 
-    @Test("lets it free its key whatever it answers", arguments: paths)
+    @Test("lets it free its key whatever its response", arguments: paths)
     func release(path: String) async throws {
         let ledger = Ledger()
         try await self.app { attempt in
@@ -58,13 +58,13 @@ struct AttemptContextTests {
             return "\(ledger.add())"
         }.test(.router) { client in
             for entry in ["1", "2"] {
-                let answer = try await client.execute(uri: path, idempotencyKey: "k-1")
-                #expect(answer.text == entry)
+                let response = try await client.execute(uri: path, idempotencyKey: "k-1")
+                #expect(response.text == entry)
             }
         }
     }
 
-    @Test("lets it keep an answer that the policy would not", arguments: paths)
+    @Test("lets it keep a response that the policy would not", arguments: paths)
     func keep(path: String) async throws {
         let ledger = Ledger()
         try await self.app { attempt in

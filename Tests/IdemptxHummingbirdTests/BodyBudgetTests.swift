@@ -46,7 +46,7 @@ struct BodyBudgetTests {
                 group.cancelAll()
                 try await group.waitForAll()
             }
-            try await eventually("What was taken is given back") {
+            try await eventually("The budget is free again") {
                 let body = ByteBuffer(repeating: 7, count: self.size)
                 let whole = try await client.execute(uri: "/uploads", idempotencyKey: "whole", body: body)
                 return whole.status == .ok && whole.text == "1"

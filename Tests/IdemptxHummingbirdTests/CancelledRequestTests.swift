@@ -13,13 +13,13 @@ struct CancelledRequestTests {
     private let ledger = Ledger()
     private let gate = Gate()
 
-    private func router(_ answer: @escaping @Sendable (Int) async throws -> Response) -> Router<BasicRequestContext> {
+    private func router(_ response: @escaping @Sendable (Int) async throws -> Response) -> Router<BasicRequestContext> {
         let (ledger, gate) = (self.ledger, self.gate)
         let handler: @Sendable (Request, BasicRequestContext) async throws -> Response = { _, _ in
             let entry = ledger.add()
             await gate.pass()
             try Task.checkCancellation()
-            return try await answer(entry)
+            return try await response(entry)
         }
         let router = Router()
         router.group("group").add(middleware: IdempotencyMiddleware(store: MemoryStore())).post(use: handler)
@@ -27,7 +27,7 @@ struct CancelledRequestTests {
         return router
     }
 
-    @Test("runs to its end, and its answer is stored", arguments: ["/group", "/single"])
+    @Test("runs to its end, and its response is stored", arguments: ["/group", "/single"])
     func whole(path: String) async throws {
         try await Application(router: self.router { Response(status: .created, headers: [.location: "/\($0)"]) })
             .test(.router) { client in
@@ -44,7 +44,7 @@ struct CancelledRequestTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("streams to its end, and its answer is stored", arguments: ["/group", "/single"])
+    @Test("streams to its end, and its response is stored", arguments: ["/group", "/single"])
     func streamed(path: String) async throws {
         self.gate.open()
         let streaming = Gate()
@@ -86,7 +86,7 @@ struct CancelledRequestTests {
             try await eventually { self.gate.arrivals == 1 }
             request.cancel()
             self.gate.open()
-            if case .success(let answer) = await request.result { #expect(answer.text == "true") }
+            if case .success(let response) = await request.result { #expect(response.text == "true") }
         }
     }
 }

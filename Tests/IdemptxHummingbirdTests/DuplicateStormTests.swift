@@ -31,22 +31,22 @@ struct DuplicateStormTests {
         }
     }
 
-    @Test("runs the operation once, and all get its answer if they may wait")
+    @Test("runs the operation once, and all get its response if they may wait")
     func waiting() async throws {
-        let answers = try await self.storm(IdempotencyPolicy { $0.waitTimeout = .seconds(60) }, requests: 50)
-        #expect(answers.count { $0.idempotencyStatus == .new } == 1)
-        #expect(answers.count { $0.isReplay } == 49)
-        #expect(Set(answers.map(\.repeatable)).count == 1)
+        let responses = try await self.storm(IdempotencyPolicy { $0.waitTimeout = .seconds(60) }, requests: 50)
+        #expect(responses.count { $0.idempotencyStatus == .new } == 1)
+        #expect(responses.count { $0.isReplay } == 49)
+        #expect(Set(responses.map(\.repeatable)).count == 1)
         #expect(self.ledger.count == 1)
     }
 
-    @Test("runs the operation once, and each gets its answer or is told that it is running")
-    func impatient() async throws {
-        let answers = try await self.storm(IdempotencyPolicy(), requests: 50)
-        #expect(answers.count { $0.idempotencyStatus == .new } == 1)
-        for answer in answers where answer.idempotencyStatus == nil {
-            #expect(try answer.problemKind == .requestInProgress)
-            #expect(answer.headers[.retryAfter] != nil)
+    @Test("runs the operation once, and each gets its response or is told that it is running")
+    func withoutWaiting() async throws {
+        let responses = try await self.storm(IdempotencyPolicy(), requests: 50)
+        #expect(responses.count { $0.idempotencyStatus == .new } == 1)
+        for response in responses where response.idempotencyStatus == nil {
+            #expect(try response.problemKind == .requestInProgress)
+            #expect(response.headers[.retryAfter] != nil)
         }
         #expect(self.ledger.count == 1)
     }

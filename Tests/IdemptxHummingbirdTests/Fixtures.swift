@@ -39,7 +39,7 @@ struct ProblemMembers: Decodable {
 extension TestResponse {
     var text: String { String(buffer: self.body) }
 
-    /// The end of the problem's type; checks what every answer of the layer has in common.
+    /// The end of the problem's type; checks what every response of the layer has in common.
     var problem: ProblemMembers {
         get throws {
             let decoder = JSONDecoder()

@@ -30,7 +30,7 @@ struct HandlerResultTests {
         return Application(router: router)
     }
 
-    /// Sends a request twice, and returns both answers.
+    /// Sends a request twice, and returns both responses.
     private func sendTwice(
         _ app: some ApplicationProtocol,
         to path: String,
@@ -46,33 +46,33 @@ struct HandlerResultTests {
 
     static let paths = ["/group", "/single"]
 
-    private func expectReplay(_ answers: (first: TestResponse, again: TestResponse), _ status: HTTPResponse.Status) {
-        #expect(answers.first.status == status)
-        #expect(answers.first.idempotencyStatus == .new)
-        #expect(answers.again.isReplay)
-        #expect(answers.again.repeatable == answers.first.repeatable)
+    private func expectReplay(_ responses: (first: TestResponse, again: TestResponse), _ status: HTTPResponse.Status) {
+        #expect(responses.first.status == status)
+        #expect(responses.first.idempotencyStatus == .new)
+        #expect(responses.again.isReplay)
+        #expect(responses.again.repeatable == responses.first.repeatable)
         #expect(self.ledger.count == 1)
     }
 
     @Test("is replayed if it is a Codable value", arguments: paths)
     func codable(path: String) async throws {
-        let answers = try await self.sendTwice(self.app { Charge(id: $0, amount: 5) }, to: path)
-        self.expectReplay(answers, .ok)
-        #expect(answers.again.headers[.contentType] == "application/json; charset=utf-8")
+        let responses = try await self.sendTwice(self.app { Charge(id: $0, amount: 5) }, to: path)
+        self.expectReplay(responses, .ok)
+        #expect(responses.again.headers[.contentType] == "application/json; charset=utf-8")
     }
 
     @Test("is replayed if it is a text", arguments: paths)
     func text(path: String) async throws {
-        let answers = try await self.sendTwice(self.app { "Charge \($0)" }, to: path)
-        self.expectReplay(answers, .ok)
-        #expect(answers.again.text == "Charge 1")
+        let responses = try await self.sendTwice(self.app { "Charge \($0)" }, to: path)
+        self.expectReplay(responses, .ok)
+        #expect(responses.again.text == "Charge 1")
     }
 
     @Test("is replayed if it is a status only", arguments: paths, everySetup)
     func empty(path: String, setup: TestingSetup) async throws {
-        let answers = try await self.sendTwice(self.app { _ in HTTPResponse.Status.noContent }, to: path, setup)
-        self.expectReplay(answers, .noContent)
-        #expect(answers.again.body.readableBytes == 0)
+        let responses = try await self.sendTwice(self.app { _ in HTTPResponse.Status.noContent }, to: path, setup)
+        self.expectReplay(responses, .noContent)
+        #expect(responses.again.body.readableBytes == 0)
     }
 
     @Test("is replayed if it is an optional without a value", arguments: paths)
@@ -83,7 +83,7 @@ struct HandlerResultTests {
     @Test("is replayed byte by byte if it is binary, with repeated headers in their order", arguments: paths)
     func binary(path: String) async throws {
         let (link, note) = (try HTTPField.Name.named("LINK"), try HTTPField.Name.named("x-note"))
-        let answers = try await self.sendTwice(
+        let responses = try await self.sendTwice(
             self.app { _ in
                 var headers: HTTPFields = [.contentType: "application/octet-stream", .eTag: #""1""#]
                 headers.append(HTTPField(name: link, value: "</1>; rel=self"))
@@ -93,51 +93,51 @@ struct HandlerResultTests {
                     status: .init(code: 299, reasonPhrase: "Rather Unusual"), headers: headers,
                     body: ResponseBody(byteBuffer: ByteBuffer(bytes: (0...255).map { UInt8($0) })))
             }, to: path)
-        self.expectReplay(answers, .init(code: 299))
-        #expect(answers.again.headers[values: link] == ["</1>; rel=self", "</>; rel=up"])
-        #expect(answers.again.body.readableBytesView.elementsEqual(0...255))
+        self.expectReplay(responses, .init(code: 299))
+        #expect(responses.again.headers[values: link] == ["</1>; rel=self", "</>; rel=up"])
+        #expect(responses.again.body.readableBytesView.elementsEqual(0...255))
     }
 
     @Test("is replayed without what belonged to the first exchange")
     func exchangeHeaders() async throws {
-        let answers = try await self.sendTwice(
+        let responses = try await self.sendTwice(
             self.app { _ in
                 Response(
                     status: .ok,
                     headers: [.setCookie: "session=1", .retryAfter: "9", .location: "/charges/1"])
             }, to: "/group")
-        #expect(answers.first.headers[.setCookie] == "session=1")
-        #expect(answers.again.headers[.setCookie] == nil)
-        #expect(answers.again.headers[.retryAfter] == nil)
-        #expect(answers.again.headers[.location] == "/charges/1")
-        #expect(answers.again.isReplay)
+        #expect(responses.first.headers[.setCookie] == "session=1")
+        #expect(responses.again.headers[.setCookie] == nil)
+        #expect(responses.again.headers[.retryAfter] == nil)
+        #expect(responses.again.headers[.location] == "/charges/1")
+        #expect(responses.again.isReplay)
     }
 
     @Test("is replayed if it is an error with a status", arguments: paths)
     func httpError(path: String) async throws {
-        let answers = try await self.sendTwice(
+        let responses = try await self.sendTwice(
             self.app { _ -> String in throw HTTPError(.init(code: 402), message: "declined") }, to: path)
-        self.expectReplay(answers, .init(code: 402))
-        #expect(answers.again.text.contains("declined"))
+        self.expectReplay(responses, .init(code: 402))
+        #expect(responses.again.text.contains("declined"))
     }
 
-    @Test("is replayed as 500 if it is any other error, whose text nobody sees", arguments: paths)
+    @Test("is replayed as 500 without its text if it is any other error", arguments: paths)
     func otherError(path: String) async throws {
-        let answers = try await self.sendTwice(self.app { _ -> String in throw CardDeclined() }, to: path)
-        self.expectReplay(answers, .internalServerError)
-        #expect(!answers.first.text.contains("CardDeclined"))
+        let responses = try await self.sendTwice(self.app { _ -> String in throw CardDeclined() }, to: path)
+        self.expectReplay(responses, .internalServerError)
+        #expect(!responses.first.text.contains("CardDeclined"))
     }
 
     @Test("frees the key if it says that nothing was done", arguments: paths)
     func released(path: String) async throws {
-        let answers = try await self.sendTwice(
+        let responses = try await self.sendTwice(
             self.app { entry -> String in
                 if entry == 1 { throw HTTPError(.tooManyRequests) }
                 return "Charge \(entry)"
             }, to: path)
-        #expect(answers.first.status == .tooManyRequests)
-        #expect(answers.again.text == "Charge 2")
-        #expect(!answers.again.isReplay)
+        #expect(responses.first.status == .tooManyRequests)
+        #expect(responses.again.text == "Charge 2")
+        #expect(!responses.again.isReplay)
     }
 
     @Test("frees the key after a server error, if that is the policy", arguments: paths)
@@ -157,14 +157,14 @@ struct HandlerResultTests {
                 status: .created, headers: [.location: "/charges/1"],
                 body: ResponseBody(byteBuffer: ByteBuffer(repeating: 7, count: 1001)))
         }
-        let answers = try await self.sendTwice(app, to: path, setup)
-        #expect(answers.first.status == .created)
-        #expect(answers.first.idempotencyStatus == .new)
-        #expect(answers.first.body == ByteBuffer(repeating: 7, count: 1001))
-        #expect(answers.again.status == .conflict)
-        #expect(try answers.again.problemKind == .responseNotReplayable)
-        #expect(try answers.again.problem.originalStatus == 201)
-        #expect(try answers.again.problem.location == "/charges/1")
+        let responses = try await self.sendTwice(app, to: path, setup)
+        #expect(responses.first.status == .created)
+        #expect(responses.first.idempotencyStatus == .new)
+        #expect(responses.first.body == ByteBuffer(repeating: 7, count: 1001))
+        #expect(responses.again.status == .conflict)
+        #expect(try responses.again.problemKind == .responseNotReplayable)
+        #expect(try responses.again.problem.originalStatus == 201)
+        #expect(try responses.again.problem.location == "/charges/1")
         #expect(self.ledger.count == 1)
     }
 
@@ -175,7 +175,7 @@ struct HandlerResultTests {
         self.expectReplay(try await self.sendTwice(app, to: "/group"), .ok)
     }
 
-    @Test("keeps its trailers on the first answer; a replay has none")
+    @Test("keeps its trailers on the first response; a replay has none")
     func trailers() async throws {
         let app = self.app { _ in
             Response(
@@ -185,10 +185,10 @@ struct HandlerResultTests {
                     try await writer.finish([.eTag: #""1""#])
                 })
         }
-        let answers = try await self.sendTwice(app, to: "/group", .router)
-        #expect(answers.first.trailerHeaders == [.eTag: #""1""#])
-        #expect(answers.again.text == "body")
-        #expect(answers.again.trailerHeaders ?? [:] == [:])
+        let responses = try await self.sendTwice(app, to: "/group", .router)
+        #expect(responses.first.trailerHeaders == [.eTag: #""1""#])
+        #expect(responses.again.text == "body")
+        #expect(responses.again.trailerHeaders ?? [:] == [:])
     }
 
     enum BrokenBody: CaseIterable {
@@ -211,7 +211,7 @@ struct HandlerResultTests {
         self.expectReplay(try await self.sendTwice(app, to: "/group"), .internalServerError)
     }
 
-    @Test("is the answer that its body threw, if nothing has been sent yet")
+    @Test("is the response that its body threw, if nothing has been sent yet")
     func bodyThrows() async throws {
         let app = self.app { _ in
             Response(

@@ -87,7 +87,7 @@ struct HangUpTests {
                 group.addTask { try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)) }
                 try await eventually { store.count(of: .claim) >= 4 }
                 self.gate.open()
-                for try await answer in group { #expect(answer.text.contains(#""id":1"#)) }
+                for try await response in group { #expect(response.text.contains(#""id":1"#)) }
             }
         }
         #expect(self.ledger.count == 1)
@@ -114,7 +114,7 @@ struct StalledReaderTests {
             try await RawConnection.open(port: #require(client.port)) { connection in
                 try await connection.post("/events", key: "k-1", body: "")
                 _ = try await connection.read(until: "X-Idempotency-Status: new")
-                // The connection stays open, and nobody reads.
+                // The connection stays open, and the client does not read.
                 try await eventually {
                     try await client.execute(uri: "/events", idempotencyKey: "k-1").isReplay
                 }

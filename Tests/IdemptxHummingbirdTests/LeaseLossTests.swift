@@ -11,7 +11,7 @@ struct LeaseLossTests {
     private let clock = ManualClock()
     private let ledger = Ledger()
 
-    /// Two processes that share their records: the first is cut off from the store.
+    /// Two processes that share their records: the first does not reach the store.
     private struct Processes {
         let first: FaultyStore
         let second: MemoryStore
@@ -63,8 +63,8 @@ struct LeaseLossTests {
             processes.first.breakDown(at: .renew)
             self.clock.advance(by: .seconds(31))
             try await second.test(.router) { client in
-                let answer = try await client.execute(uri: path, idempotencyKey: "k-1")
-                #expect(answer.text == "second, attempt 2")
+                let response = try await client.execute(uri: path, idempotencyKey: "k-1")
+                #expect(response.text == "second, attempt 2")
             }
             processes.first.heal()
             try await eventually {

@@ -32,7 +32,7 @@ struct MiddlewareTests {
         return Application(router: router)
     }
 
-    @Test("A retry gets the first answer and runs nothing", arguments: everySetup)
+    @Test("A retry gets the first response and runs nothing", arguments: everySetup)
     func replays(setup: TestingSetup) async throws {
         try await self.app().test(setup) { client in
             let first = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
@@ -64,9 +64,9 @@ struct MiddlewareTests {
     @Test("No key is refused", arguments: everySetup)
     func refusesMissingKey(setup: TestingSetup) async throws {
         try await self.app().test(setup) { client in
-            let answer = try await client.execute(uri: "/charges", method: .post, body: .order(5))
-            #expect(answer.status == .badRequest)
-            #expect(try answer.problemKind == .keyMissing)
+            let response = try await client.execute(uri: "/charges", method: .post, body: .order(5))
+            #expect(response.status == .badRequest)
+            #expect(try response.problemKind == .keyMissing)
         }
         #expect(self.ledger.count == 0)
     }
@@ -74,9 +74,9 @@ struct MiddlewareTests {
     @Test("A malformed key is refused", arguments: ["", "a b", #""open"#, "é", String(repeating: "k", count: 256)])
     func refusesInvalidKey(key: String) async throws {
         try await self.app().test(.live) { client in
-            let answer = try await client.execute(uri: "/charges", idempotencyKey: key, body: .order(5))
-            #expect(answer.status == .badRequest)
-            #expect(try answer.problemKind == .keyInvalid)
+            let response = try await client.execute(uri: "/charges", idempotencyKey: key, body: .order(5))
+            #expect(response.status == .badRequest)
+            #expect(try response.problemKind == .keyInvalid)
         }
         #expect(self.ledger.count == 0)
     }
@@ -84,9 +84,9 @@ struct MiddlewareTests {
     @Test("Two lines of keys are refused, even if they are equal")
     func refusesRepeatedKey() async throws {
         try await self.app().test(.live) { client in
-            let answer = try await client.execute(
+            let response = try await client.execute(
                 uri: "/charges", headers: [.idempotencyKey: "k-1"], idempotencyKey: "k-1", body: .order(5))
-            #expect(try answer.problemKind == .keyInvalid)
+            #expect(try response.problemKind == .keyInvalid)
         }
         #expect(self.ledger.count == 0)
     }
@@ -114,9 +114,9 @@ struct MiddlewareTests {
         try await self.app().test(.router) { client in
             let headers: HTTPFields = [.contentType: "application/json"]
             for body in [#"{"amount":5,"note":"a"}"#, #"{ "note": "\u0061", "amount": 5 }"#] {
-                let answer = try await client.execute(
+                let response = try await client.execute(
                     uri: "/charges", headers: headers, idempotencyKey: "k-1", body: ByteBuffer(string: body))
-                #expect(answer.status == .created)
+                #expect(response.status == .created)
             }
             let other = try await client.execute(
                 uri: "/charges", headers: headers, idempotencyKey: "k-1",
@@ -131,10 +131,10 @@ struct MiddlewareTests {
         try await self.app().test(.router) { client in
             for path in ["/charges", "/elsewhere"] {
                 for _ in 0..<2 {
-                    let answer = try await client.execute(
+                    let response = try await client.execute(
                         uri: path, method: path == "/charges" ? .get : .post, idempotencyKey: "k-1")
-                    #expect(answer.idempotencyStatus == nil)
-                    #expect(answer.headers[.idempotencyKey] == nil)
+                    #expect(response.idempotencyStatus == nil)
+                    #expect(response.headers[.idempotencyKey] == nil)
                 }
             }
         }
@@ -146,9 +146,9 @@ struct MiddlewareTests {
         let policy = IdempotencyPolicy { $0.maxRequestBody = 1000 }
         try await self.app(policy: policy).test(setup) { client in
             let body = ByteBuffer(repeating: UInt8(ascii: " "), count: 1001)
-            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: body)
-            #expect(answer.status == .contentTooLarge)
-            #expect(try answer.problemKind == .bodyTooLarge)
+            let response = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: body)
+            #expect(response.status == .contentTooLarge)
+            #expect(try response.problemKind == .bodyTooLarge)
         }
         #expect(self.ledger.count == 0)
     }
@@ -161,11 +161,11 @@ struct MiddlewareTests {
         }
         try await self.app(policy: policy).test(setup) { client in
             let padding = String(repeating: " ", count: 300_000)
-            let answer = try await client.execute(
+            let response = try await client.execute(
                 uri: "/charges", idempotencyKey: "k-1", body: ByteBuffer(string: #"{"amount":\#(padding)5}"#))
-            #expect(answer.status == .created)
-            #expect(answer.text == #"{"id":1,"amount":5}"# || answer.text == #"{"amount":5,"id":1}"#)
-            #expect(answer.headers[.idempotencyStatus] == nil)
+            #expect(response.status == .created)
+            #expect(response.text == #"{"id":1,"amount":5}"# || response.text == #"{"amount":5,"id":1}"#)
+            #expect(response.headers[.idempotencyStatus] == nil)
         }
     }
 
@@ -175,10 +175,10 @@ struct MiddlewareTests {
         store.breakDown(at: .claim)
         let policy = IdempotencyPolicy { $0.claimRetryTime = .zero }
         try await self.app(store: store, policy: policy).test(.live) { client in
-            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
-            #expect(answer.status == .serviceUnavailable)
-            #expect(try answer.problemKind == .storeUnavailable)
-            #expect(answer.headers[.retryAfter] != nil)
+            let response = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(response.status == .serviceUnavailable)
+            #expect(try response.problemKind == .storeUnavailable)
+            #expect(response.headers[.retryAfter] != nil)
             store.heal()
             #expect(
                 try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5)).status == .created)
@@ -186,7 +186,7 @@ struct MiddlewareTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("A store that cannot be used is bypassed if that is the rule, and the answer is marked")
+    @Test("A store that cannot be used is bypassed if that is the rule, and the response is marked")
     func bypasses() async throws {
         let store = FaultyStore(MemoryStore())
         store.breakDown(at: .claim)
@@ -196,9 +196,9 @@ struct MiddlewareTests {
         }
         try await self.app(store: store, policy: policy).test(.live) { client in
             for _ in 0..<2 {
-                let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
-                #expect(answer.status == .created)
-                #expect(answer.idempotencyStatus == .unstored)
+                let response = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+                #expect(response.status == .created)
+                #expect(response.idempotencyStatus == .unstored)
             }
         }
         #expect(self.ledger.count == 2)
@@ -316,15 +316,15 @@ struct MiddlewareTests {
         }
     }
 
-    @Test("An answer that could not be stored is sent, and marked")
+    @Test("A response that could not be stored is sent, and marked")
     func unstored() async throws {
         let store = FaultyStore(MemoryStore())
         store.breakDown(at: .complete)
         let policy = IdempotencyPolicy { $0.completionRetryTime = .zero }
         try await self.app(store: store, policy: policy).test(.router) { client in
-            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
-            #expect(answer.status == .created)
-            #expect(answer.idempotencyStatus == .unstored)
+            let response = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
+            #expect(response.status == .created)
+            #expect(response.idempotencyStatus == .unstored)
             let again = try await client.execute(uri: "/charges", idempotencyKey: "k-1", body: .order(5))
             // From the memory of this process, until the store takes it.
             #expect(again.isReplay)

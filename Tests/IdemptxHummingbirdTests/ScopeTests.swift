@@ -22,19 +22,19 @@ struct ScopeTests {
         return Application(router: router)
     }
 
-    /// The answers to requests with one key and these credentials.
-    private func answers(
+    /// The responses to requests with one key and these credentials.
+    private func responses(
         _ scope: IdempotencyScope<BasicRequestContext>, _ credentials: [String?]
     ) async throws -> [String] {
         try await self.app(scope).test(.router) { client in
-            var answers: [String] = []
+            var responses: [String] = []
             for credential in credentials {
                 var headers = HTTPFields()
                 headers[.authorization] = credential
-                answers.append(
+                responses.append(
                     try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1").text)
             }
-            return answers
+            return responses
         }
     }
 
@@ -47,9 +47,9 @@ struct ScopeTests {
         try await self.app(.credentials).test(.router) { client in
             var headers = HTTPFields()
             for (name, value) in fields { headers[try .named(name)] = value }
-            let answer = try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1")
-            #expect(answer.status == .internalServerError)
-            #expect(try answer.problemKind == .scopeUnknown)
+            let response = try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1")
+            #expect(response.status == .internalServerError)
+            #expect(try response.problemKind == .scopeUnknown)
         }
         #expect(self.ledger.count == 0)
     }
@@ -57,21 +57,22 @@ struct ScopeTests {
     @Test("depends on the API key where there is no Authorization")
     func apiKey() async throws {
         try await self.app(.credentials).test(.router) { client in
-            var answers: [String] = []
+            var responses: [String] = []
             for key in ["a", "b", nil, "a"] {
                 var headers = HTTPFields()
                 headers[try .named("X-API-Key")] = key
-                answers.append(try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1").text)
+                responses.append(
+                    try await client.execute(uri: "/charges", headers: headers, idempotencyKey: "k-1").text)
             }
-            #expect(answers == ["1", "2", "3", "1"])
+            #expect(responses == ["1", "2", "3", "1"])
         }
     }
 
     @Test("depends on the credentials by default")
     func credentials() async throws {
-        let answers = try await self.answers(
+        let responses = try await self.responses(
             .credentials, ["Bearer a", "Bearer b", nil, "Bearer a", nil, "Bearer b"])
-        #expect(answers == ["1", "2", "3", "1", "3", "2"])
+        #expect(responses == ["1", "2", "3", "1", "3", "2"])
     }
 
     @Test("depends on the principal, whatever its credentials")
@@ -79,7 +80,7 @@ struct ScopeTests {
         let source = IdempotencyScope<BasicRequestContext>.principal { request, _ in
             String(request.headers[.authorization]?.prefix(1) ?? "")
         }
-        #expect(try await self.answers(source, ["a1", "b1", "a2", "b2"]) == ["1", "2", "1", "2"])
+        #expect(try await self.responses(source, ["a1", "b1", "a2", "b2"]) == ["1", "2", "1", "2"])
     }
 
     @Test("depends on the subject of a token, through its renewals")
@@ -90,20 +91,20 @@ struct ScopeTests {
             "Bearer e30.eyJzdWIiOiJhbm4iLCJpc3MiOiJhIiwiZXhwIjo5fQ.y",
             "Bearer e30.eyJzdWIiOiJib2IiLCJpc3MiOiJhIn0.z",
         ]
-        #expect(try await self.answers(.jwtSubject, tokens) == ["1", "1", "2"])
+        #expect(try await self.responses(.jwtSubject, tokens) == ["1", "1", "2"])
     }
 
     @Test("does not matter if that is spelled out")
     func unscoped() async throws {
-        #expect(try await self.answers(.unscoped, ["Bearer a", nil, "Bearer b"]) == ["1", "1", "1"])
+        #expect(try await self.responses(.unscoped, ["Bearer a", nil, "Bearer b"]) == ["1", "1", "1"])
     }
 
     @Test("has to be known, or nothing runs")
     func unknown() async throws {
         let source = IdempotencyScope<BasicRequestContext>.principal { _, _ in throw HTTPError(.unauthorized) }
         try await self.app(source).test(.router) { client in
-            let answer = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
-            #expect(answer.status == .unauthorized)
+            let response = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
+            #expect(response.status == .unauthorized)
         }
         #expect(self.ledger.count == 0)
     }

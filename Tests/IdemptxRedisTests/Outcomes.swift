@@ -26,7 +26,7 @@ extension IdempotencyStore {
             case .unknown: "unknown"
             }
         } catch {
-            return (error as? StoreError)?.code.description ?? "\(type(of: error))"
+            return (error as? StoreError)?.code.rawValue ?? "\(type(of: error))"
         }
     }
 }

@@ -69,8 +69,8 @@ struct RedisFaultTests {
         }
     }
 
-    @Test("A runner survives lost replies at every call")
-    func runnerWithLostReplies() async throws {
+    @Test("An engine survives lost replies at every call")
+    func engineWithLostReplies() async throws {
         try await RedisServer.with { server in
             try await TCPProxy.with(port: server.port) { proxy in
                 let store = try RedisStore(url: "redis://127.0.0.1:\(await proxy.port)")
@@ -149,7 +149,7 @@ struct RedisFaultTests {
             #expect(try await store.renew(claim, lease: .seconds(60)))
             let large = Outcome.response(StoredResponse(status: .ok, body: Array(repeating: 7, count: 100_000)))
             #expect(try await store.complete(claim, with: large, keyTTL: .seconds(60)))
-            #expect(try await store.record(for: request.key)?.record.state == .completed(large))
+            #expect(try await store.record(for: request.key)?.outcome == large)
             #expect(try await store.release(other))
             #expect(await store.claimed(ClaimRequest(key: request.key)) == "another replay")
         }
@@ -201,8 +201,8 @@ struct RedisFaultTests {
 
     @Test(
         "Claims that a halted server gets to when their callers have gone leave no outcome unknown under refuse",
-        arguments: [AbandonedRule.refuse, .recover])
-    func ghostClaims(rule: AbandonedRule) async throws {
+        arguments: [UnknownOutcomeRule.Kind.refuse, .recover])
+    func ghostClaims(rule: UnknownOutcomeRule.Kind) async throws {
         try await RedisServer.with { server in
             let store = try RedisStore(
                 url: server.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(5)))
@@ -228,7 +228,9 @@ struct RedisFaultTests {
         }
     }
 
-    @Test("A claim whose time is over before the server gets to it is refused, however patient the connection is")
+    @Test(
+        "A claim whose timeout is over before the server gets to it is refused, however long the timeout of the connection"
+    )
     func tooLate() async throws {
         try await RedisServer.with { server in
             let store = try RedisStore(url: server.url(), connection: self.brisk)
@@ -256,10 +258,10 @@ struct RedisFaultTests {
             let page = try await store.records(in: .unknown, after: nil, limit: 10)
             #expect(page.records.map(\.key) == [request.key] && page.next == nil)
             #expect(try await self.calls("scan", of: server) == 0)
-            let expires = try await store.record(for: request.key)?.record.expires
+            let expires = try await store.record(for: request.key)?.header?.expires
             #expect(expires == .distantFuture)
 
-            #expect(try await store.release(request.key, force: false, reason: "test") == .released)
+            #expect(try await store.release(request.key, force: false, reason: "test") == .done)
             #expect(try await store.unknownCount() == 0)
             #expect(await store.claimed(ClaimRequest(key: request.key, onAbandoned: .refuse)) == "attempt 2")
         }

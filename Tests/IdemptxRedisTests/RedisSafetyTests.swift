@@ -163,7 +163,7 @@ struct RedisSafetyTests {
         }
     }
 
-    @Test("Replicas may not take longer to answer than a command")
+    @Test("Replicas may not take longer to reply than a command")
     func acknowledgementTimeout() throws {
         let configuration = RedisStoreConfiguration(
             acknowledgement: ReplicaAcknowledgement(replicas: 1, timeout: .seconds(2)))

@@ -59,7 +59,7 @@ struct RedisStoreTests {
             let store = try RedisStore(url: server.url())
             let idempotency = Idempotency(store: store)
             let ledger = Ledger()
-            // The first use of a script is no case of forgetting.
+            // The first use of a script does not count.
             try await idempotency.run("charge", key: "first") { _ in _ = ledger.add() }
             let unknown = try await server.errors("NOSCRIPT")
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -107,7 +107,7 @@ struct RedisStoreTests {
             case "complete": #expect(try await first.complete(claim, with: .charged, keyTTL: .seconds(60)))
             case "release": #expect(try await first.release(claim))
             case "unknown": #expect(try await first.renew(claim, lease: .zero))
-            case "operator": #expect(try await first.release(key, force: true, reason: "test") == .released)
+            case "operator": #expect(try await first.release(key, force: true, reason: "test") == .done)
             default: #expect(try await first.remove(key))
             }
             #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
@@ -177,14 +177,14 @@ struct RedisStoreTests {
                 let calls = [
                     { try await store.renew(claim, lease: .seconds(1)) }, { try await store.release(claim) },
                     { try await store.complete(claim, with: .charged, keyTTL: .seconds(60)) },
-                    { try await store.release(request.key, force: true, reason: "test") == .released },
+                    { try await store.release(request.key, force: true, reason: "test") == .done },
                 ]
                 for call in calls {
                     let error = await #expect(throws: StoreError.self) { try await call() }
                     #expect(error?.code == .corruptRecord)
                 }
                 // The others are listed and counted all the same.
-                let records = try await store.records(after: nil, limit: 10).records
+                let records = try await store.records(in: nil, after: nil, limit: 10).records
                 #expect(records.count == 2 && records.count { $0.header == nil && $0.key == request.key } == 1)
                 let statistics = try await store.statistics()
                 #expect(statistics.count(of: .unreadable) == 1 && statistics.count(of: .claimed) == 1)
@@ -198,7 +198,7 @@ struct RedisStoreTests {
     private static let payments =
         "payments on >p%word ~idemptx:* resetchannels &{idemptx:* +@all -@dangerous +info +role +cluster|slots"
 
-    @Test("works with the names and passwords of its URL, whoever else may not", arguments: RedisBinary.all)
+    @Test("works with the names and passwords of its URL only", arguments: RedisBinary.all)
     func access(binary: RedisBinary) async throws {
         var options = RedisServerOptions(binary)
         options.password = "secret"
@@ -245,7 +245,7 @@ struct RedisStoreTests {
             #expect(try await store.renew(claim, lease: .seconds(60)))
             #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(60)))
             #expect(await hints.next(isolation: #isolation) != nil)
-            #expect(try await store.record(for: key)?.record.state == .completed(.charged))
+            #expect(try await store.record(for: key)?.outcome == .charged)
         }
         #expect(try await store.statistics().count(of: .completed) == 8)
         #expect(try await store.remove(.named("k-0")))
@@ -294,7 +294,7 @@ struct RedisStoreTests {
             #expect(error?.code == .recordTooLarge)
             let tombstone = Outcome.tombstone(Tombstone(status: 200))
             #expect(try await store.complete(claim, with: tombstone, keyTTL: .seconds(60)))
-            #expect(try await store.record(for: request.key)?.record.state == .completed(tombstone))
+            #expect(try await store.record(for: request.key)?.outcome == tombstone)
 
             guard case .granted(let other) = try await store.claim(ClaimRequest(key: try .named("k-2"))) else {
                 Issue.record("The key should be free")

@@ -35,7 +35,7 @@ struct RedisTopologyTests {
             let source = try await group.owner(of: slot)
             let target = (source + 1) % 3
             let traffic = Traffic(keys)
-            let runners = try (0..<2).map { _ in
+            let engines = try (0..<2).map { _ in
                 Idempotency(
                     store: try RedisStore(url: group.url), policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) })
             }
@@ -44,7 +44,7 @@ struct RedisTopologyTests {
                     tasks.addTask {
                         while !traffic.isOver {
                             for key in traffic.keys {
-                                try await runners[worker % 2].run("count", key: key) { _ in traffic.count(key) }
+                                try await engines[worker % 2].run("count", key: key) { _ in traffic.count(key) }
                             }
                         }
                     }
@@ -65,7 +65,7 @@ struct RedisTopologyTests {
         try await eventually("Some keys are there") { traffic.runs.count == 3 }
         try await group.beginMove(of: slot, from: source, to: target)
         traffic.admit(3)
-        // They are not at the old server, which sends whoever asks for them to the new one.
+        // They are not at the old server, which redirects to the new one.
         try await eventually("New keys are at the new server") { traffic.runs.count == 6 }
         #expect(try await group.errors("ASK") > 0)
         let asked = try await group.errors("ASK")
@@ -99,9 +99,9 @@ struct RedisTopologyTests {
             let keys = try Set((0..<200).map { try StorageKey.named("k-\($0)") })
             for key in keys { #expect(await store.claimed(ClaimRequest(key: key)) == "attempt 1") }
             var listed: Set<StorageKey> = []
-            var cursor: ListingCursor?
+            var cursor: String?
             repeat {
-                let page = try await store.records(after: cursor, limit: 20)
+                let page = try await store.records(in: nil, after: cursor, limit: 20)
                 listed.formUnion(page.records.map(\.key))
                 cursor = page.next
             } while cursor != nil
@@ -109,7 +109,7 @@ struct RedisTopologyTests {
             #expect(try await store.statistics().count(of: .claimed) == 200)
             for cursor in ["", "a", "0", "0@", "x@127.0.0.1:1", "-1@127.0.0.1:1", "0:0", "0@127.0.0.1:1"] {
                 let error = await #expect(throws: StoreError.self) {
-                    try await store.records(after: ListingCursor(rawValue: cursor), limit: 20)
+                    try await store.records(in: nil, after: cursor, limit: 20)
                 }
                 #expect(error?.code == .misconfigured)
             }
@@ -122,7 +122,7 @@ struct RedisTopologyTests {
             let keys = try Set((0..<200).map { try StorageKey.named("k-\($0)") })
             let store = try RedisStore(url: group.url)
             for key in keys { #expect(await store.claimed(ClaimRequest(key: key)) == "attempt 1") }
-            var page = try await store.records(after: nil, limit: 20)
+            var page = try await store.records(in: nil, after: nil, limit: 20)
             var listed = Set(page.records.map(\.key))
             // From now on, the last server has the first slot.
             #expect(try await group.nodes[0].send(["CLUSTER", "COUNTKEYSINSLOT", 0]) == .integer(0))
@@ -130,7 +130,7 @@ struct RedisTopologyTests {
             try await group.endMove(of: 0, to: 2)
             while let cursor = page.next {
                 // Another process, which finds the servers anew.
-                page = try await RedisStore(url: group.url).records(after: cursor, limit: 20)
+                page = try await RedisStore(url: group.url).records(in: nil, after: cursor, limit: 20)
                 listed.formUnion(page.records.map(\.key))
             }
             #expect(listed == keys)

@@ -22,7 +22,7 @@ struct UnusableFileTests {
         }
     }
 
-    @Test("is refused in a sentence if it is no database, cannot be made, or is a directory")
+    @Test("is refused in a sentence if it is not a database, cannot be made, or is a directory")
     func misconfigured() throws {
         try Data("This is not a database, however long it is read.".utf8).write(to: URL(filePath: self.file.path))
         for path in [self.file.path, self.file.directory + "/missing/store.sqlite", self.file.directory] {

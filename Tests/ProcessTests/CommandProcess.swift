@@ -51,7 +51,7 @@ final class CommandProcess: Sendable {
         self.process.executableURL = program ?? Self.executable
         self.process.arguments = arguments
         self.process.currentDirectoryURL = base
-        // What is set for whoever runs the tests is not for what they run.
+        // The environment of the tests does not reach the processes that they start.
         let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
             !name.hasPrefix("IDEMPTX_") && name != "LOG_LEVEL"
         }

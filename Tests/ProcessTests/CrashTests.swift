@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-/// The process is killed for real, in the worst place: the money has moved, and nobody has been told.
+/// The process is killed for real, at the worst moment: the money has moved, and the client does not know.
 @Suite("A demo that is killed")
 struct CrashTests {
     private let directory: CommandProcess.Directory
@@ -43,7 +43,7 @@ struct CrashTests {
         #expect(try await demo.charge(key: "k-1", latency: "60s").status == 409)
 
         try await eventually {
-            // The retry that runs takes a minute; nobody has to wait for it.
+            // The retry that runs takes a minute; the test does not wait for it.
             _ = try? await demo.charge(key: "k-1", latency: "60s", timeout: .milliseconds(200))
             return try await demo.ledger().count == 2
         }

@@ -48,7 +48,7 @@ struct KeysTests {
         return process
     }
 
-    /// The same on a terminal, at which somebody types.
+    /// The same on a terminal, with typed input.
     private func keysOnTerminal(_ arguments: [String], typing line: String) async throws -> CommandProcess {
         let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
         let keyboard = Pipe()

@@ -211,7 +211,7 @@ struct ProxySettingsTests {
         #expect(try await self.refusal(["--upstream", "http://a", "--config", path]) == "Error: \(sentence)\n")
     }
 
-    @Test("What is no JSON is refused in one sentence", arguments: ["", "[]", "{", #"{"lease": 1s}"#])
+    @Test("A file that is not JSON is refused in one sentence", arguments: ["", "[]", "{", #"{"lease": 1s}"#])
     func noJSON(text: String) async throws {
         let path = try self.write(text)
         #expect(
@@ -252,7 +252,7 @@ struct ProxySettingsTests {
         }
     }
 
-    @Test("The proxy runs on if nobody reads what it announces")
+    @Test("The proxy goes on if its output is not read")
     func unread() async throws {
         let port = try await FreePort.reserve()
         defer { FreePort.release(port) }

@@ -73,7 +73,7 @@ struct RedisDemoTests {
             let answer = try await second.charge(key: "k-1", latency: "5s")
             #expect(answer.body.contains(#""attempt":2"#))
             first.process.signal(SIGCONT)
-            // It has run, and its caller is told of that run; but nobody else is.
+            // It has run, and only its own caller gets that response.
             let late = try await paused.value
             #expect(late.status == 201 && late.body.contains(#""attempt":1"#))
             #expect(late.header("X-Idempotency-Status") == "unstored")

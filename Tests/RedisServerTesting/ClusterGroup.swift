@@ -58,7 +58,7 @@ package final class ClusterGroup: Sendable {
         return index
     }
 
-    /// How often the servers have answered with an error code.
+    /// How often the servers have replied with an error code.
     package func errors(_ code: String) async throws -> Int {
         var sum = 0
         for node in self.nodes { sum += try await node.errors(code) }
@@ -89,7 +89,7 @@ package final class ClusterGroup: Sendable {
     /// Gives a slot to its new server for good.
     package func endMove(of slot: Int, to target: Int) async throws {
         let targetID = try await self.nodes[target].send(["CLUSTER", "MYID"]).string ?? ""
-        // The new owner first, so that the slot is never nobody's.
+        // The new owner first, so that the slot always has an owner.
         let newOwner = self.nodes[target]
         for node in [newOwner] + self.nodes.filter({ $0 !== newOwner }) {
             try await node.send(Self.setSlot(slot, "NODE", targetID))

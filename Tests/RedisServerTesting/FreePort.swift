@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Ports of this host that nobody uses.
+/// Unused ports of this host.
 package enum FreePort {
     /// Below those that the system gives to outgoing connections: a client that tries to reach a server that is down
     /// could otherwise be given the server's port, and reach itself.

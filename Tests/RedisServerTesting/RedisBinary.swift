@@ -4,7 +4,7 @@ import Foundation
 package struct RedisBinary: Sendable, Hashable, CustomStringConvertible {
     /// What to call it in a test's name.
     package let description: String
-    /// Where it is; empty if it was looked for in vain.
+    /// Where it is; empty if it was not found.
     package let path: String
 
     /// The `redis-server` that is found in `PATH`.

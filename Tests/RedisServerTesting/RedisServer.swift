@@ -82,7 +82,7 @@ package final class RedisServer: Sendable {
         try await self.client.send(command)
     }
 
-    /// How often the server has answered with an error code.
+    /// How often the server has replied with an error code.
     package func errors(_ code: String) async throws -> Int {
         let text = try await self.send(["INFO", "errorstats"]).string ?? ""
         let line = text.split(separator: "\r\n").first { $0.hasPrefix("errorstat_\(code):count=") }

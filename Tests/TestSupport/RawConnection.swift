@@ -72,9 +72,9 @@ package struct RawConnection {
         }
     }
 
-    /// The other end of a connection that somebody else has opened.
+    /// The accepted end of a connection.
     ///
-    /// Closes it if nobody uses it.
+    /// Closes it if it is not used.
     package final class Accepted: Sendable {
         private let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
         private let isUsed = Mutex(false)
@@ -119,7 +119,7 @@ package struct RawConnection {
         self.outbound.finish()
     }
 
-    /// Goes away without a farewell: whoever writes to the connection is told that it is no more.
+    /// Resets the connection: the peer's writes fail.
     package func reset() async throws {
         let isReset = linger(l_onoff: 1, l_linger: 0)
         try await (self.channel as? any SocketOptionProvider)?.setSoLinger(isReset).get()
@@ -162,7 +162,7 @@ package struct RawConnection {
 
     /// Takes bytes off the front of what arrives; `nil` if the other side closed the connection before they came.
     ///
-    /// `size` looks at what is there, and says how much of it to take; `nil` if more has to arrive.
+    /// `size` looks at the bytes, and returns how many to take; `nil` if more has to arrive.
     package func take(_ size: (ArraySlice<UInt8>) -> Int?) async throws -> [UInt8]? {
         while true {
             let rest = self.reader.received[self.reader.taken...]

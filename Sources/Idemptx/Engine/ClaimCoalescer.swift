@@ -2,24 +2,24 @@ import Synchronization
 
 /// Lets claims of one key that arrive together share one call to the store.
 ///
-/// A result that cannot change any more goes to all that wait for it. Any other one speaks of the moment it was made at: it
-/// goes to those that had come before the call began. The others make one more call together.
+/// A final result goes to every claim that waits for it. Any other result holds only for the moment of the call: it goes to
+/// the claims that had arrived before the call began. Later claims share one more call.
 final class ClaimCoalescer: Sendable {
-    /// What a claim that has to wait is told.
-    private enum Word: Sendable {
+    /// What a waiting claim receives.
+    private enum Message: Sendable {
         case result(ClaimResult<Lease>)
         case failed(StoreError)
         /// Make the next call, for these as well.
         case lead
     }
 
-    private typealias Waiter = CheckedContinuation<Word, Never>
+    private typealias Waiter = CheckedContinuation<Message, Never>
 
     /// One call to the store.
     private struct Call {
-        /// They had come before the call began.
+        /// They arrived before the call began.
         var followers: [Waiter] = []
-        /// They came while it was under way.
+        /// They arrived during the call.
         var latecomers: [Waiter] = []
     }
 
@@ -36,7 +36,7 @@ final class ClaimCoalescer: Sendable {
     ) async throws -> ClaimResult<Lease> {
         let subject = ClaimSubject(request)
         guard self.join(subject) else { return try await self.lead(subject) { try await call(true) } }
-        let word = await withCheckedContinuation { continuation in
+        let message = await withCheckedContinuation { continuation in
             let isOver = self.calls.withLock { calls in
                 guard calls[subject] != nil else {
                     calls[subject] = Call()
@@ -47,14 +47,14 @@ final class ClaimCoalescer: Sendable {
             }
             if isOver { continuation.resume(returning: .lead) }
         }
-        switch word {
+        switch message {
         case .result(let result): return result
         case .failed(let error): throw error
         case .lead: return try await self.lead(subject) { try await call(false) }
         }
     }
 
-    /// Whether there is a call to wait for; otherwise one has begun now.
+    /// Whether there is a call to wait for; if not, the caller makes one.
     private func join(_ subject: ClaimSubject) -> Bool {
         self.calls.withLock { calls in
             if calls[subject] != nil { return true }
@@ -84,14 +84,14 @@ final class ClaimCoalescer: Sendable {
     ///
     /// - Parameters:
     ///   - subject: What was claimed.
-    ///   - word: What the others are told; `nil` if there is nothing to tell, since the caller has left.
+    ///   - message: What the others receive; `nil` if the caller was cancelled and there is no result.
     ///   - isFinal: Whether it holds for latecomers, too.
-    private func end(_ subject: ClaimSubject, shared word: Word?, isFinal: Bool) {
+    private func end(_ subject: ClaimSubject, shared message: Message?, isFinal: Bool) {
         let (told, leader) = self.calls.withLock { calls -> ([Waiter], Waiter?) in
             guard let call = calls.removeValue(forKey: subject) else { return ([], nil) }
             var waiting = call.latecomers
             var told = call.followers
-            if word == nil {
+            if message == nil {
                 waiting = told + waiting
                 told = []
             } else if isFinal {
@@ -103,7 +103,7 @@ final class ClaimCoalescer: Sendable {
             calls[subject] = Call(followers: waiting)
             return (told, leader)
         }
-        if let word { for waiter in told { waiter.resume(returning: word) } }
+        if let message { for waiter in told { waiter.resume(returning: message) } }
         leader?.resume(returning: .lead)
     }
 }
@@ -125,8 +125,7 @@ extension ClaimResult<Lease> {
 }
 
 extension StoreError {
-    /// What it means for the other claims: the reply that was lost was not to one of theirs, so that they have nothing to
-    /// withdraw.
+    /// What it means for the other claims: the lost reply was not to one of theirs, so they have nothing to release.
     fileprivate var asSeenByOthers: StoreError {
         guard self.code == .replyLost else { return self }
         return StoreError(.unavailable, self.message, underlyingError: self.underlyingError)

@@ -1,9 +1,9 @@
-/// What a claim asks for, whoever makes it: claims of one subject have the same result.
+/// What a claim asks for: claims of one subject have the same result.
 struct ClaimSubject: Hashable {
     let key: StorageKey
     let fingerprint: Fingerprint
     let comparesFingerprint: Bool
-    let onAbandoned: AbandonedRule
+    let onAbandoned: UnknownOutcomeRule.Kind
 
     init(_ request: ClaimRequest) {
         self.key = request.key

@@ -2,7 +2,7 @@ extension Idempotency {
     /// Claims a key, and waits for the attempt that holds it as long as the policy says.
     ///
     /// Runs in the task of the caller. One that is cancelled leaves no claim behind: what the store may have granted is
-    /// withdrawn in the background.
+    /// released in the background.
     ///
     /// - Returns: If the key is granted, there is time to start the operation under its lease.
     /// - Throws: ``StoreError`` if the store cannot be used, `CancellationError` if the caller was cancelled before the
@@ -17,10 +17,10 @@ extension Idempotency {
         for _ in 0..<3 {
             guard case .granted(let lease) = result else { return result }
             if Task.isCancelled {
-                self.giveBack(lease)
+                self.release(lease)
                 throw CancellationError()
             }
-            if !isRecovered, case .recover(let recover) = policy.onAbandoned, let attempt = lease.claim.abandoned {
+            if !isRecovered, let recover = policy.onAbandoned.recover, let attempt = lease.claim.unknownAttempt {
                 isRecovered = true
                 result = await self.recover(lease, key: key, from: attempt, policy: policy, by: recover)
                 continue
@@ -31,7 +31,7 @@ extension Idempotency {
         }
         if case .granted(let lease) = result {
             guard !lease.maySafelyStart(at: self.time.now) else { return result }
-            self.giveBack(lease)
+            self.release(lease)
             throw StoreError(.unavailable, "The store takes longer than the lease to grant it.")
         }
         return result
@@ -42,10 +42,10 @@ extension Idempotency {
         self.renewer.remove(lease)
         do {
             let result = try await self.claimRepeatedly(lease.request, policy: policy)
-            if !result.isGranted { self.giveBack(lease) }
+            if !result.isGranted { self.release(lease) }
             return result
         } catch {
-            self.giveBack(lease)
+            self.release(lease)
             throw error
         }
     }
@@ -58,7 +58,7 @@ extension Idempotency {
             limits: InFlightWaiters.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),
             claimer: InFlightWaiters.Claimer(
                 claim: { try await self.claimRepeatedly($0, policy: policy) },
-                giveBack: { self.giveBack($0) }
+                release: { self.release($0) }
             )
         )
     }
@@ -86,7 +86,7 @@ extension Idempotency {
         startTask {
             do {
                 let result = try await self.claimRepeatedly(request, policy: policy)
-                if !handover.fulfil(.success(result)), case .granted(let lease) = result { self.giveBack(lease) }
+                if !handover.fulfil(.success(result)), case .granted(let lease) = result { self.release(lease) }
             } catch {
                 handover.fulfil(.failure(error))
             }
@@ -133,14 +133,14 @@ extension Idempotency {
                 do {
                     let result = try await self.claimOnce(
                         request, policy: policy, requestedAt: self.time.now, mayBeClaimed: mayBeClaimed)
-                    if mayBeClaimed, !result.isGranted { self.withdraw(request) }
+                    if mayBeClaimed, !result.isGranted { self.releaseUnconfirmed(request) }
                     return result
                 } catch {
                     failure = error
                 }
             }
         } catch {
-            if mayBeClaimed { self.withdraw(request) }
+            if mayBeClaimed { self.releaseUnconfirmed(request) }
             throw error
         }
     }
@@ -196,7 +196,7 @@ extension Idempotency {
 
     /// Stores the outcome of an earlier attempt, which this one has replaced before the outcome was known.
     private func settle(_ lease: Lease, by known: ClaimResult<Lease>, policy: SharedPolicy) {
-        guard case .completed(let outcome) = known else { return self.giveBack(lease) }
+        guard case .completed(let outcome) = known else { return self.release(lease) }
         startTask {
             await self.conclude(lease, as: outcome.disposition, outcome, policy: policy) { _ in }
         }
@@ -240,19 +240,19 @@ extension Idempotency {
     // MARK: Giving up
 
     /// Frees a key under whose claim nothing ran.
-    func giveBack(_ lease: Lease) {
+    func release(_ lease: Lease) {
         self.renewer.remove(lease)
-        let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.abandoned != nil
+        let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.unknownAttempt != nil
         self.freeInBackground(lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil) {
             try await self.free(lease.claim, endsLease: endsLease)
         }
     }
 
-    /// Withdraws a claim that may have been granted without our hearing of it.
+    /// Releases a claim that may have been granted, although its reply was lost.
     ///
     /// Nothing ran under it, so that no request should wait for its lease, or be told of an unknown outcome. Under the
     /// rule to recover, it may have replaced an attempt whose outcome is unknown, which it has to stay.
-    private func withdraw(_ request: ClaimRequest) {
+    private func releaseUnconfirmed(_ request: ClaimRequest) {
         let grantedUntil = self.time.now.advanced(by: request.timeout ?? .zero)
         let box = ClaimBox(claim: Claim(granting: request, ClaimGrant(attempt: 1)))
         self.freeInBackground(
@@ -273,7 +273,7 @@ extension Idempotency {
     ///   - free: Tells the store. Returns whether the claim was there.
     private func freeInBackground(
         _ key: StorageKey,
-        rule: AbandonedRule,
+        rule: UnknownOutcomeRule.Kind,
         until end: Timestamp,
         grantedUntil: Timestamp? = nil,
         _ free: @escaping @Sendable () async throws -> Bool

@@ -132,7 +132,7 @@ extension ClaimRequest {
             comparesFingerprint: policy.validateSignature,
             lease: policy.lease,
             keyTTL: policy.keyTTL,
-            onAbandoned: policy.onAbandoned.abandonedRule,
+            onAbandoned: policy.onAbandoned.kind,
             unresolvedRetention: policy.unresolvedRetention,
             timeout: policy.claimTimeout
         )

@@ -5,9 +5,9 @@ extension Idempotency {
 
     /// Tells metrics again and again how many outcomes are unknown, until the task is cancelled.
     ///
-    /// Returns at once if nobody listens to metrics, or the store cannot count.
+    /// Returns at once if no metrics backend is installed, or the store cannot count.
     package func recordUnknownOutcomes() async {
-        guard self.telemetry.isMeasured, let store = self.store as? any KeyInspecting else { return }
+        guard self.telemetry.isMeasured, let store = self.store as? any RecordCounting else { return }
         while !Task.isCancelled {
             let start = self.time.now
             do {

@@ -104,11 +104,11 @@ public final class IdempotencyContext: Sendable {
     /// Says what becomes of the key when the operation has ended.
     ///
     /// - Parameter disposition: What becomes of it, whatever the policy says.
-    public func choose(_ disposition: Disposition) {
+    package func choose(_ disposition: Disposition) {
         self.chosenDisposition.withLock { $0 = disposition }
     }
 
-    /// Whether the operation runs under a claim of `key` in a store; one that is over guards nothing any more.
+    /// Whether the operation runs under a claim of `key` in a store that is not over yet.
     func holds(_ key: StorageKey, in store: StoreIdentity) -> Bool {
         self.lease.map { $0.claim.key == key && $0.store == store && !$0.isOver } ?? false
     }

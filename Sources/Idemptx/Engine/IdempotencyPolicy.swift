@@ -111,20 +111,15 @@ public struct IdempotencyPolicy: Sendable {
 
     /// What becomes of a key, by the response of its operation.
     ///
-    /// The lists of statuses below go first.
+    /// ``dispositions`` go first.
     public var replay = ReplayPolicy.atMostOnce
 
-    /// Statuses that are kept, whatever ``replay`` says.
-    public var keepStatuses: Set<Int> = []
-
-    /// Statuses that free the key, whatever ``replay`` says: nothing was done.
-    public var releaseStatuses: Set<Int> = []
-
-    /// Statuses that leave a tombstone, whatever ``replay`` says.
-    public var tombstoneStatuses: Set<Int> = []
-
-    /// Statuses that leave the outcome unknown, whatever ``replay`` says.
-    public var unknownStatuses: Set<Int> = []
+    /// What becomes of a key by the status of its response, whatever ``replay`` says.
+    ///
+    /// ```swift
+    /// policy.dispositions = [402: .release, 419: .release]
+    /// ```
+    public var dispositions: [Int: Disposition] = [:]
 
     /// Whether `Cache-Control: no-store` keeps a response from being stored.
     ///
@@ -141,7 +136,7 @@ public struct IdempotencyPolicy: Sendable {
     public var validateSignature = true
 
     /// The longest key, in characters.
-    public var maxKeyLength = IdempotencyKey.defaultMaximumLength {
+    public var maxKeyLength = 255 {
         didSet { self.maxKeyLength = max(self.maxKeyLength, 1) }
     }
 
@@ -196,16 +191,9 @@ public struct IdempotencyPolicy: Sendable {
 
     /// What becomes of a key if the operation itself does not say.
     func disposition(of head: HTTPResponse) -> Disposition {
-        let disposition = self.listed(head.status.code) ?? self.replay.disposition(of: head)
+        let disposition = self.dispositions[head.status.code] ?? self.replay.disposition(of: head)
         guard disposition == .keep, self.honorsNoStore, head.forbidsStoring else { return disposition }
         return .tombstone
-    }
-
-    private func listed(_ status: Int) -> Disposition? {
-        if self.keepStatuses.contains(status) { return .keep }
-        if self.unknownStatuses.contains(status) { return .unknown }
-        if self.tombstoneStatuses.contains(status) { return .tombstone }
-        return self.releaseStatuses.contains(status) ? .release : nil
     }
 
     /// In how many seconds a retry makes sense; `Retry-After` knows whole seconds only (RFC 9110, section 10.2.3).
@@ -219,10 +207,10 @@ public struct IdempotencyPolicy: Sendable {
 /// How completed operations are kept in the memory of a process; see ``IdempotencyPolicy/replayCache``.
 public struct ReplayCachePolicy: Hashable, Sendable {
     /// How many bytes of bodies to keep.
-    public var maxBytes: Int
+    package var maxBytes: Int
 
     /// How long to keep one: for so long a replay does not notice that an operator has removed its record.
-    public var maxAge: Duration
+    package var maxAge: Duration
 
     /// Creates a cache policy.
     ///

@@ -11,7 +11,7 @@ final class InFlightWaiters: Sendable {
     struct Wait: Sendable {
         let request: ClaimRequest
         let timeout: Duration
-        /// What is left of the lease of the attempt that runs, as far as is known.
+        /// The remaining lease of the running attempt, as far as it is known.
         let remainingLease: Duration
         let logger = Logger.current
     }
@@ -24,7 +24,7 @@ final class InFlightWaiters: Sendable {
     /// How a group claims, and what it does with a claim that no request waits for any more.
     struct Claimer: Sendable {
         let claim: @Sendable (ClaimRequest) async throws -> ClaimResult<Lease>
-        let giveBack: @Sendable (Lease) async -> Void
+        let release: @Sendable (Lease) async -> Void
     }
 
     private let store: any IdempotencyStore
@@ -127,7 +127,7 @@ final class InFlightWaiters: Sendable {
     /// Claims once for the whole group.
     private func poll(_ request: ClaimRequest, for subject: ClaimSubject, claimer: Claimer) async {
         var request = request
-        // A token of its own: the one before may be being withdrawn.
+        // A token of its own: the one before may be about to be released.
         request.owner = OwnerToken()
         do {
             switch try await claimer.claim(request) {
@@ -147,7 +147,7 @@ final class InFlightWaiters: Sendable {
             self.reportCount()
             first.continuation.resume(returning: .granted(lease))
         } else {
-            await claimer.giveBack(lease)
+            await claimer.release(lease)
         }
     }
 

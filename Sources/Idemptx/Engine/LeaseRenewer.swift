@@ -142,7 +142,7 @@ final class LeaseRenewer: Sendable {
         let isOurs = grant.continues(lease.claim)
         // The operation may have ended, and freed its key, before the claim arrived.
         if isOurs, !lease.hasEnded { return true }
-        if grant.abandoned == nil {
+        if grant.unknownAttempt == nil {
             _ = try await self.telemetry.storeCall(.release) { try await self.store.release(lease.claim) }
         } else {
             _ = try await self.telemetry.storeCall(.renew) { try await self.store.renew(lease.claim, lease: .zero) }
@@ -159,7 +159,7 @@ extension IdempotencyStore {
     /// - Returns: `nil` if another attempt has the key, or its operation has ended.
     func grantAgain(_ request: ClaimRequest, _ telemetry: Telemetry) async throws -> ClaimGrant? {
         let result = try await telemetry.storeCall(.claim) {
-            try await self.claim(request).map { ClaimGrant(attempt: $0.attempt, abandoned: $0.abandoned) }
+            try await self.claim(request).map { ClaimGrant(attempt: $0.attempt, unknownAttempt: $0.unknownAttempt) }
         }
         guard case .granted(let grant) = result else { return nil }
         return grant
@@ -170,8 +170,8 @@ extension ClaimGrant {
     /// Whether no other attempt can have had the key since `claim` was granted.
     fileprivate func continues(_ claim: borrowing Claim) -> Bool {
         // Where there is no record, attempts count from 1.
-        if self.abandoned == nil, self.attempt == 1 { return true }
-        return self.attempt == claim.attempt && self.abandoned == claim.abandoned
+        if self.unknownAttempt == nil, self.attempt == 1 { return true }
+        return self.attempt == claim.attempt && self.unknownAttempt == claim.unknownAttempt
     }
 }
 

@@ -53,7 +53,7 @@ public struct ReplayPolicy: Sendable {
     ///
     /// - Parameter head: Status and header fields of the response.
     /// - Returns: The decision.
-    public func disposition(of head: HTTPResponse) -> Disposition {
+    package func disposition(of head: HTTPResponse) -> Disposition {
         self.decide(head)
     }
 

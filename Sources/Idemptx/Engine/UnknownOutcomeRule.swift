@@ -1,23 +1,34 @@
 /// What happens to a key if the lease of its attempt ended without an outcome: the process crashed or stood still, or the
 /// operation said that its outcome is unknown.
-public enum UnknownOutcomeRule: Sendable {
+public struct UnknownOutcomeRule: Sendable {
+    /// The rule as stores know it.
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        case rerun
+        case refuse
+        case recover
+    }
+
+    package let kind: Kind
+
+    /// What a recovery calls.
+    let recover: (@Sendable (UnknownOutcome) async throws -> Recovery)?
+
     /// The next request runs the operation again, as the next attempt.
-    case rerun
+    public static let rerun = UnknownOutcomeRule(kind: .rerun, recover: nil)
+
     /// Every request is told that the outcome is unknown, until the late attempt or an operator settles it.
-    case refuse
+    public static let refuse = UnknownOutcomeRule(kind: .refuse, recover: nil)
+
     /// The next request finds out what happened before anything runs: ask the bank, then decide.
     ///
-    /// The function runs under a claim of its own, so that neither it nor the operation runs a second time meanwhile. A
-    /// function that throws leaves the outcome unknown, as ``Recovery/refuse`` does, and the next request calls it again.
-    case recover(@Sendable (UnknownOutcome) async throws -> Recovery)
-
-    /// The rule as stores know it.
-    var abandonedRule: AbandonedRule {
-        switch self {
-        case .rerun: .rerun
-        case .refuse: .refuse
-        case .recover: .recover
-        }
+    /// - Parameter recover: Finds out. It runs under a claim of its own, so that neither it nor the operation runs a second
+    ///   time meanwhile. If it throws, the outcome stays unknown, as with ``Recovery/refuse``, and the next request calls
+    ///   it again.
+    /// - Returns: The rule.
+    public static func recover(
+        _ recover: @escaping @Sendable (UnknownOutcome) async throws -> Recovery
+    ) -> UnknownOutcomeRule {
+        UnknownOutcomeRule(kind: .recover, recover: recover)
     }
 }
 

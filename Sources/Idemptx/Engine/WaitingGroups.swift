@@ -59,7 +59,7 @@ struct WaitingGroups {
     mutating func leave(_ id: UInt64, _ subject: ClaimSubject) -> Waiter? {
         guard let index = self[subject]?.waiters.firstIndex(where: { $0.id == id }) else { return nil }
         self.count -= 1
-        // The group may have nobody to wait for now, and finds out by itself.
+        // The attempt may have ended just now; the group finds out when it claims.
         self[subject]?.pace.look()
         return self[subject]?.waiters.remove(at: index)
     }

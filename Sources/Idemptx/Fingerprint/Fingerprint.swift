@@ -13,7 +13,7 @@ import Foundation
 public struct Fingerprint: Hashable, Sendable {
     /// How the digest was made; 0 stands for ``none``.
     ///
-    /// The highest byte is the version of the rules for HTTP requests, or 0 for what is no request; the others stand for
+    /// The highest byte is the version of the rules for HTTP requests, or 0 for anything but a request; the others stand for
     /// the choices of a ``FingerprintRecipe``, the host aside.
     let recipe: UInt32
     /// The digest; that of a request has four words.
@@ -50,7 +50,7 @@ public struct Fingerprint: Hashable, Sendable {
     private static let plainRecipe: UInt32 = 1
 
     /// Whether the two were made from different requests, as far as can be told.
-    public func disagrees(with other: Fingerprint) -> Bool {
+    package func disagrees(with other: Fingerprint) -> Bool {
         if self.recipe == other.recipe { return self.recipe != Self.none.recipe && self.digest != other.digest }
         guard self.isOfRequest, other.isOfRequest else { return false }
         let (words, others) = (self.digest.words, other.digest.words)
@@ -62,5 +62,5 @@ public struct Fingerprint: Hashable, Sendable {
     private var choices: UInt32 { self.recipe & 0xFF_FFFF }
 
     /// The digest as sixty-four lower-case hexadecimal digits.
-    public var hexadecimal: String { self.digest.hexadecimal }
+    package var hexadecimal: String { self.digest.hexadecimal }
 }

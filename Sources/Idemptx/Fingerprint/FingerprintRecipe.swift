@@ -28,24 +28,24 @@ public struct FingerprintRecipe: Hashable, Sendable {
     private static let versionWithoutHost: UInt8 = 1
 
     /// What counts unless you say otherwise.
-    public static let standard = FingerprintRecipe()
+    package static let standard = FingerprintRecipe()
 
     /// The headers that count, apart from `Content-Type`, in the order in which they are hashed.
-    public let headers: [HTTPField.Name]
+    package let headers: [HTTPField.Name]
 
     /// How two bodies are compared.
-    public let body: BodyComparison
+    package let body: BodyComparison
 
     /// Whether the host counts: its name without regard to case, without its port.
     ///
     /// Without it, one tenant gets the response of another where the host alone tells them apart. Turn it off for clients
     /// that retry on another host.
-    public let fingerprintHost: Bool
+    package let fingerprintHost: Bool
 
     /// The members of JSON bodies that do not count, such as the time of sending.
     ///
     /// An element of an array cannot be left out, but a member of one can.
-    public let ignoredMembers: [JSONPointer]
+    package let ignoredMembers: [JSONPointer]
 
     /// Where the ignored members are.
     let ignoredPlaces: JSONPointerTree

@@ -6,7 +6,7 @@ public final class BodyAllowance: Sendable {
     private static let used = Atomic(0)
 
     /// The largest body, in bytes.
-    public let maximum: Int
+    package let maximum: Int
 
     private let budget: Int
     private let state = Mutex(State())

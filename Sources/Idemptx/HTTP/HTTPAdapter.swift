@@ -105,7 +105,7 @@ public struct BodySink: Sendable {
     /// Writes the next bytes of a body.
     ///
     /// - Parameter bytes: Any number of bytes.
-    /// - Throws: An error if the rest is not needed any more.
+    /// - Throws: An error if the rest is not needed.
     public func write(_ bytes: [UInt8]) async throws {
         try await self.writeBytes(bytes)
     }

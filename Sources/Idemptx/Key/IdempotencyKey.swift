@@ -14,9 +14,6 @@
 /// The text of a key never appears in the descriptions of this type, so that it does not reach a log by accident; ask for
 /// ``rawValue``.
 public struct IdempotencyKey: Sendable {
-    /// The longest key that is accepted unless a policy says otherwise, in characters.
-    public static let defaultMaximumLength = 255
-
     /// The decoded text of the key as the client sent it, without the quotes of its header form.
     public let rawValue: String
 
@@ -30,10 +27,7 @@ public struct IdempotencyKey: Sendable {
     ///     where a value is missing.
     ///   - maximumLength: The longest key to accept, in characters.
     /// - Throws: A ``ValidationError`` that says which rule `rawValue` breaks.
-    public init(
-        _ rawValue: String,
-        maximumLength: Int = IdempotencyKey.defaultMaximumLength
-    ) throws(ValidationError) {
+    public init(_ rawValue: String, maximumLength: Int = 255) throws(ValidationError) {
         guard !rawValue.isEmpty else { throw .empty }
         guard !Self.isPlaceholder(rawValue) else { throw .placeholder }
         guard rawValue.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else { throw .invalidCharacter }
@@ -128,10 +122,7 @@ extension IdempotencyKey: Hashable {
     }
 }
 
-extension IdempotencyKey: CustomStringConvertible, CustomDebugStringConvertible {
+extension IdempotencyKey: CustomStringConvertible {
     /// The length of the key; its text is left out.
     public var description: String { "IdempotencyKey(\(self.rawValue.utf8.count) characters)" }
-
-    /// The same as ``description``.
-    public var debugDescription: String { self.description }
 }

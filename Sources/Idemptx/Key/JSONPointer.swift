@@ -4,7 +4,7 @@
 /// let pointer = try JSONPointer("/idempotency_key")
 /// ```
 public struct JSONPointer: Hashable, Sendable {
-    /// The text is no JSON pointer: it neither is empty nor starts with a slash, or a tilde is followed by something
+    /// The text is not a JSON pointer: it is not empty and does not start with a slash, or a tilde is followed by something
     /// other than 0 or 1.
     public struct Malformed: Error, Hashable, Sendable {}
 

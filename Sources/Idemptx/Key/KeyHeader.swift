@@ -20,7 +20,7 @@ package enum KeyHeader {
     ///   which silently drops the protection; RFC 9651, section 4.2 permits to treat the message as malformed.
     package static func key(
         in fields: HTTPFields,
-        maximumLength: Int = IdempotencyKey.defaultMaximumLength
+        maximumLength: Int = 255
     ) throws(IdempotencyKey.ValidationError) -> IdempotencyKey? {
         guard let line = try fields.onlyLine(of: .idempotencyKey) else { return nil }
         return try IdempotencyKey(self.decode(line), maximumLength: maximumLength)

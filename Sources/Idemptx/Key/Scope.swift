@@ -45,7 +45,7 @@ public struct Scope: Hashable, Sendable {
     ///   - name: The name of the operation, such as `charge`. It must not change between two retries.
     ///   - caller: On whose behalf it runs, where its key comes from outside.
     /// - Returns: A scope that only the same `name` and `caller` yield.
-    public static func operation(_ name: String, for caller: Scope = .unscoped) -> Scope {
+    package static func operation(_ name: String, for caller: Scope = .unscoped) -> Scope {
         Scope(kind: .operation, parts: [name, "\(caller.kind.rawValue)"] + caller.parts)
     }
 
@@ -57,7 +57,7 @@ public struct Scope: Hashable, Sendable {
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of these credentials.
-    public static func authorization(in fields: HTTPFields) -> Scope {
+    package static func authorization(in fields: HTTPFields) -> Scope {
         self.headers([.authorization], in: fields)
     }
 
@@ -82,7 +82,7 @@ public struct Scope: Hashable, Sendable {
     /// The scope of the issuer and subject that a bearer token names (RFC 7519, sections 4.1.1 and 4.1.2).
     ///
     /// The token is **not verified** here: use it only behind a middleware that has done so. It survives the renewal of
-    /// a token. A request whose header is no such token is scoped as by ``credentials(in:)``.
+    /// a token. A request without such a token is scoped as by ``credentials(in:)``.
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of the token's subject.
@@ -111,10 +111,7 @@ extension HTTPField.Name {
     }
 }
 
-extension Scope: CustomStringConvertible, CustomDebugStringConvertible {
+extension Scope: CustomStringConvertible {
     /// The kind of the scope; the identity is left out.
     public var description: String { "Scope(\(self.kind))" }
-
-    /// The same as ``description``.
-    public var debugDescription: String { self.description }
 }

@@ -5,7 +5,7 @@
 /// (draft-ietf-httpapi-idempotency-key-header-07, section 5).
 public struct StorageKey: Hashable, Sendable {
     /// The size of a storage key, in bytes.
-    public static let byteCount = Digest32.byteCount
+    package static let byteCount = Digest32.byteCount
 
     private let digest: Digest32
 
@@ -26,7 +26,7 @@ public struct StorageKey: Hashable, Sendable {
 
     /// Reads a storage key back from ``bytes``.
     ///
-    /// - Parameter bytes: Exactly ``byteCount`` bytes.
+    /// - Parameter bytes: Exactly thirty-two bytes.
     public init?(bytes: some Collection<UInt8>) {
         guard let digest = Digest32(bytes) else { return nil }
         self.digest = digest
@@ -35,7 +35,7 @@ public struct StorageKey: Hashable, Sendable {
     /// Reads a storage key back from its ``description``.
     ///
     /// - Parameter text: Sixty-four hexadecimal digits.
-    public init?(hexadecimal text: String) {
+    package init?(hexadecimal text: String) {
         guard let bytes = [UInt8](hexadecimal: text) else { return nil }
         self.init(bytes: bytes)
     }

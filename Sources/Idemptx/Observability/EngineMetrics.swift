@@ -72,7 +72,7 @@ final class SharedGauge: Sendable {
         self.total.record(value, by: .instance(self.id))
     }
 
-    /// Records what is a store's: instances that share it count it once.
+    /// Records a gauge of a store: instances that share the store count it once.
     func record(_ value: Int, of store: StoreIdentity) {
         self.total.record(value, by: .store(store))
     }
@@ -96,7 +96,7 @@ private final class Total: Sendable {
         var totals: [String: Total] = [:]
     }
 
-    /// A backend that is no object cannot be told from others of its type.
+    /// A backend that is a value type cannot be told from others of its type.
     private static let plainTotals = Mutex<[PlainGauge: Total]>([:])
 
     private struct PlainGauge: Hashable {
@@ -153,7 +153,7 @@ private final class Total: Sendable {
     func record(_ value: Int?, by subject: Subject) {
         self.state.withLock { state in
             state.values[subject] = value
-            // Recorded under the lock, so that what is recorded last is what holds.
+            // Recorded under the lock, so that the last value wins.
             switch self.combination {
             case .sum: self.gauge.record(state.values.values.reduce(0, +))
             case .maximum: self.gauge.record(state.values.values.max() ?? 0)

@@ -7,7 +7,7 @@ import Tracing
 /// The metrics, spans and log lines of the engine.
 ///
 /// None of them holds a key, an identity or a body: records are named by the first bytes of their storage key, a digest.
-/// Where nobody listens, nothing is measured.
+/// Without a metrics backend, nothing is measured.
 struct Telemetry: Sendable {
     /// The calls of the store contract, as they are named in metrics and spans.
     enum StoreCall: String, CaseIterable, Sendable {

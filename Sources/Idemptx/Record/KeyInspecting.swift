@@ -2,15 +2,14 @@ import Logging
 
 /// A store that lets an operator look at its records and settle them by hand.
 ///
-/// A ``TransactionalStore`` gets ``complete(_:with:keyTTL:force:reason:)`` and ``release(_:force:reason:)`` from
-/// ``RecordTransitions``.
+/// A ``TransactionalStore`` has all of this but the listing: ``records(in:after:limit:)``.
 public protocol KeyInspecting: Sendable {
     /// The record of one key.
     ///
     /// - Parameter key: The record in question.
     /// - Returns: The record, or `nil` if there is none or it has expired.
     /// - Throws: ``StoreError``.
-    func record(for key: StorageKey) async throws -> RecordSnapshot?
+    func record(for key: StorageKey) async throws -> RecordSummary?
 
     /// One page of records, in an order of the store's choosing.
     ///
@@ -19,11 +18,15 @@ public protocol KeyInspecting: Sendable {
     ///
     /// - Parameters:
     ///   - state: Only records in this state; `nil` stands for all.
-    ///   - cursor: ``RecordPage/next`` of the page before, of the same listing; `nil` for the first page.
+    ///   - cursor: `next` of the page before, of the same listing; `nil` for the first page.
     ///   - limit: How many records to read, about.
-    /// - Returns: The page.
+    /// - Returns: The records that have not expired, and where the next page starts; `nil` if this is the last.
     /// - Throws: ``StoreError``.
-    func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) async throws -> RecordPage
+    func records(
+        in state: RecordState?,
+        after cursor: String?,
+        limit: Int
+    ) async throws -> (records: [RecordSummary], next: String?)
 
     /// Stores an outcome that an operator has found out, for a key whose attempt has none.
     ///
@@ -41,7 +44,7 @@ public protocol KeyInspecting: Sendable {
         keyTTL: Duration,
         force: Bool,
         reason: String
-    ) async throws -> OperatorCompletion
+    ) async throws -> OperatorResult
 
     /// Frees a key whose attempt has no outcome, so that the next claim runs the operation, as the next attempt.
     ///
@@ -51,7 +54,7 @@ public protocol KeyInspecting: Sendable {
     ///   - reason: Why, for the log.
     /// - Returns: What happened.
     /// - Throws: ``StoreError``.
-    func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorRelease
+    func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorResult
 
     /// Deletes a record in whatever state, so that the next claim runs the operation, as the first attempt.
     ///
@@ -59,34 +62,30 @@ public protocol KeyInspecting: Sendable {
     /// - Returns: Whether there was one, readable or not.
     /// - Throws: ``StoreError``.
     func remove(_ key: StorageKey) async throws -> Bool
+}
 
-    /// Counts the records.
+/// A store that counts its records.
+package protocol RecordCounting: KeyInspecting {
+    /// How many records are in which state.
     ///
-    /// - Returns: How many records are in which state.
     /// - Throws: ``StoreError``.
     func statistics() async throws -> StoreStatistics
 
-    /// Counts the records in the state ``RecordState/unknown``, without reading through all others.
+    /// How many records are in the state ``RecordState/unknown``, without reading through all others.
     ///
-    /// - Returns: Their number.
     /// - Throws: ``StoreError``.
     func unknownCount() async throws -> Int
 }
 
-extension KeyInspecting {
-    /// One page of all records.
-    ///
-    /// - Parameters:
-    ///   - cursor: ``RecordPage/next`` of the page before; `nil` for the first page.
-    ///   - limit: How many records to read, about.
-    /// - Returns: The page.
-    /// - Throws: ``StoreError``.
-    public func records(after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
-        try await self.records(in: nil, after: cursor, limit: limit)
+extension TransactionalStore {
+    /// The record of one key.
+    public func record(for key: StorageKey) async throws -> RecordSummary? {
+        try await self.transact(key, priority: .background, timeout: nil) { record, now in
+            Transition(
+                RecordTransitions.live(record, now: now).map { RecordSummary(key: key, record: $0, readAt: now) })
+        }
     }
-}
 
-extension KeyInspecting where Self: TransactionalStore {
     /// Stores an outcome that an operator has found out.
     public func complete(
         _ key: StorageKey,
@@ -94,11 +93,11 @@ extension KeyInspecting where Self: TransactionalStore {
         keyTTL: Duration,
         force: Bool,
         reason: String
-    ) async throws -> OperatorCompletion {
+    ) async throws -> OperatorResult {
         let result = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
             RecordTransitions.operatorComplete(record, outcome: outcome, keyTTL: keyTTL, force: force, now: now)
         }
-        if result == .completed {
+        if result == .done {
             OperatorAct.completed.log(key, reason: reason)
             self.announce(key)
         }
@@ -106,15 +105,24 @@ extension KeyInspecting where Self: TransactionalStore {
     }
 
     /// Frees a key whose attempt has no outcome.
-    public func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorRelease {
+    public func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorResult {
         let result = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
             RecordTransitions.operatorRelease(record, force: force, now: now)
         }
-        if result == .released {
+        if result == .done {
             OperatorAct.released.log(key, reason: reason)
             self.announce(key)
         }
         return result
+    }
+
+    /// Deletes a record in whatever state.
+    public func remove(_ key: StorageKey) async throws -> Bool {
+        let isRemoved = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+            Transition(RecordTransitions.live(record, now: now) != nil, record == nil ? .none : .remove)
+        }
+        self.announce(key)
+        return isRemoved
     }
 }
 
@@ -135,37 +143,5 @@ package enum OperatorAct: String, Sendable {
                 "idempotency.record": "\(key.description.prefix(16))",
                 "idempotency.reason": "\(reason)",
             ])
-    }
-}
-
-/// Where a listing of records goes on.
-public struct ListingCursor: Hashable, Sendable {
-    /// A text that only the store that made it understands.
-    public let rawValue: String
-
-    /// Creates a cursor.
-    ///
-    /// - Parameter rawValue: A text that the store understands.
-    public init(rawValue: String) {
-        self.rawValue = rawValue
-    }
-}
-
-/// One page of records.
-public struct RecordPage: Hashable, Sendable {
-    /// The records, as far as they have not expired.
-    public let records: [RecordSummary]
-
-    /// Where the next page starts; `nil` if this is the last.
-    public let next: ListingCursor?
-
-    /// Creates a page.
-    ///
-    /// - Parameters:
-    ///   - records: The records.
-    ///   - next: Where the next page starts; `nil` if this is the last.
-    public init(records: [RecordSummary], next: ListingCursor?) {
-        self.records = records
-        self.next = next
     }
 }

@@ -1,15 +1,15 @@
 /// Sixteen random bytes that tell one attempt from every other.
 ///
 /// A record holds the token of its owner. A renewal, completion or release presents it, and the store compares.
-public struct OwnerToken: Hashable, Sendable {
+package struct OwnerToken: Hashable, Sendable {
     /// The size of a token, in bytes.
-    public static let byteCount = 16
+    package static let byteCount = 16
 
     private let first: UInt64
     private let second: UInt64
 
     /// Creates a token that no other attempt has.
-    public init() {
+    package init() {
         var generator = SystemRandomNumberGenerator()
         self.first = generator.next()
         self.second = generator.next()
@@ -18,14 +18,14 @@ public struct OwnerToken: Hashable, Sendable {
     /// Reads a token back from ``bytes``.
     ///
     /// - Parameter bytes: Exactly ``byteCount`` bytes.
-    public init?(bytes: some Collection<UInt8>) {
+    package init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
         self.first = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
         self.second = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     /// The bytes of the token.
-    public var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
         self.append(to: &bytes)

@@ -31,20 +31,13 @@ import HTTPTypes
 /// server need not compute them.
 ///
 /// Records of version 1 can be read; they are written as version 2 when they change.
-public enum RecordCodec {
-    /// The size of the header, in bytes: enough to read a ``RecordHeader``.
-    public static let headerSize = 100
+package enum RecordCodec {
+    /// The size of the header, in bytes: enough to read a `RecordHeader`.
+    package static let headerSize = 100
 
     static let version: UInt8 = 2
     private static let ownedRange = 40..<92
     private static let payloadOffset = 108
-
-    private enum StateCode: UInt8 {
-        case claimed = 1
-        case response
-        case tombstone
-        case free
-    }
 
     // MARK: Encoding
 
@@ -54,11 +47,11 @@ public enum RecordCodec {
     ///   - record: Any record.
     ///   - relativeToExpiry: Whether the store keeps the expiry of the record beside it: time base 1.
     /// - Returns: The bytes that ``decode(_:expires:)`` turns into an equal record.
-    public static func encode(_ record: IdempotencyRecord, relativeToExpiry: Bool = false) -> [UInt8] {
+    package static func encode(_ record: IdempotencyRecord, relativeToExpiry: Bool = false) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.payloadOffset + record.state.encodedSizeEstimate)
         bytes.append(self.version)
-        bytes.append(self.code(of: record.state).rawValue)
+        bytes.append(record.state.code)
         bytes.append(relativeToExpiry ? 1 : 0)
         bytes.append(0)
         bytes.append(bigEndian: UInt32(clamping: record.attempt))
@@ -69,7 +62,7 @@ public enum RecordCodec {
         }
         bytes.append(record.created)
         bytes.append(relativeToExpiry ? .zero : record.expires)
-        bytes.append(record.abandonedUntil ?? .zero)
+        bytes.append(record.unknownSince ?? .zero)
         record.owner.append(to: &bytes)
         bytes.append(bigEndian: record.fingerprint.recipe)
         bytes.append(contentsOf: record.fingerprint.digest.bytes)
@@ -79,15 +72,6 @@ public enum RecordCodec {
         self.append(outcome, to: &bytes)
         bytes.replace(at: self.headerSize, bigEndian: self.payloadChecksum(of: bytes))
         return bytes
-    }
-
-    private static func code(of state: IdempotencyRecord.State) -> StateCode {
-        switch state {
-        case .claimed: .claimed
-        case .completed(.response): .response
-        case .completed(.tombstone): .tombstone
-        case .free: .free
-        }
     }
 
     private static func append(_ outcome: Outcome, to bytes: inout [UInt8]) {
@@ -144,11 +128,11 @@ public enum RecordCodec {
     /// - Parameters:
     ///   - bytes: What ``encode(_:relativeToExpiry:)`` returned.
     ///   - expires: When the store lets the record expire, if its times are relative to that.
-    ///     ``Timestamp/distantFuture`` takes its place if it is not known.
+    ///     `Timestamp/distantFuture` takes its place if it is not known.
     /// - Returns: The record.
     /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord`` if the bytes are damaged, or of a version of
     ///   the format that this version of the package does not know.
-    public static func decode(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> IdempotencyRecord {
+    package static func decode(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> IdempotencyRecord {
         do {
             var reader = ByteReader(bytes[...])
             let header = try self.header(&reader, of: bytes, expires: expires)
@@ -158,8 +142,8 @@ public enum RecordCodec {
                 attempt: header.attempt,
                 created: header.created,
                 expires: header.expires,
-                abandonedUntil: header.abandonedUntil,
-                state: try self.state(header.phase, &reader, of: bytes)
+                unknownSince: header.unknownSince,
+                state: try self.state(header, &reader, of: bytes)
             )
         } catch {
             throw StoreError(.corruptRecord, "A record cannot be read: \(error.reason).")
@@ -173,7 +157,7 @@ public enum RecordCodec {
     ///   - expires: When the store lets the record expire, if its times are relative to that.
     /// - Returns: The header.
     /// - Throws: ``StoreError`` with code ``StoreError/Code/corruptRecord``, as ``decode(_:expires:)``.
-    public static func decodeHeader(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> RecordHeader {
+    package static func decodeHeader(_ bytes: [UInt8], expires: Timestamp? = nil) throws(StoreError) -> RecordHeader {
         var reader = ByteReader(bytes[...])
         do {
             return try self.header(&reader, of: bytes, expires: expires)
@@ -192,7 +176,7 @@ public enum RecordCodec {
         guard version == self.version else {
             throw .init(reason: "its format has version \(version), this package knows \(self.version)")
         }
-        guard let state = StateCode(rawValue: try reader.integer()) else { throw .init(reason: "its state is unknown") }
+        guard let state = RecordState(code: try reader.integer()) else { throw .init(reason: "its state is unknown") }
         let timeBase: UInt8 = try reader.integer()
         let reserved: UInt8 = try reader.integer()
         guard timeBase <= 1, reserved == 0 else { throw .init(reason: "its time base is unknown") }
@@ -205,7 +189,7 @@ public enum RecordCodec {
             expires = keptUntil ?? .distantFuture
             leaseEnd = leaseEnd.subtracted(from: expires)
         }
-        let abandonedUntil = try reader.timestamp()
+        let unknownSince = try reader.timestamp()
         let (owner, fingerprint) = try self.owned(&reader)
         guard try reader.integer(UInt64.self) == self.checksum(of: bytes, in: self.ownedRange)
         else { throw .init(reason: "its checksum does not match") }
@@ -215,8 +199,9 @@ public enum RecordCodec {
             attempt: Int(attempt),
             created: created,
             expires: expires,
-            abandonedUntil: abandonedUntil == .zero ? nil : abandonedUntil,
-            phase: self.phase(state, leaseEnd: leaseEnd)
+            unknownSince: unknownSince == .zero ? nil : unknownSince,
+            state: state,
+            leaseEnd: state == .claimed ? leaseEnd : nil
         )
     }
 
@@ -230,33 +215,21 @@ public enum RecordCodec {
         return (owner, Fingerprint(recipe: recipe, digest: digest))
     }
 
-    private static func phase(_ state: StateCode, leaseEnd: Timestamp) -> RecordHeader.Phase {
-        switch state {
-        case .claimed: .claimed(leaseEnd: leaseEnd)
-        case .response: .response
-        case .tombstone: .tombstone
-        case .free: .free
-        }
-    }
-
     private static func state(
-        _ phase: RecordHeader.Phase,
+        _ header: RecordHeader,
         _ reader: inout ByteReader,
         of bytes: [UInt8]
     ) throws(ByteReader.Damage) -> IdempotencyRecord.State {
-        switch phase {
-        case .claimed(let leaseEnd):
-            guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
-            return .claimed(leaseEnd: leaseEnd)
-        case .free:
-            guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
-            return .free
-        case .response:
+        switch header.state {
+        case .completed:
             try self.checkPayload(&reader, of: bytes)
             return .completed(.response(try self.response(&reader)))
         case .tombstone:
             try self.checkPayload(&reader, of: bytes)
             return .completed(.tombstone(try self.tombstone(&reader)))
+        case .claimed, .unknown, .free, .unreadable:
+            guard reader.remainder.isEmpty else { throw .init(reason: "it is too long") }
+            return header.leaseEnd.map { .claimed(leaseEnd: $0) } ?? .free
         }
     }
 
@@ -291,7 +264,30 @@ public enum RecordCodec {
     }
 }
 
+extension RecordState {
+    /// The state that byte 1 stands for.
+    init?(code: UInt8) {
+        switch code {
+        case 1: self = .claimed
+        case 2: self = .completed
+        case 3: self = .tombstone
+        case 4: self = .free
+        default: return nil
+        }
+    }
+}
+
 extension IdempotencyRecord.State {
+    /// Byte 1.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .claimed: 1
+        case .completed(.response): 2
+        case .completed(.tombstone): 3
+        case .free: 4
+        }
+    }
+
     /// Enough room for most outcomes.
     fileprivate var encodedSizeEstimate: Int {
         switch self {

@@ -15,7 +15,7 @@ enum RecordCodecVersion1 {
 
     /// Reads the header behind its first byte, the version.
     static func header(_ reader: inout ByteReader, of bytes: [UInt8]) throws(ByteReader.Damage) -> RecordHeader {
-        let state: UInt8 = try reader.integer()
+        let code: UInt8 = try reader.integer()
         let attempt: UInt32 = try reader.integer()
         guard attempt > 0 else { throw .init(reason: "its attempt number is 0") }
         let (owner, fingerprint) = try RecordCodec.owned(&reader)
@@ -24,18 +24,10 @@ enum RecordCodecVersion1 {
         guard try reader.bytes(self.checksumSize).elementsEqual(checksum.prefix(self.checksumSize)) else {
             throw .init(reason: "its checksum does not match")
         }
+        guard let state = RecordState(code: code), state != .free else { throw .init(reason: "its state is unknown") }
         return RecordHeader(
             fingerprint: fingerprint, owner: owner, attempt: Int(attempt), created: created, expires: expires,
-            abandonedUntil: nil, phase: try self.phase(state, leaseEnd: leaseEnd))
-    }
-
-    private static func phase(_ state: UInt8, leaseEnd: Timestamp) throws(ByteReader.Damage) -> RecordHeader.Phase {
-        switch state {
-        case 1: return .claimed(leaseEnd: leaseEnd)
-        case 2: return .response
-        case 3: return .tombstone
-        default: throw .init(reason: "its state is unknown")
-        }
+            unknownSince: nil, state: state, leaseEnd: state == .claimed ? leaseEnd : nil)
     }
 
     /// Reads the checksum of the outcome.

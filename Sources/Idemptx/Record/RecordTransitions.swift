@@ -9,7 +9,7 @@
 ///                    │  └ claim after the lease: the rule for unknown outcomes
 ///                    └──release──▶ absent, or free if it must not be forgotten ──claim──▶ claimed
 /// ```
-public enum RecordTransitions {
+package enum RecordTransitions {
     // MARK: Attempts
 
     /// Decides whether an attempt may run.
@@ -22,7 +22,7 @@ public enum RecordTransitions {
     ///   - request: What the attempt asks for.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and the result.
-    public static func claim(
+    package static func claim(
         _ record: IdempotencyRecord?,
         _ request: ClaimRequest,
         now: Timestamp
@@ -41,7 +41,7 @@ public enum RecordTransitions {
         case .completed(let outcome): return Transition(.completed(outcome))
         case .claimed where record.owner == request.owner:
             return self.grant(
-                request, attempt: record.attempt, created: record.created, abandonedUntil: record.abandonedUntil,
+                request, attempt: record.attempt, created: record.created, unknownSince: record.unknownSince,
                 now: now)
         case .claimed(let leaseEnd) where now < leaseEnd:
             return Transition(.inProgress(remainingLease: now.duration(to: leaseEnd)))
@@ -50,7 +50,7 @@ public enum RecordTransitions {
             case .refuse: return Transition(.unknown)
             case .rerun, .recover:
                 return self.grant(
-                    request, attempt: record.attempt + 1, created: record.created, abandonedUntil: leaseEnd, now: now)
+                    request, attempt: record.attempt + 1, created: record.created, unknownSince: leaseEnd, now: now)
             }
         }
     }
@@ -66,7 +66,7 @@ public enum RecordTransitions {
     ///   - retention: How long the record is kept.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether `owner` still owns the key.
-    public static func renew(
+    package static func renew(
         _ record: IdempotencyRecord?,
         owner: OwnerToken,
         lease: Duration,
@@ -93,7 +93,7 @@ public enum RecordTransitions {
     ///   - keyTTL: How long the record is kept from now on.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether an outcome of `owner` is stored.
-    public static func complete(
+    package static func complete(
         _ record: IdempotencyRecord?,
         owner: OwnerToken,
         outcome: Outcome,
@@ -119,7 +119,7 @@ public enum RecordTransitions {
     ///   - keyTTL: How long a free record is kept from now on.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and whether `owner` freed the key just now.
-    public static func release(
+    package static func release(
         _ record: IdempotencyRecord?,
         owner: OwnerToken,
         keyTTL: Duration,
@@ -143,25 +143,18 @@ public enum RecordTransitions {
     ///   - keyTTL: How long the free record is kept from now on.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and what the operator is told.
-    public static func operatorRelease(
+    package static func operatorRelease(
         _ record: IdempotencyRecord?,
         force: Bool,
         keyTTL: Duration = ClaimRequest.defaultKeyTTL,
         now: Timestamp
-    ) -> Transition<OperatorRelease> {
-        guard let record = self.live(record, now: now) else { return Transition(.absent) }
-        switch record.state {
-        case .free: return Transition(.absent)
-        case .completed: return Transition(.completed)
-        case .claimed(let leaseEnd) where now < leaseEnd && !force:
-            return Transition(.leaseRunning(remaining: now.duration(to: leaseEnd)))
-        case .claimed: return Transition(.released, .write(record.freed(keyTTL: keyTTL, now: now)))
-        }
+    ) -> Transition<OperatorResult> {
+        self.settle(record, force: force, now: now) { $0.freed(keyTTL: keyTTL, now: now) }
     }
 
     /// Stores an outcome that an operator has found out, in place of the attempt that owns the key.
     ///
-    /// The attempt's own outcome, should it come later, is not stored any more; it is told that an outcome is stored.
+    /// If the attempt completes later, its own outcome is not stored; it is told that an outcome is stored.
     ///
     /// - Parameters:
     ///   - record: The record of the key, if there is one.
@@ -170,21 +163,29 @@ public enum RecordTransitions {
     ///   - force: Whether to do so while the lease is running.
     ///   - now: The present moment on the store's clock.
     /// - Returns: What becomes of the record, and what the operator is told.
-    public static func operatorComplete(
+    package static func operatorComplete(
         _ record: IdempotencyRecord?,
         outcome: Outcome,
         keyTTL: Duration,
         force: Bool,
         now: Timestamp
-    ) -> Transition<OperatorCompletion> {
+    ) -> Transition<OperatorResult> {
+        self.settle(record, force: force, now: now) { $0.completed(outcome, keyTTL: keyTTL, now: now) }
+    }
+
+    private static func settle(
+        _ record: IdempotencyRecord?,
+        force: Bool,
+        now: Timestamp,
+        _ settled: (IdempotencyRecord) -> IdempotencyRecord
+    ) -> Transition<OperatorResult> {
         guard let record = self.live(record, now: now) else { return Transition(.absent) }
         switch record.state {
         case .free: return Transition(.absent)
         case .completed: return Transition(.alreadyCompleted)
         case .claimed(let leaseEnd) where now < leaseEnd && !force:
             return Transition(.leaseRunning(remaining: now.duration(to: leaseEnd)))
-        case .claimed:
-            return Transition(.completed, .write(record.completed(outcome, keyTTL: keyTTL, now: now)))
+        case .claimed: return Transition(.done, .write(settled(record)))
         }
     }
 
@@ -196,7 +197,7 @@ public enum RecordTransitions {
     ///   - record: What the store holds.
     ///   - now: The present moment on the store's clock.
     /// - Returns: `record`, or `nil` from the moment it expires.
-    public static func live(_ record: IdempotencyRecord?, now: Timestamp) -> IdempotencyRecord? {
+    package static func live(_ record: IdempotencyRecord?, now: Timestamp) -> IdempotencyRecord? {
         guard let record, now < record.expires else { return nil }
         return record
     }
@@ -205,7 +206,7 @@ public enum RecordTransitions {
         _ request: ClaimRequest,
         attempt: Int,
         created: Timestamp,
-        abandonedUntil: Timestamp? = nil,
+        unknownSince: Timestamp? = nil,
         now: Timestamp
     ) -> Transition<ClaimResult<ClaimGrant>> {
         let record = IdempotencyRecord(
@@ -214,13 +215,13 @@ public enum RecordTransitions {
             attempt: attempt,
             created: created,
             expires: request.retention.expiry(lease: request.lease, now: now),
-            abandonedUntil: abandonedUntil,
+            unknownSince: unknownSince,
             state: .claimed(leaseEnd: now.advanced(by: request.lease))
         )
-        let abandoned = abandonedUntil.map {
+        let unknownAttempt = unknownSince.map {
             UnknownAttempt(attempt: attempt - 1, created: created, leaseEnd: $0)
         }
-        return Transition(.granted(ClaimGrant(attempt: attempt, abandoned: abandoned)), .write(record))
+        return Transition(.granted(ClaimGrant(attempt: attempt, unknownAttempt: unknownAttempt)), .write(record))
     }
 }
 
@@ -228,7 +229,7 @@ extension IdempotencyRecord {
     fileprivate func completed(_ outcome: Outcome, keyTTL: Duration, now: Timestamp) -> IdempotencyRecord {
         var record = self
         record.state = .completed(outcome)
-        record.abandonedUntil = nil
+        record.unknownSince = nil
         record.expires = now.advanced(by: keyTTL)
         return record
     }
@@ -236,7 +237,7 @@ extension IdempotencyRecord {
     fileprivate func freed(keyTTL: Duration, now: Timestamp) -> IdempotencyRecord {
         var record = self
         record.state = .free
-        record.abandonedUntil = nil
+        record.unknownSince = nil
         record.expires = now.advanced(by: keyTTL)
         return record
     }
@@ -255,7 +256,7 @@ public struct Transition<Result: ~Copyable>: ~Copyable {
     /// - Parameters:
     ///   - result: What the caller is told.
     ///   - change: What becomes of the record.
-    public init(_ result: consuming Result, _ change: RecordChange = .none) {
+    package init(_ result: consuming Result, _ change: RecordChange = .none) {
         self.result = result
         self.change = change
     }
@@ -286,25 +287,13 @@ public enum RecordChange: Hashable, Sendable {
     }
 }
 
-/// What an operator is told who asks to release a key.
-public enum OperatorRelease: Hashable, Sendable {
-    /// The key is free.
-    case released
-    /// There is nothing to release.
+/// What an operator is told who releases or completes a key.
+public enum OperatorResult: Hashable, Sendable {
+    /// The key is free, or the outcome is stored.
+    case done
+    /// No attempt has the key; nothing was changed.
     case absent
-    /// The operation has ended; a release would make it run again. Remove the record if that is meant.
-    case completed
-    /// An attempt is running; nothing was changed.
-    case leaseRunning(remaining: Duration)
-}
-
-/// What an operator is told who asks to complete a key.
-public enum OperatorCompletion: Hashable, Sendable {
-    /// The outcome is stored, and is replayed from now on.
-    case completed
-    /// There is nothing to complete.
-    case absent
-    /// The operation has ended before, with an outcome of its own; nothing was changed.
+    /// The operation has an outcome already; nothing was changed. Remove the record to let it run again.
     case alreadyCompleted
     /// An attempt is running; nothing was changed.
     case leaseRunning(remaining: Duration)

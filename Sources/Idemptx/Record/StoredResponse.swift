@@ -6,13 +6,13 @@ public import HTTPTypes
 /// kept (RFC 9110, section 6.5.1 permits to discard them).
 public struct StoredResponse: Hashable, Sendable {
     /// The final status, with its reason phrase.
-    public var status: HTTPResponse.Status
+    package var status: HTTPResponse.Status
 
     /// The header fields that a replay repeats; see ``HeaderFilter`` for those it does not.
-    public var headerFields: HTTPFields
+    package var headerFields: HTTPFields
 
     /// The body, unframed and without content coding of the connection.
-    public var body: [UInt8]
+    package var body: [UInt8]
 
     /// Creates a stored response.
     ///

@@ -14,7 +14,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     }
 
     /// A moment that no clock reaches: what expires then is kept for good.
-    public static let distantFuture = Timestamp(milliseconds: .max)
+    package static let distantFuture = Timestamp(milliseconds: .max)
 
     /// Orders timestamps by time.
     public static func < (lhs: Timestamp, rhs: Timestamp) -> Bool {
@@ -25,7 +25,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     ///
     /// - Parameter duration: Any duration; a part of a millisecond counts as a whole one.
     /// - Returns: The later moment, or the end of time if it lies beyond.
-    public func advanced(by duration: Duration) -> Timestamp {
+    package func advanced(by duration: Duration) -> Timestamp {
         let (sum, overflow) = self.milliseconds.addingReportingOverflow(duration.wholeMilliseconds)
         guard overflow else { return Timestamp(milliseconds: sum) }
         return Timestamp(milliseconds: duration < .zero ? .min : .max)
@@ -35,7 +35,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     ///
     /// - Parameter other: A moment on the same clock.
     /// - Returns: The time between the two.
-    public func duration(to other: Timestamp) -> Duration {
+    package func duration(to other: Timestamp) -> Duration {
         let (difference, overflow) = other.milliseconds.subtractingReportingOverflow(self.milliseconds)
         guard overflow else { return .milliseconds(difference) }
         return .milliseconds(other < self ? Int64.min : .max)

@@ -3,10 +3,10 @@
 /// The operation never runs again. A retry is told the status of the first response and where its result is.
 public struct Tombstone: Hashable, Sendable {
     /// The status code of the original response.
-    public var status: Int
+    package var status: Int
 
     /// The `Location` of the original response.
-    public var location: String?
+    package var location: String?
 
     /// Creates a tombstone.
     ///

@@ -5,27 +5,27 @@
 /// does.
 public struct Claim: ~Copyable, Sendable {
     /// The record that is claimed.
-    public let key: StorageKey
+    package let key: StorageKey
 
     /// The token of the attempt.
-    public let owner: OwnerToken
+    package let owner: OwnerToken
 
     /// What the operation is asked to do.
-    public let fingerprint: Fingerprint
+    package let fingerprint: Fingerprint
 
     /// The number of the attempt: 1, then one more with each later attempt.
     ///
     /// Usable as a fencing number.
-    public let attempt: Int
+    package let attempt: Int
 
     /// The attempt before this one, if its outcome is unknown.
-    public let abandoned: UnknownAttempt?
+    package let unknownAttempt: UnknownAttempt?
 
     /// How long the record is kept.
-    public let retention: ClaimRetention
+    package let retention: ClaimRetention
 
-    /// How long the record is kept after a release, and under ``AbandonedRule/rerun`` after the claim or its last renewal.
-    public var keyTTL: Duration { self.retention.keyTTL }
+    /// How long the record is kept after a release, and under ``UnknownOutcomeRule/rerun`` after the claim or its last renewal.
+    package var keyTTL: Duration { self.retention.keyTTL }
 
     /// Creates a claim.
     ///
@@ -34,12 +34,12 @@ public struct Claim: ~Copyable, Sendable {
     /// - Parameters:
     ///   - request: What was asked for.
     ///   - grant: What the store granted.
-    public init(granting request: ClaimRequest, _ grant: ClaimGrant) {
+    package init(granting request: ClaimRequest, _ grant: ClaimGrant) {
         self.key = request.key
         self.owner = request.owner
         self.fingerprint = request.fingerprint
         self.attempt = grant.attempt
-        self.abandoned = grant.abandoned
+        self.unknownAttempt = grant.unknownAttempt
         self.retention = request.retention
     }
 }

@@ -1,40 +1,40 @@
 /// What an attempt asks of a store when it wants to run an operation.
 public struct ClaimRequest: Hashable, Sendable {
     /// How long a record is kept by default: a day.
-    public static let defaultKeyTTL = Duration.seconds(24 * 60 * 60)
+    package static let defaultKeyTTL = Duration.seconds(24 * 60 * 60)
 
     /// The record in question.
-    public var key: StorageKey
+    package var key: StorageKey
 
     /// The token of this attempt.
     ///
     /// Repeating a claim with the same token is safe: the owner of the key is granted it again.
-    public var owner: OwnerToken
+    package var owner: OwnerToken
 
     /// What the operation is asked to do.
-    public var fingerprint: Fingerprint
+    package var fingerprint: Fingerprint
 
     /// Whether a record of another fingerprint is a mismatch.
-    public var comparesFingerprint: Bool
+    package var comparesFingerprint: Bool
 
     /// How long the attempt may own the key without renewing.
-    public var lease: Duration
+    package var lease: Duration
 
     /// How long the record is kept, counted from the claim.
-    public var keyTTL: Duration
+    package var keyTTL: Duration
 
     /// What happens if the lease of another attempt has ended without an outcome.
-    public var onAbandoned: AbandonedRule
+    package var onAbandoned: UnknownOutcomeRule.Kind
 
     /// How long a record without an outcome is kept after the end of its lease, under a rule other than
-    /// ``AbandonedRule/rerun``; `nil` keeps it for good.
-    public var unresolvedRetention: Duration?
+    /// ``UnknownOutcomeRule/rerun``; `nil` keeps it for good.
+    package var unresolvedRetention: Duration?
 
     /// How long the caller waits for the result; `nil` stands for as long as it takes.
     ///
     /// A store that gets to the claim later than that does not grant it: it throws ``StoreError`` with code
     /// ``StoreError/Code/unavailable`` and changes nothing.
-    public var timeout: Duration?
+    package var timeout: Duration?
 
     /// Creates a request.
     ///
@@ -48,14 +48,14 @@ public struct ClaimRequest: Hashable, Sendable {
     ///   - onAbandoned: What happens if the lease of another attempt has ended without an outcome.
     ///   - unresolvedRetention: How long a record without an outcome is kept; `nil` keeps it for good.
     ///   - timeout: How long the caller waits for the result; `nil` stands for as long as it takes.
-    public init(
+    package init(
         key: StorageKey,
         owner: OwnerToken = OwnerToken(),
         fingerprint: Fingerprint = .none,
         comparesFingerprint: Bool = true,
         lease: Duration = .seconds(30),
         keyTTL: Duration = ClaimRequest.defaultKeyTTL,
-        onAbandoned: AbandonedRule = .rerun,
+        onAbandoned: UnknownOutcomeRule.Kind = .rerun,
         unresolvedRetention: Duration? = nil,
         timeout: Duration? = nil
     ) {
@@ -71,32 +71,22 @@ public struct ClaimRequest: Hashable, Sendable {
     }
 
     /// How long the record of a granted claim is kept.
-    public var retention: ClaimRetention {
+    package var retention: ClaimRetention {
         ClaimRetention(keyTTL: self.keyTTL, onAbandoned: self.onAbandoned, unresolved: self.unresolvedRetention)
     }
 }
 
-/// What happens to a key if the lease of its attempt ended without an outcome.
-public enum AbandonedRule: String, Hashable, Sendable, CaseIterable {
-    /// The next claim is granted with the next attempt number, and runs the operation again.
-    case rerun
-    /// Every claim is told that the outcome is unknown, until an operator or the late owner settles it.
-    case refuse
-    /// The next claim is granted with the next attempt number, and finds out what happened before anything runs.
-    case recover
-}
-
 /// How long a claimed record is kept.
-public struct ClaimRetention: Hashable, Sendable {
-    /// How long the record is kept after a release, and under ``AbandonedRule/rerun`` after the claim or its last renewal.
-    public var keyTTL: Duration
+package struct ClaimRetention: Hashable, Sendable {
+    /// How long the record is kept after a release, and under ``UnknownOutcomeRule/rerun`` after the claim or its last renewal.
+    package var keyTTL: Duration
 
     /// What happens if the lease ends without an outcome.
-    public var onAbandoned: AbandonedRule
+    package var onAbandoned: UnknownOutcomeRule.Kind
 
-    /// How long the record is kept after the end of the lease, under a rule other than ``AbandonedRule/rerun``; `nil`
+    /// How long the record is kept after the end of the lease, under a rule other than ``UnknownOutcomeRule/rerun``; `nil`
     /// keeps it for good.
-    public var unresolved: Duration?
+    package var unresolved: Duration?
 
     /// Creates a retention.
     ///
@@ -104,7 +94,7 @@ public struct ClaimRetention: Hashable, Sendable {
     ///   - keyTTL: How long the record is kept after the claim or its last renewal, and after a release.
     ///   - onAbandoned: What happens if the lease ends without an outcome.
     ///   - unresolved: How long the record is kept after the end of the lease, under the other rules.
-    public init(keyTTL: Duration, onAbandoned: AbandonedRule = .rerun, unresolved: Duration? = nil) {
+    package init(keyTTL: Duration, onAbandoned: UnknownOutcomeRule.Kind = .rerun, unresolved: Duration? = nil) {
         self.keyTTL = keyTTL
         self.onAbandoned = onAbandoned
         self.unresolved = unresolved
@@ -112,14 +102,14 @@ public struct ClaimRetention: Hashable, Sendable {
 
     /// When a record expires that is claimed now: never under a running lease.
     ///
-    /// Under ``AbandonedRule/rerun`` forgetting an attempt costs what the rule permits anyway. Under the other rules it
+    /// Under ``UnknownOutcomeRule/rerun`` forgetting an attempt costs what the rule permits anyway. Under the other rules it
     /// would let an operation run again although it may have run.
     ///
     /// - Parameters:
     ///   - lease: How long the lease runs from now on.
     ///   - now: The present moment on the store's clock.
-    /// - Returns: The expiry; ``Timestamp/distantFuture`` stands for never.
-    public func expiry(lease: Duration, now: Timestamp) -> Timestamp {
+    /// - Returns: The expiry; `Timestamp/distantFuture` stands for never.
+    package func expiry(lease: Duration, now: Timestamp) -> Timestamp {
         switch self.onAbandoned {
         case .rerun: now.advanced(by: max(lease, self.keyTTL))
         case .refuse, .recover:

@@ -1,6 +1,6 @@
 /// What a claim comes to.
 ///
-/// ``RecordTransitions`` grant a ``ClaimGrant``, stores grant a ``Claim``; all other cases stay the same on the way.
+/// Stores grant a ``Claim``; all other cases stay the same on the way from the rules to the caller.
 public enum ClaimResult<Grant: ~Copyable>: ~Copyable {
     /// The attempt may run its operation.
     case granted(Grant)
@@ -18,7 +18,7 @@ public enum ClaimResult<Grant: ~Copyable>: ~Copyable {
     /// - Parameter transform: Makes the new grant.
     /// - Returns: The result.
     /// - Throws: What `transform` throws.
-    public consuming func map<New: ~Copyable, Failure: Error>(
+    package consuming func map<New: ~Copyable, Failure: Error>(
         _ transform: (consuming Grant) throws(Failure) -> New
     ) throws(Failure) -> ClaimResult<New> {
         switch consume self {
@@ -37,34 +37,34 @@ extension ClaimResult: Equatable where Grant: Equatable {}
 extension ClaimResult: Hashable where Grant: Hashable {}
 
 /// What a claim is granted with, as a plain value.
-public struct ClaimGrant: Hashable, Sendable {
+package struct ClaimGrant: Hashable, Sendable {
     /// The number of the attempt: 1, then one more with each later attempt.
-    public var attempt: Int
+    package var attempt: Int
 
     /// The attempt before this one, if its outcome is unknown.
-    public var abandoned: UnknownAttempt?
+    package var unknownAttempt: UnknownAttempt?
 
     /// Creates a grant.
     ///
     /// - Parameters:
     ///   - attempt: The number of the attempt.
-    ///   - abandoned: The attempt before this one, if its outcome is unknown.
-    public init(attempt: Int, abandoned: UnknownAttempt? = nil) {
+    ///   - unknownAttempt: The attempt before this one, if its outcome is unknown.
+    package init(attempt: Int, unknownAttempt: UnknownAttempt? = nil) {
         self.attempt = attempt
-        self.abandoned = abandoned
+        self.unknownAttempt = unknownAttempt
     }
 }
 
 /// An attempt whose lease ended without an outcome.
-public struct UnknownAttempt: Hashable, Sendable {
+package struct UnknownAttempt: Hashable, Sendable {
     /// The number of the attempt.
-    public var attempt: Int
+    package var attempt: Int
 
     /// When the key was first claimed, on the store's clock.
-    public var created: Timestamp
+    package var created: Timestamp
 
     /// When the lease of the attempt ended, on the store's clock.
-    public var leaseEnd: Timestamp
+    package var leaseEnd: Timestamp
 
     /// Creates the description of an attempt.
     ///
@@ -72,7 +72,7 @@ public struct UnknownAttempt: Hashable, Sendable {
     ///   - attempt: The number of the attempt.
     ///   - created: When the key was first claimed, on the store's clock.
     ///   - leaseEnd: When the lease of the attempt ended, on the store's clock.
-    public init(attempt: Int, created: Timestamp, leaseEnd: Timestamp) {
+    package init(attempt: Int, created: Timestamp, leaseEnd: Timestamp) {
         self.attempt = attempt
         self.created = created
         self.leaseEnd = leaseEnd

@@ -1,7 +1,7 @@
 /// A store that can delete expired records ahead of time.
 ///
 /// Sweeping only frees space: every store checks the expiry of a record when it reads it.
-public protocol ExpirySweeping: Sendable {
+package protocol ExpirySweeping: Sendable {
     /// Deletes some expired records.
     ///
     /// - Parameter limit: How many records to delete at most.

@@ -2,7 +2,7 @@
 ///
 /// A store promises:
 ///
-/// - Each call is one atomic step, equal to the function of the same name in ``RecordTransitions``, with the store's own
+/// - Each call is one atomic step, equal to the function of the same name in `RecordTransitions`, with the store's own
 ///   clock, even if several processes share the store.
 /// - What a call reports has happened: `complete` is durable to the degree the store documents, and visible to every
 ///   process, before it returns.
@@ -19,7 +19,7 @@ public protocol IdempotencyStore: Sendable {
     ///
     /// - Parameter request: The key, the attempt, and the rules.
     /// - Returns: A claim if the attempt may run; otherwise why not.
-    /// - Throws: ``StoreError``. A claim that comes later than its ``ClaimRequest/timeout`` changes nothing. After
+    /// - Throws: ``StoreError``. A claim that comes later than its timeout changes nothing. After
     ///   ``StoreError/Code/replyLost`` the key may be claimed by `request.owner`.
     func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim>
 

@@ -43,12 +43,11 @@ final class MemoryShard: Sendable {
             return entry
         }
 
-        mutating func remove(_ key: StorageKey) -> IdempotencyRecord? {
-            guard let entry = self.entries.removeValue(forKey: key) else { return nil }
+        mutating func remove(_ key: StorageKey) {
+            guard let entry = self.entries.removeValue(forKey: key) else { return }
             self.markClosed(entry)
             self.slots[entry.slot] = nil
             self.freeSlots.append(entry.slot)
-            return entry.record
         }
 
         private mutating func markOpen(_ entry: Entry) {
@@ -74,7 +73,7 @@ final class MemoryShard: Sendable {
             for _ in 0..<min(steps, self.slots.count) where removed < limit {
                 self.hand = self.hand + 1 < self.slots.count ? self.hand + 1 : 0
                 guard let entry = self.slots[self.hand], entry.record.expires <= now else { continue }
-                _ = self.remove(entry.key)
+                self.remove(entry.key)
                 removed += 1
             }
             return removed
@@ -85,8 +84,8 @@ final class MemoryShard: Sendable {
 
     /// Takes one step as an atomic one.
     ///
-    /// Each write also looks at two other records, and removes those that have expired: what comes in pays for what has
-    /// to go.
+    /// Each write also looks at two other records, and removes those that have expired, so that memory does not grow
+    /// without ``MemoryStore/run()``.
     func transact<Result: Sendable>(
         _ key: StorageKey,
         time: TimeSource,
@@ -100,17 +99,10 @@ final class MemoryShard: Sendable {
             case .write(let record):
                 table.write(record, for: key)
                 _ = table.sweep(steps: 2, limit: 2, now: now)
-            case .remove: _ = table.remove(key)
+            case .remove: table.remove(key)
             }
             return transition.result
         }
-    }
-
-    /// Deletes a record.
-    ///
-    /// - Returns: Whether there was one that had not expired.
-    func remove(_ key: StorageKey, now: Timestamp) -> Bool {
-        self.table.withLock { table in table.remove(key).map { now < $0.expires } ?? false }
     }
 
     /// Deletes expired records, after one round at most.
@@ -134,7 +126,7 @@ final class MemoryShard: Sendable {
             let end = min(slot + Self.stride, table.slots.count)
             guard slot < end else { return ([], nil) }
             let summaries = table.slots[slot..<end].compactMap { entry in
-                entry.flatMap { RecordSummary(key: $0.key, record: $0.record, readAt: now) }
+                entry.flatMap { RecordSummary(live: $0.record, key: $0.key, readAt: now) }
             }
             return (summaries, end < table.slots.count ? end : nil)
         }
@@ -143,7 +135,7 @@ final class MemoryShard: Sendable {
     /// The records whose outcome is unknown, without a look at the others.
     func unknownSummaries(now: Timestamp) -> [RecordSummary] {
         self.table.withLock { table in
-            table.open.compactMap { RecordSummary(key: $0.key, record: $0.record, readAt: now) }
+            table.open.compactMap { RecordSummary(live: $0.record, key: $0.key, readAt: now) }
                 .filter { $0.state == .unknown }
         }
     }
@@ -151,8 +143,8 @@ final class MemoryShard: Sendable {
 
 extension RecordSummary {
     /// `nil` if the record has expired.
-    fileprivate init?(key: StorageKey, record: IdempotencyRecord, readAt: Timestamp) {
+    fileprivate init?(live record: IdempotencyRecord, key: StorageKey, readAt: Timestamp) {
         guard readAt < record.expires else { return nil }
-        self.init(key: key, header: RecordHeader(record), readAt: readAt)
+        self.init(key: key, record: record, readAt: readAt)
     }
 }

@@ -12,7 +12,6 @@ public import ServiceLifecycle
 /// ```
 public final class MemoryStore: TransactionalStore {
     private let shards: [MemoryShard]
-    private let hub = ChangeHub()
     private let time: TimeSource
     private let sweepInterval: Duration
 
@@ -45,29 +44,15 @@ public final class MemoryStore: TransactionalStore {
     ) throws -> Result {
         try self.shard(of: key).transact(key, time: self.time, step)
     }
-
-    /// Wakes the waiters of this process.
-    public func announce(_ key: StorageKey) {
-        self.hub.announce(key)
-    }
-
-    /// Hints at changes made through this instance.
-    public func changes(of key: StorageKey) -> AsyncStream<Void> {
-        self.hub.changes(of: key)
-    }
 }
 
 extension MemoryStore: KeyInspecting {
-    /// The record of one key.
-    public func record(for key: StorageKey) throws -> RecordSnapshot? {
-        try self.shard(of: key).transact(key, time: self.time) { record, now in
-            Transition(
-                RecordTransitions.live(record, now: now).map { RecordSnapshot(key: key, record: $0, readAt: now) })
-        }
-    }
-
     /// One page of records: in the order of the table, or by key if only unknown ones are asked for.
-    public func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) throws -> RecordPage {
+    public func records(
+        in state: RecordState?,
+        after cursor: String?,
+        limit: Int
+    ) throws -> (records: [RecordSummary], next: String?) {
         if state == .unknown { return self.unknownRecords(after: cursor, limit: max(1, limit)) }
         var position: TablePosition? = try cursor.map { try TablePosition($0) } ?? TablePosition()
         var records: [RecordSummary] = []
@@ -76,15 +61,15 @@ extension MemoryStore: KeyInspecting {
             records += summaries.filter { state == nil || $0.state == state }
             position = next
         }
-        return RecordPage(records: records, next: position?.cursor)
+        return (records, position?.cursor)
     }
 
-    private func unknownRecords(after cursor: ListingCursor?, limit: Int) -> RecordPage {
+    private func unknownRecords(after cursor: String?, limit: Int) -> (records: [RecordSummary], next: String?) {
         let sorted = self.unknownRecords().map { (name: $0.key.description, record: $0) }.sorted { $0.name < $1.name }
-        let rest = sorted.drop { entry in cursor.map { entry.name <= $0.rawValue } ?? false }
+        let rest = sorted.drop { entry in cursor.map { entry.name <= $0 } ?? false }
         let page = rest.prefix(limit)
-        let next = page.endIndex == rest.endIndex ? nil : page.last.map { ListingCursor(rawValue: $0.name) }
-        return RecordPage(records: page.map(\.record), next: next)
+        let next = page.endIndex == rest.endIndex ? nil : page.last?.name
+        return (page.map(\.record), next)
     }
 
     private func unknownRecords() -> [RecordSummary] {
@@ -99,15 +84,11 @@ extension MemoryStore: KeyInspecting {
         let isLast = position.shard + 1 == self.shards.count
         return (summaries, isLast ? nil : TablePosition(shard: position.shard + 1, slot: 0))
     }
+}
 
-    /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) -> Bool {
-        defer { self.hub.announce(key) }
-        return self.shard(of: key).remove(key, now: self.time.now)
-    }
-
+extension MemoryStore: RecordCounting {
     /// Counts the records.
-    public func statistics() -> StoreStatistics {
+    package func statistics() -> StoreStatistics {
         var statistics = StoreStatistics()
         var position: TablePosition? = TablePosition()
         while let current = position {
@@ -119,12 +100,12 @@ extension MemoryStore: KeyInspecting {
     }
 
     /// Counts the records whose outcome is unknown.
-    public func unknownCount() -> Int { self.unknownRecords().count }
+    package func unknownCount() -> Int { self.unknownRecords().count }
 }
 
 extension MemoryStore: ExpirySweeping {
     /// Deletes some expired records, a few at a time.
-    public func sweepExpired(limit: Int) -> Int {
+    package func sweepExpired(limit: Int) -> Int {
         let now = self.time.now
         var swept = 0
         for shard in self.shards where swept < limit {
@@ -153,13 +134,13 @@ private struct TablePosition {
         self.slot = slot
     }
 
-    init(_ cursor: ListingCursor) throws(StoreError) {
-        let numbers = cursor.rawValue.split(separator: ".").compactMap { Int($0) }
+    init(_ cursor: String) throws(StoreError) {
+        let numbers = cursor.split(separator: ".").compactMap { Int($0) }
         guard numbers.count == 2, numbers.allSatisfy({ $0 >= 0 }) else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self.init(shard: numbers[0], slot: numbers[1])
     }
 
-    var cursor: ListingCursor { ListingCursor(rawValue: "\(self.shard).\(self.slot)") }
+    var cursor: String { "\(self.shard).\(self.slot)" }
 }

@@ -3,46 +3,19 @@
 /// Neither the message nor the description holds a key, an identity, a body or a credential.
 public struct StoreError: Error, Sendable {
     /// What kind of failure it is, and therefore what may be done about it.
-    public struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Value: String {
-            case unavailable
-            case replyLost
-            case corruptRecord
-            case recordTooLarge
-            case misconfigured
-        }
-
-        private let value: Value
-
-        private init(_ value: Value) {
-            self.value = value
-        }
-
+    public enum Code: String, Hashable, Sendable {
         /// The store was not reached; nothing has changed.
-        public static let unavailable = Code(.unavailable)
-
-        /// The call left this process and no reply came back.
-        ///
-        /// It may have taken effect.
+        case unavailable
+        /// The call left this process and no reply came back. It may have taken effect.
         ///
         /// Every call of the store contract can be repeated with the same owner token.
-        public static let replyLost = Code(.replyLost)
-
-        /// The record is damaged, or of a format that this version does not know.
-        ///
-        /// Nothing has changed.
-        public static let corruptRecord = Code(.corruptRecord)
-
-        /// The outcome is larger than the store takes.
-        ///
-        /// Nothing has changed.
-        public static let recordTooLarge = Code(.recordTooLarge)
-
-        /// The store cannot work the way it is set up, such as a file that is no database.
-        public static let misconfigured = Code(.misconfigured)
-
-        /// The name of the code.
-        public var description: String { self.value.rawValue }
+        case replyLost
+        /// The record is damaged, or of a format that this version does not know. Nothing has changed.
+        case corruptRecord
+        /// The outcome is larger than the store takes. Nothing has changed.
+        case recordTooLarge
+        /// The store cannot work the way it is set up, such as a file that is not a database.
+        case misconfigured
     }
 
     /// What kind of failure it is.
@@ -54,32 +27,16 @@ public struct StoreError: Error, Sendable {
     /// What the store's own library threw.
     public let underlyingError: (any Error)?
 
-    /// The file that created the error.
-    public let file: String
-
-    /// The line that created the error.
-    public let line: Int
-
     /// Creates an error.
     ///
     /// - Parameters:
     ///   - code: What kind of failure it is.
     ///   - message: One sentence for a person, without keys, identities, bodies or credentials.
     ///   - underlyingError: What the store's own library threw.
-    ///   - file: The file that creates the error.
-    ///   - line: The line that creates the error.
-    public init(
-        _ code: Code,
-        _ message: String,
-        underlyingError: (any Error)? = nil,
-        file: String = #fileID,
-        line: Int = #line
-    ) {
+    public init(_ code: Code, _ message: String, underlyingError: (any Error)? = nil) {
         self.code = code
         self.message = message
         self.underlyingError = underlyingError
-        self.file = file
-        self.line = line
     }
 }
 

@@ -13,7 +13,7 @@ public struct StoreIdentity: Hashable, Sendable {
     /// The identity of a store that shares its records with no other object.
     ///
     /// - Parameter store: The store.
-    public init(of store: AnyObject) {
+    package init(of store: AnyObject) {
         self.value = .object(ObjectIdentifier(store))
     }
 

@@ -4,7 +4,7 @@ extension IdempotencyStore {
     /// - Throws: What the store throws.
     package func probe() async throws {
         let key = StorageKey(namespace: "probe", scope: .unscoped, key: try IdempotencyKey("probe"))
-        // Nobody holds this claim, so that there is nothing to release.
+        // No attempt holds this claim, so there is nothing to release.
         _ = try await self.release(Claim(granting: ClaimRequest(key: key), ClaimGrant(attempt: 1)))
     }
 }

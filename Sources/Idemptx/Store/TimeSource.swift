@@ -5,14 +5,14 @@ import Foundation
 #endif
 
 /// A clock as stores and the engine use it: the present moment as a ``Timestamp``, and a way to wait.
-public struct TimeSource: Sendable {
+package struct TimeSource: Sendable {
     private let readNow: @Sendable () -> Timestamp
     private let sleepFor: @Sendable (Duration) async throws -> Void
 
     /// Uses a clock, whose origin is the moment of this call.
     ///
     /// - Parameter clock: Any clock. Two sources made of one clock at different moments have different origins.
-    public init<C: Clock<Duration>>(_ clock: C) {
+    package init<C: Clock<Duration>>(_ clock: C) {
         let origin = clock.now
         self.readNow = { Timestamp(milliseconds: origin.duration(to: clock.now).wholeMilliseconds) }
         self.sleepFor = { try await clock.sleep(for: $0) }
@@ -29,19 +29,19 @@ public struct TimeSource: Sendable {
     /// The wall clock of the host: milliseconds since 1970.
     ///
     /// Processes on one host agree on it, also after a restart.
-    public static let wallClock = TimeSource(
+    package static let wallClock = TimeSource(
         now: { Timestamp(milliseconds: Int64(Date.now.timeIntervalSince1970 * 1000)) },
         sleep: { try await Task.sleep(for: $0) }
     )
 
     /// The present moment.
-    public var now: Timestamp { self.readNow() }
+    package var now: Timestamp { self.readNow() }
 
     /// Waits for `duration`.
     ///
     /// - Parameter duration: How long to wait.
     /// - Throws: `CancellationError` if the task is cancelled.
-    public func sleep(for duration: Duration) async throws {
+    package func sleep(for duration: Duration) async throws {
         try await self.sleepFor(duration)
     }
 }

@@ -1,8 +1,7 @@
 /// A store that can change one record in one atomic step.
 ///
-/// Implement ``transact(_:priority:timeout:_:)``, and the calls of ``IdempotencyStore`` are there, from
-/// ``RecordTransitions``. A store that also conforms to ``KeyInspecting`` gets the acts of operators, too. The function
-/// may be synchronous.
+/// Implement ``transact(_:priority:timeout:_:)``, and the calls of ``IdempotencyStore`` are there, by
+/// the rules in this package, and so are the acts of operators. The function may be synchronous.
 public protocol TransactionalStore: IdempotencyStore {
     /// Reads the record of a key, and does what a step says, in one atomic step.
     ///
@@ -13,7 +12,7 @@ public protocol TransactionalStore: IdempotencyStore {
     ///   - key: The record in question.
     ///   - priority: What goes first if calls have to wait for each other.
     ///   - timeout: How long the caller waits; `nil` stands for as long as the store lets a call take. A call that has
-    ///     waited longer must not take effect any more.
+    ///     waited longer must not take effect.
     ///   - step: Called with the record, expired or not, and the present moment on the store's clock. It can be called
     ///     again if the store has to start over; what it says last counts. What it throws means that nothing changes.
     /// - Returns: The result of `step`.
@@ -24,26 +23,16 @@ public protocol TransactionalStore: IdempotencyStore {
         timeout: Duration?,
         _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
     ) async throws -> Result
-
-    /// Wakes the waiters for `key`, because its record was completed, released or removed, or its lease was ended.
-    ///
-    /// Does nothing unless a store implements it, which may do so with a ``ChangeHub``.
-    ///
-    /// - Parameter key: The record that changed.
-    func announce(_ key: StorageKey)
 }
 
-/// Which calls of a store go ahead of which, if they have to wait for each other.
-public enum TransactionPriority: Int, Hashable, Sendable, Comparable {
+/// Which calls of a store go ahead of which, if they have to wait for each other: the higher value first.
+public enum TransactionPriority: Int, Sendable {
     /// Work that can wait as long as there is anything else to do.
     case background
     /// New operations.
     case claim
     /// What has begun already: renewals, completions and releases.
     case settle
-
-    /// Orders priorities, the most urgent last.
-    public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
 }
 
 extension TransactionalStore {
@@ -89,8 +78,16 @@ extension TransactionalStore {
         return isReleased
     }
 
-    /// Does nothing.
+    /// Hints at changes that were made in this process.
     ///
-    /// - Parameter key: The record that changed.
-    public func announce(_ key: StorageKey) {}
+    /// - Parameter key: The record in question.
+    /// - Returns: A stream for one consumer.
+    public func changes(of key: StorageKey) -> AsyncStream<Void> {
+        ChangeHub.shared.changes(of: key, in: self.identity)
+    }
+
+    /// Wakes the waiters of this process, because a record was completed, released or removed, or its lease was ended.
+    package func announce(_ key: StorageKey) {
+        ChangeHub.shared.announce(key, in: self.identity)
+    }
 }

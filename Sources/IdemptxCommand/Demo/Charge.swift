@@ -6,6 +6,6 @@ struct Charge: ResponseCodable, Equatable {
     let amount: Int
     let currency: String
     let reference: String?
-    /// The number of the attempt that wrote the entry: 2 or more means that an earlier one was abandoned.
+    /// The number of the attempt that wrote the entry: 2 or more means that the outcome of an earlier one was unknown.
     let attempt: Int
 }

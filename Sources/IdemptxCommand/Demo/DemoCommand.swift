@@ -29,18 +29,18 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Where the demo's own charges are kept: an SQLite file. (default: idemptx-ledger.sqlite)")
     var ledger: String?
 
-    @Option(help: "How long answers are kept. (default: 24h)")
+    @Option(help: "How long responses are kept. (default: 24h)")
     var keyTTL: String?
 
-    @Option(help: "After which time without a sign of life a charge counts as abandoned. (default: 30s)")
+    @Option(help: "After which time without a sign of life the outcome of a charge is unknown. (default: 30s)")
     var lease: String?
 
     @Option(help: "How long a request waits for another with its key. (default: 0s)")
     var waitTimeout: String?
 
     @Option(
-        help: "What happens to an abandoned charge: rerun or refuse. (default: rerun)",
-        completion: AbandonedChoice.completion)
+        help: "What happens to a charge whose outcome is unknown: rerun or refuse. (default: rerun)",
+        completion: UnknownOutcomeChoice.completion)
     var onAbandoned: String?
 
     func run() async throws {

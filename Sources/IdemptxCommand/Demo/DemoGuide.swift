@@ -5,9 +5,9 @@ struct DemoGuide {
     let address: HostPort
     let policy: IdempotencyPolicy
     let processID: Int32
-    /// A key that has no answer yet; the same after a crash as before it.
+    /// A key that has no response yet; the same after a crash as before it.
     let crashKey: String
-    /// Tells the keys of this start from those of earlier ones, whose answers the store still has.
+    /// Tells the keys of this start from those of earlier ones, whose responses the store still has.
     let suffix = String(UInt16.random(in: 0x1000 ... .max), radix: 16)
 
     var text: String {
@@ -38,7 +38,7 @@ struct DemoGuide {
             The ledger
               curl \(url)
 
-            A crash in the worst place: the money has moved, and nobody has been told
+            A crash at the worst moment: the money has moved, and the client does not know
               curl -i \(slow) & sleep 1; kill -9 \(self.processID); wait
             Start the demo again and, \(self.policy.lease.setting) later (the lease), retry: \(self.afterCrash)
               curl -i \(slow)
@@ -48,6 +48,6 @@ struct DemoGuide {
     }
 
     private var afterCrash: String {
-        if case .rerun = self.policy.onAbandoned { "attempt 2 runs" } else { "409, refused" }
+        if self.policy.onAbandoned.kind == .rerun { "attempt 2 runs" } else { "409, refused" }
     }
 }

@@ -5,7 +5,7 @@ import Hummingbird
 
 /// The page of the demo: buttons to press, and what comes of it.
 ///
-/// It is one file without anything from elsewhere, and its answer forbids the browser anything else.
+/// It is one file without anything from elsewhere, and its response forbids the browser anything else.
 struct DemoPage: Sendable {
     private let html: ByteBuffer
     private let eTag: String

@@ -17,7 +17,7 @@ struct DemoServer {
     func run() async throws {
         let logger = Logger(label: "idemptx")
         let (host, policy) = (self.address.host, self.policy)
-        let crashKey = await self.unansweredKey()
+        let crashKey = await self.unusedKey()
         let app = Application(
             router: self.router,
             configuration: ApplicationConfiguration(address: .hostname(self.address.host, port: self.address.port)),
@@ -33,17 +33,16 @@ struct DemoServer {
         try await ServiceGroup.run([self.store, server], shutdownTime: Self.shutdownTime, logger: logger)
     }
 
-    /// The first of `crash-1`, `crash-2`, … to which the store has no answer.
-    private func unansweredKey() async -> String {
+    /// The first of `crash-1`, `crash-2`, … for which the store has no outcome.
+    private func unusedKey() async -> String {
         var number = 1
-        while await self.isAnswered("crash-\(number)") { number += 1 }
+        while await self.isCompleted("crash-\(number)") { number += 1 }
         return "crash-\(number)"
     }
 
-    private func isAnswered(_ text: String) async -> Bool {
+    private func isCompleted(_ text: String) async -> Bool {
         guard let key = try? IdempotencyKey(text) else { return false }
         let name = StorageKey(namespace: self.policy.namespace, scope: .authorization(in: [:]), key: key)
-        guard case .completed = try? await self.store.record(for: name)?.record.state else { return false }
-        return true
+        return (try? await self.store.record(for: name))?.outcome != nil
     }
 }

@@ -44,8 +44,8 @@ struct PaymentsAPI: Sendable {
         let charge = try await self.ledger.add(order, attempt: IdempotencyContext.current?.attempt ?? 1)
         context.logger.info(
             "Charged", metadata: ["charge": "\(charge.id)", "attempt": "\(charge.attempt)"])
-        // The worst place to be interrupted in: the money has moved, and nobody has been told.
-        // Nobody who ends the demo has to wait for it.
+        // The worst moment for a crash: the money has moved, and the client does not know.
+        // Ending the demo does not wait for it.
         await cancelWhenGracefulShutdown { try? await Task.sleep(for: latency) }
         return EditedResponse(
             status: .created, headers: [.location: "/charges/\(charge.id)"], response: charge)

@@ -3,7 +3,7 @@ import Foundation
 import HTTPTypes
 import Idemptx
 
-/// `idemptx keys complete`: stores an outcome that somebody has found out.
+/// `idemptx keys complete`: stores an outcome that an operator has found out.
 struct CompleteKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "complete",
@@ -98,9 +98,9 @@ struct CompleteKey: AsyncParsableCommand {
         return Array(data)
     }
 
-    private static func report(_ completion: OperatorCompletion) throws {
-        switch completion {
-        case .completed: try Output.write("Completed.\n")
+    private static func report(_ result: OperatorResult) throws {
+        switch result {
+        case .done: try Output.write("Completed.\n")
         case .absent: throw CommandError("There is no such record, or nothing runs under it.")
         case .alreadyCompleted:
             throw CommandError("The operation has an outcome already; nothing was changed.")

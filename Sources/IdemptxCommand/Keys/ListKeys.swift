@@ -49,12 +49,12 @@ struct ListKeys: AsyncParsableCommand {
     /// Reads on until enough records have passed the filters.
     private func listing(of store: any KeyInspecting, minimumAge: RecordAge) async throws -> Listing {
         var rows: [RecordRow] = []
-        var cursor = self.after.map { ListingCursor(rawValue: $0) }
+        var cursor = self.after
         repeat {
             let page = try await store.records(in: self.state, after: cursor, limit: self.limit)
             rows += page.records.filter(minimumAge.includes).map(RecordRow.init)
             cursor = page.next
         } while cursor != nil && rows.count < self.limit
-        return Listing(records: rows, next: cursor?.rawValue)
+        return Listing(records: rows, next: cursor)
     }
 }

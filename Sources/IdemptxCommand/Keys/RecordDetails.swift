@@ -17,14 +17,14 @@ struct RecordDetails: Encodable {
     private var headers: [Field]?
     private var body: Data?
 
-    init(_ snapshot: RecordSnapshot, withResponse: Bool) {
-        self.row = RecordRow(snapshot.summary)
-        switch snapshot.record.state {
-        case .claimed, .free: break
-        case .completed(.tombstone(let tombstone)):
+    init(_ record: RecordSummary, withResponse: Bool) {
+        self.row = RecordRow(record)
+        switch record.outcome {
+        case nil: break
+        case .tombstone(let tombstone):
             self.status = tombstone.status
             self.location = tombstone.location
-        case .completed(.response(let response)):
+        case .response(let response):
             self.status = response.status.code
             self.location = response.headerFields[.location]
             self.bodySize = response.body.count

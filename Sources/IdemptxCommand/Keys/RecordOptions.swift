@@ -39,9 +39,9 @@ struct RecordOptions: ParsableArguments {
     /// Looks through all records, since a store finds one by its whole name only.
     private func search(for digits: String, in store: any KeyInspecting) async throws -> StorageKey {
         var found: Set<StorageKey> = []
-        var cursor: ListingCursor?
+        var cursor: String?
         repeat {
-            let page = try await store.records(after: cursor, limit: 500)
+            let page = try await store.records(in: nil, after: cursor, limit: 500)
             found.formUnion(page.records.map(\.key).filter { $0.description.hasPrefix(digits) })
             cursor = page.next
         } while cursor != nil

@@ -16,12 +16,12 @@ struct RecordRow: Encodable {
         self.state = summary.state
         guard let header = summary.header else { return }
         self.attempt = header.attempt
-        self.ageMs = header.created.duration(to: summary.readAt).wholeMilliseconds
+        self.ageMs = summary.age?.wholeMilliseconds
         // Unknown outcomes can be kept for good.
         if header.expires != .distantFuture {
             self.ttlLeftMs = summary.readAt.duration(to: header.expires).wholeMilliseconds
         }
-        guard case .claimed(let leaseEnd) = header.phase else { return }
+        guard let leaseEnd = header.leaseEnd else { return }
         self.leaseLeftMs = max(0, summary.readAt.duration(to: leaseEnd).wholeMilliseconds)
     }
 

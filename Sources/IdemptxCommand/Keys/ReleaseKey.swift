@@ -54,7 +54,7 @@ struct ReleaseKey: AsyncParsableCommand {
     private func releaseUnknown(in store: any KeyInspecting) async throws {
         let minimumAge = try RecordAge(olderThan: self.olderThan)
         var keys: [StorageKey] = []
-        var cursor: ListingCursor?
+        var cursor: String?
         repeat {
             let page = try await store.records(in: .unknown, after: cursor, limit: 1000)
             keys += page.records.filter(minimumAge.includes).map(\.key)
@@ -64,17 +64,17 @@ struct ReleaseKey: AsyncParsableCommand {
         try self.confirmation.require(
             "Release \(keys.count) keys whose outcome is unknown? The next retry of each of them runs.")
         var released = 0
-        for key in keys where try await store.release(key, force: false, reason: self.reason) == .released {
+        for key in keys where try await store.release(key, force: false, reason: self.reason) == .done {
             released += 1
         }
         try Output.write("Released \(released) \(released == 1 ? "key" : "keys").\n")
     }
 
-    private static func report(_ release: OperatorRelease) throws {
-        switch release {
-        case .released: try Output.write("Released.\n")
+    private static func report(_ result: OperatorResult) throws {
+        switch result {
+        case .done: try Output.write("Released.\n")
         case .absent: throw CommandError("There is no such record.")
-        case .completed:
+        case .alreadyCompleted:
             throw CommandError("The operation has ended; if it is to run again, remove the record.")
         case .leaseRunning(let remaining):
             let time = RecordRow.text(remaining.wholeMilliseconds)

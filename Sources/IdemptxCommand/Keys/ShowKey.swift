@@ -22,21 +22,21 @@ struct ShowKey: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let snapshot = try await self.store.use { store in
+        let record = try await self.store.use { store in
             try await store.record(for: self.record.storageKey(in: store, of: self.store))
         }
-        guard let snapshot else { throw CommandError("There is no such record.") }
+        guard let record else { throw CommandError("There is no such record.") }
         if self.json {
-            try Output.write(json: RecordDetails(snapshot, withResponse: self.body))
+            try Output.write(json: RecordDetails(record, withResponse: self.body))
         } else if self.body {
-            try Output.write(self.storedBody(of: snapshot))
+            try Output.write(self.storedBody(of: record))
         } else {
-            try Output.write(table: RecordDetails(snapshot, withResponse: false).rows)
+            try Output.write(table: RecordDetails(record, withResponse: false).rows)
         }
     }
 
-    private func storedBody(of snapshot: RecordSnapshot) throws(CommandError) -> [UInt8] {
-        guard case .completed(.response(let response)) = snapshot.record.state else {
+    private func storedBody(of record: RecordSummary) throws(CommandError) -> [UInt8] {
+        guard case .response(let response) = record.outcome else {
             throw CommandError("The record keeps no response.")
         }
         return response.body

@@ -17,7 +17,7 @@ struct StoreOptions: ParsableArguments {
     }
 
     /// Does something with the store, whose errors are told in a sentence.
-    func use<Value>(_ body: (any KeyInspecting) async throws -> Value) async throws -> Value {
+    func use<Value>(_ body: (any RecordCounting) async throws -> Value) async throws -> Value {
         let store = try await self.open()
         do {
             return try await body(store)
@@ -26,7 +26,7 @@ struct StoreOptions: ParsableArguments {
         }
     }
 
-    private func open() async throws -> any KeyInspecting {
+    private func open() async throws -> any RecordCounting {
         var settings = try self.settings()
         let location = try settings.value("store", default: StoreLocation.standard)
         guard location != .memory else {

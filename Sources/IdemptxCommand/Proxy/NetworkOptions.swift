@@ -1,7 +1,7 @@
 #if Proxy
 import ArgumentParser
 
-/// Where the proxy listens, and what is behind it.
+/// Where the proxy listens, and its upstream.
 struct NetworkOptions: ParsableArguments {
     @Option(help: "The API: http://HOST:PORT, https://HOST:PORT or unix:/PATH.")
     var upstream: String?

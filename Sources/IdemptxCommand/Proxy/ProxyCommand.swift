@@ -13,7 +13,7 @@ struct ProxyCommand: AsyncParsableCommand {
 
             \(SettingForms.durations) \(SettingForms.sizes) \(SettingForms.stores)
 
-            SIGTERM ends the proxy once the requests under way are answered and stored. SIGHUP makes it read the \
+            SIGTERM ends the proxy once the requests under way have their responses and these are stored. SIGHUP makes it read the \
             configuration file again: the rules change at once, addresses, limits and the store with the next start.
             """
     )

@@ -33,7 +33,7 @@ struct ProxyServer {
             RulesReloader(
                 proxy: proxy, settings: self.settings, flags: self.flags, signals: signals, logger: self.logger),
         ]
-        // The proxy keeps to its own limit; what is beyond is for storing the last outcomes.
+        // The proxy keeps to its own limit; the rest of the time is for storing the last outcomes.
         let shutdownTime = self.settings.configuration.limits.drainTimeout + .seconds(15)
         try await ServiceGroup.run(services, shutdownTime: shutdownTime, logger: self.logger)
     }

@@ -21,22 +21,22 @@ struct RuleOptions: ParsableArguments {
     @Option(help: "Separates the keys of several APIs that share a store. (default: none)")
     var namespace: String?
 
-    @Option(help: "How long answers are kept. (default: 24h)")
+    @Option(help: "How long responses are kept. (default: 24h)")
     var keyTTL: String?
 
-    @Option(help: "After which time without a sign of life an operation counts as abandoned. (default: 30s)")
+    @Option(help: "After which time without a sign of life the outcome of an operation is unknown. (default: 30s)")
     var lease: String?
 
     @Option(help: "How long a request waits for another with its key. (default: 0s)")
     var waitTimeout: String?
 
     @Option(
-        help: "Which answers are kept: at-most-once, retry-server-errors or successes-only. (default: at-most-once)")
+        help: "Which responses are kept: at-most-once, retry-server-errors or successes-only. (default: at-most-once)")
     var replayPolicy: String?
 
     @Option(
-        help: "What happens to an abandoned operation: rerun or refuse. (default: rerun)",
-        completion: AbandonedChoice.completion)
+        help: "What happens to an operation whose outcome is unknown: rerun or refuse. (default: rerun)",
+        completion: UnknownOutcomeChoice.completion)
     var onAbandoned: String?
 
     @Option(
@@ -47,7 +47,7 @@ struct RuleOptions: ParsableArguments {
     @Option(help: "The largest body of a guarded request. (default: 1MiB)")
     var maxRequestBody: String?
 
-    @Option(help: "The largest body of an answer that is kept. (default: 1MiB)")
+    @Option(help: "The largest body of a response that is kept. (default: 1MiB)")
     var maxResponseBody: String?
 
     @Option(help: "How much the bodies of all guarded requests may take together. (default: 256MiB)")

@@ -11,7 +11,7 @@ enum Output {
         do {
             try FileHandle.standardOutput.write(contentsOf: Data(bytes))
         } catch  where Self.isBrokenPipe(error) {
-            // Whoever read it has had enough, such as `head`.
+            // The reader has closed its end, as `head` does.
             throw ExitCode.failure
         } catch {
             throw CommandError("Standard output cannot be written to.")
@@ -41,7 +41,7 @@ enum Output {
 
     /// Tells a person something beside what a command was asked for.
     ///
-    /// Nothing depends on it, and nothing ends because nobody listens.
+    /// A failure to write is ignored.
     static func tell(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }

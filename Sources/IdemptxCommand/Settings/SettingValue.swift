@@ -3,7 +3,7 @@ protocol SettingValue {
     /// What a valid text looks like, to follow "is not".
     static var expectation: String { get }
 
-    /// What is wrong with a text that is not valid.
+    /// Why a text is not valid.
     static func flaw(of text: String) -> String
 
     init?(setting text: String)

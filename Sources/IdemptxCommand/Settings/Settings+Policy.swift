@@ -13,7 +13,7 @@ extension Settings {
         policy.lease = try self.value("lease", default: LeaseDuration(policy.lease)).duration
         policy.waitTimeout = try self.value("waitTimeout", default: policy.waitTimeout)
         policy.replay = try self.value("replayPolicy", default: ReplayRule.atMostOnce).policy
-        policy.onAbandoned = try self.value("onAbandoned", default: AbandonedChoice.rerun).rule
+        policy.onAbandoned = try self.value("onAbandoned", default: UnknownOutcomeChoice.rerun).rule
         policy.onStoreFailure = try self.value("onStoreFailure", default: policy.onStoreFailure)
         policy.maxRequestBody = try self.value("maxRequestBody", default: ByteSize(policy.maxRequestBody)).bytes
         policy.maxResponseBody = try self.value("maxResponseBody", default: ByteSize(policy.maxResponseBody)).bytes

@@ -1,4 +1,4 @@
-/// What a server answers to a command, as far as a ``RedisStore`` has to tell it apart.
+/// A server's reply to a command, as far as a ``RedisStore`` distinguishes it.
 public enum RedisReply: Hashable, Sendable {
     /// No value.
     case null

@@ -15,7 +15,7 @@ import Idemptx
 ///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
 /// claim is refused then. What ends or renews an operation writes first what uses none, or does so once it is refused, so
-/// that who runs already can store the outcome: what they may use is bounded by what is running.
+/// that running operations can store their outcomes; the memory that they use is bounded by their number.
 enum RecordScripts {
     /// Arguments: the last byte to read, or -1.
     ///
@@ -101,7 +101,7 @@ enum RecordScripts {
 
     /// Removes the record of a first attempt; that of a later one has to be remembered.
     ///
-    /// The record tells which one it is. Who withdraws a claim whose reply was lost does not know.
+    /// The record tells which one it is. A release after a lost reply does not know it.
     ///
     /// Arguments: owner, command to publish with, channel, whether the claim is indexed.
     static let release = RedisScript(
@@ -166,7 +166,7 @@ enum RecordScripts {
         return removed
         """)
 
-    /// Takes a record out of the index that nobody has claimed.
+    /// Takes a record out of the index unless it is claimed.
     static let removeFromIndex = RedisScript(
         """
         local state = redis.pcall('GETRANGE', KEYS[1], 1, 1)

@@ -22,13 +22,13 @@ extension RedisStore {
     /// What one round trip comes to.
     private enum FirstReply {
         case granted
-        /// The record says it all, at whatever time it is.
+        /// The record decides, whatever the time.
         case settled(ClaimResult<ClaimGrant>)
-        /// The record is held by somebody, or remembers somebody.
+        /// The record is claimed or free.
         case unsettled
     }
 
-    /// `nil` if nobody says how long to wait.
+    /// `nil` if the claim has no timeout.
     private func deadline(of request: ClaimRequest) throws(StoreError) -> ContinuousClock.Instant? {
         if let timeout = request.timeout, timeout < .zero { throw .tooLate }
         let timeouts = [request.timeout, self.callTimeout].compactMap { $0 }
@@ -105,9 +105,9 @@ extension RedisStore {
         throw StoreError.tooLate
     }
 
-    /// What a record says that stands already.
+    /// The result of a claim that met a record.
     private func firstReply(to request: ClaimRequest, _ bytes: [UInt8]) async throws -> FirstReply {
-        // Times do not matter to what is completed, and what is not is decided otherwise.
+        // The times of a completed record do not matter; other records are decided elsewhere.
         guard bytes.count > 1, bytes[0] == 2, bytes[1] == 2 || bytes[1] == 3,
             let whole = StoredRecord.isDetached(bytes) ? try await self.outcome(of: request.key, bytes) : bytes
         else { return .unsettled }

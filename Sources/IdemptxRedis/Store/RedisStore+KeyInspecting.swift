@@ -2,10 +2,10 @@ public import Idemptx
 
 extension RedisStore: KeyInspecting {
     /// The record of one key.
-    public func record(for key: StorageKey) async throws -> RecordSnapshot? {
+    public func record(for key: StorageKey) async throws -> RecordSummary? {
         let reading = try await self.read(key)
         return RecordTransitions.live(reading.record, now: reading.now)
-            .map { RecordSnapshot(key: key, record: $0, readAt: reading.now) }
+            .map { RecordSummary(key: key, record: $0, readAt: reading.now) }
     }
 
     /// One page of records, found by `SCAN` on one primary after the other.
@@ -16,8 +16,12 @@ extension RedisStore: KeyInspecting {
     /// A page can be longer or shorter than `limit`, or empty. A record may be listed twice while the table of a server
     /// grows or shrinks, and twice or not at all if it moves to another server meanwhile.
     ///
-    /// - Throws: `StoreError` with code `misconfigured` if the server that the cursor is about is no primary any more.
-    public func records(in state: RecordState?, after cursor: ListingCursor?, limit: Int) async throws -> RecordPage {
+    /// - Throws: `StoreError` with code `misconfigured` if the server of the cursor is no longer a primary.
+    public func records(
+        in state: RecordState?,
+        after cursor: String?,
+        limit: Int
+    ) async throws -> (records: [RecordSummary], next: String?) {
         let position = try ScanPosition(cursor)
         if state == .unknown, !self.executor.isCluster {
             return try await self.unsettled(after: position, limit: limit)
@@ -26,20 +30,24 @@ extension RedisStore: KeyInspecting {
         let names = primaries.map(\.name)
         guard let index = position.primary.map({ names.firstIndex(of: $0) }) ?? names.startIndex, index < names.count
         else {
-            throw StoreError(.misconfigured, "A server of this listing is no primary any more: begin the listing anew.")
+            throw StoreError(.misconfigured, "A server of this listing is no longer a primary: begin the listing anew.")
         }
         let scan = try await primaries[index].executor.execute(
             RedisCommand("SCAN", position.cursor, "MATCH", self.names.pattern, "COUNT", "\(max(1, limit))")
         ).elements
         guard scan.count == 2, let next = scan[0].text else { throw RedisReply.unexpected }
         let keys = scan[1].elements.compactMap { self.storageKey(of: $0) }
-        return RecordPage(
+        return (
             records: try await self.summaries(of: keys).filter { state == nil || $0.state == state },
-            next: ScanPosition(after: next, at: index, of: names)?.listingCursor)
+            next: ScanPosition(after: next, at: index, of: names)?.text
+        )
     }
 
-    /// One page of the index; what is in it without reason is removed.
-    private func unsettled(after position: ScanPosition, limit: Int) async throws -> RecordPage {
+    /// One page of the index; entries that are out of date are removed.
+    private func unsettled(
+        after position: ScanPosition,
+        limit: Int
+    ) async throws -> (records: [RecordSummary], next: String?) {
         let index = self.names.unsettled
         let scan = try await self.executor.execute(
             RedisCommand([.text("ZSCAN"), index, .text(position.cursor), .text("COUNT"), .text("\(max(1, limit))")]),
@@ -52,9 +60,7 @@ extension RedisStore: KeyInspecting {
         let summaries = try await self.summaries(of: Array(keys))
         let settled = keys.subtracting(summaries.filter(\.isClaimed).map(\.key))
         for key in settled { try await self.removeFromIndex(key) }
-        return RecordPage(
-            records: summaries.filter { $0.state == .unknown },
-            next: next == "0" ? nil : ListingCursor(rawValue: "\(next)@unsettled"))
+        return (summaries.filter { $0.state == .unknown }, next == "0" ? nil : "\(next)@unsettled")
     }
 
     /// Takes a key out of the index unless it has been claimed meanwhile.
@@ -90,7 +96,7 @@ extension RedisStore: KeyInspecting {
     private func summary(of key: StorageKey) async throws -> RecordSummary? {
         let replies = try await self.run(
             RecordScripts.read, [self.names.key(of: key)], [.text("\(RecordCodec.headerSize - 1)")])
-        // Something that is no string at all counts as damaged.
+        // A key that is not a string counts as damaged.
         if case .error(let message) = replies[0], StoreError(refusal: message).code == .corruptRecord {
             return RecordSummary(key: key, header: [], readAt: .zero)
         }
@@ -108,9 +114,11 @@ extension RedisStore: KeyInspecting {
             [.text(try await self.executor.publishCommand()), self.names.channel(of: key), .flag(isIndexed)]
         ).flag()
     }
+}
 
+extension RedisStore: RecordCounting {
     /// Counts the records, by listing all of them.
-    public func statistics() async throws -> StoreStatistics {
+    package func statistics() async throws -> StoreStatistics {
         var statistics = StoreStatistics()
         try await self.forEach(in: nil) { statistics.count($0) }
         return statistics
@@ -119,7 +127,7 @@ extension RedisStore: KeyInspecting {
     /// Counts the unknown outcomes of claims under `refuse` and `recover`, by the index; in a cluster, by a search.
     ///
     /// One that has expired is counted until it is listed for the next time.
-    public func unknownCount() async throws -> Int {
+    package func unknownCount() async throws -> Int {
         if self.executor.isCluster {
             var count = 0
             try await self.forEach(in: .unknown) { _ in count += 1 }
@@ -135,7 +143,7 @@ extension RedisStore: KeyInspecting {
 
     private func forEach(in state: RecordState?, _ body: (RecordSummary) -> Void) async throws {
         var seen: Set<StorageKey> = []
-        var cursor: ListingCursor?
+        var cursor: String?
         repeat {
             let page = try await self.records(in: state, after: cursor, limit: 1000)
             for summary in page.records where seen.insert(summary.key).inserted { body(summary) }
@@ -154,14 +162,14 @@ private struct ScanPosition {
     let primary: String?
     let cursor: String
 
-    init(_ listingCursor: ListingCursor?) throws(StoreError) {
-        guard let text = listingCursor?.rawValue else {
+    init(_ text: String?) throws(StoreError) {
+        guard let text else {
             (self.primary, self.cursor) = (nil, "0")
             return
         }
         let parts = text.split(separator: "@", maxSplits: 1)
         guard parts.count == 2, let cursor = UInt64(parts[0]) else {
-            throw StoreError(.misconfigured, "That is no cursor of a listing in Redis.")
+            throw StoreError(.misconfigured, "The cursor is not one of a listing in Redis.")
         }
         (self.primary, self.cursor) = (String(parts[1]), "\(cursor)")
     }
@@ -179,5 +187,5 @@ private struct ScanPosition {
         }
     }
 
-    var listingCursor: ListingCursor { ListingCursor(rawValue: "\(self.cursor)@\(self.primary ?? "")") }
+    var text: String { "\(self.cursor)@\(self.primary ?? "")" }
 }

@@ -8,7 +8,7 @@ extension RedisStore {
     ///
     /// A server that refuses to tell counts as one that may.
     ///
-    /// - Throws: `StoreError`: `unavailable` if a server cannot be reached, `misconfigured` if it lets nobody in, or may
+    /// - Throws: `StoreError`: `unavailable` if a server cannot be reached, `misconfigured` if it refuses the connection, or may
     ///   evict records and ``RedisStoreConfiguration/requireNoEviction`` is set.
     public func verify() async throws {
         var evicting = 0
@@ -32,7 +32,7 @@ extension RedisStore {
     /// From `INFO`, which managed services allow where they refuse `CONFIG`; `nil` if they do not.
     private func evictionPolicy(of primary: any RedisExecutor) async throws -> String? {
         let reply = try await primary.checkedExecute([RedisCommand("INFO", "memory")], key: nil)[0]
-        // Whoever may keep records may not be told about the server.
+        // A user that may write records may not be allowed to ask about the server.
         if case .error(let message) = reply, StoreError(refusal: message).code == .misconfigured { return nil }
         let info = try reply.get().text ?? ""
         let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("maxmemory_policy:") }

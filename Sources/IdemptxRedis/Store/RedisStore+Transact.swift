@@ -1,7 +1,7 @@
 public import Idemptx
 
 extension RedisStore {
-    /// What was read of a key, by which a change later finds that nobody else has changed it.
+    /// What was read of a key, by which a later change notices that the record has changed since.
     struct Reading {
         let record: IdempotencyRecord?
         /// The start of the record; empty if there is none.
@@ -14,7 +14,7 @@ extension RedisStore {
     private static let maximumTries = 32
 
     /// Reads the record of a key, computes what becomes of it, and writes that unless the record has changed meanwhile;
-    /// then all begins again.
+    /// if it has, starts over.
     public func transact<Result: Sendable>(
         _ key: StorageKey,
         priority: TransactionPriority,
@@ -29,7 +29,7 @@ extension RedisStore {
     func transact<Result: Sendable>(
         _ key: StorageKey,
         _ priority: TransactionPriority,
-        _ rule: AbandonedRule?,
+        _ rule: UnknownOutcomeRule.Kind?,
         _ deadline: ContinuousClock.Instant?,
         _ step: (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
     ) async throws -> Result {
@@ -80,7 +80,7 @@ extension RedisStore {
         to key: StorageKey,
         _ reading: Reading,
         _ priority: TransactionPriority,
-        _ rule: AbandonedRule?,
+        _ rule: UnknownOutcomeRule.Kind?,
         _ deadline: ContinuousClock.Instant?
     ) async throws -> Bool {
         let record: StoredRecord?
@@ -125,7 +125,7 @@ extension RedisStore {
     }
 
     /// What becomes of the record's place in the index.
-    private func indexChange(_ record: StoredRecord?, _ rule: AbandonedRule?) -> String {
+    private func indexChange(_ record: StoredRecord?, _ rule: UnknownOutcomeRule.Kind?) -> String {
         if self.executor.isCluster { return "" }
         guard let record, record.isClaimed else { return "remove" }
         // Where the rule is not known, it is that of the claim that is in the index or is not.

@@ -2,7 +2,7 @@ public import Idemptx
 import RESP3
 
 extension RedisStore {
-    /// Creates a store over a client that connects when there is need.
+    /// Creates a store over a client that connects on first use.
     ///
     /// | URL | |
     /// |---|---|

@@ -10,8 +10,8 @@ import Synchronization
 ///
 /// A claim and a replay are one native command, a completion is a short script; each is one round trip, and one step
 /// inside the server, by the server's clock. The calls of concurrent tasks share a connection and leave together. Large
-/// outcomes travel on a connection of their own. Waiters, in whatever process, are woken by a message; one that gets lost
-/// costs them one more question.
+/// outcomes travel on a connection of their own. Waiters, in whatever process, are woken by a message; a lost one
+/// costs them one more poll.
 ///
 /// A claim under `refuse` or `recover` is not granted once its caller has given up, by the server's clock. Under `rerun`,
 /// where such a claim costs no more than its lease, it can be.
@@ -145,7 +145,7 @@ extension RedisStore {
     /// Whether a claim under this rule is in the index, so that its outcome is found when it stays unknown.
     ///
     /// In a cluster it is not: an index has a slot, and a script can only change what is in the slot of its record.
-    func indexes(_ rule: AbandonedRule) -> Bool {
+    func indexes(_ rule: UnknownOutcomeRule.Kind) -> Bool {
         rule != .rerun && !self.executor.isCluster
     }
 
@@ -179,7 +179,7 @@ extension RedisStore {
 }
 
 extension [RedisReply] {
-    /// What a script says that says yes or no.
+    /// The reply of a script that returns a truth value.
     func flag() throws(StoreError) -> Bool {
         guard case .integer(let flag) = try self[0].get() else { throw RedisReply.unexpected }
         return flag == 1

@@ -2,7 +2,7 @@ import Idemptx
 
 /// How many replicas have to have a write before it counts (Redis' `WAIT`).
 ///
-/// It narrows the window in which a failover forgets what was acknowledged; it does not close it. If too few answer in
+/// It narrows the window in which a failover forgets what was acknowledged; it does not close it. If too few reply in
 /// time, a claim is refused, and a completion tried again, then reported as not stored.
 public struct ReplicaAcknowledgement: Hashable, Sendable {
     /// How many replicas.

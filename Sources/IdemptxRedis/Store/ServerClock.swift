@@ -1,7 +1,7 @@
 import Idemptx
 import Synchronization
 
-/// What is known of the server's clock: a moment of it that is never later than it shows, from the replies that told it.
+/// An estimate of the server's clock from the times in its replies, never later than the clock itself.
 ///
 /// The servers of a cluster share one estimate: their clocks have to agree to within a fraction of a claim's timeout.
 final class ServerClock: Sendable {

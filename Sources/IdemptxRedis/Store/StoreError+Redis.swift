@@ -19,7 +19,7 @@ extension StoreError {
         let word = String(message.prefix { $0 != " " })
         switch word {
         case "CORRUPT", "WRONGTYPE":
-            self.init(.corruptRecord, "A record cannot be read: Redis answered \(word).")
+            self.init(.corruptRecord, "A record cannot be read: Redis replied \(word).")
         case "NOAUTH", "WRONGPASS", "NOPERM", "ERR":
             self.init(.misconfigured, "Redis refused a command: \(word).")
         default:

@@ -2,12 +2,12 @@ import Idemptx
 
 /// A record as it stands in Redis: its bytes, and how long they are kept.
 ///
-/// The times of the record are relative to the expiry of its key, which the server alone keeps. What is kept for good
+/// The times of the record are relative to the expiry of its key, which only the server keeps. A record that is kept for good
 /// has a far expiry all the same, so that the end of a lease can be told from it.
 struct StoredRecord {
     /// More than a thousand years.
     private static let forGood: Int64 = 1 << 45
-    /// What is larger is not to be between the replies to other callers.
+    /// Larger outcomes are kept apart, so that they do not delay the replies to other callers.
     private static let largeSize = 16 << 10
     private static let century: Int64 = 3_155_760_000_000
 
@@ -17,12 +17,12 @@ struct StoredRecord {
     let detached: [UInt8]?
     /// In milliseconds.
     let lifetime: Int64
-    /// From now on, in milliseconds; 0 if nobody holds the record.
+    /// From now on, in milliseconds; 0 if the record is not claimed.
     let lease: Int64
     let isClaimed: Bool
 
     /// - Parameters:
-    ///   - record: What is to be stored.
+    ///   - record: The record to store.
     ///   - now: The moment to which its times refer.
     init(_ record: IdempotencyRecord, now: Timestamp) {
         var lease: Int64 = 0
@@ -64,7 +64,7 @@ struct StoredRecord {
 
     /// Whether these bytes are the header of a record whose outcome is under another key.
     static func isDetached(_ bytes: [UInt8]) -> Bool {
-        // A response has more than nothing.
+        // A stored response is never empty.
         bytes.count == RecordCodec.headerSize && bytes[0] == 2 && bytes[1] == 2
     }
 }

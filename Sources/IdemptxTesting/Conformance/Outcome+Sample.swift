@@ -6,7 +6,7 @@ extension Outcome {
 }
 
 extension StoredResponse {
-    /// An answer with everything that is easily lost: repeated fields in an order that matters, spelling, bytes that are
+    /// A response with everything that is easily lost: repeated fields in an order that matters, spelling, bytes that are
     /// no text, and an unusual status.
     static let sample: StoredResponse = {
         var fields: HTTPFields = [.contentType: "application/octet-stream"]

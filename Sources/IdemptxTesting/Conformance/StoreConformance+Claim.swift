@@ -5,10 +5,10 @@ public import Testing
 extension StoreConformance {
     var claimLaws: [Law] {
         [
-            { try await self.firstClaimExecutes(sourceLocation: $0) },
+            { try await self.firstClaimIsGranted(sourceLocation: $0) },
             { try await self.runningAttemptKeepsOthersOut(sourceLocation: $0) },
-            { try await self.onlyOneOfManyClaimsExecutes(sourceLocation: $0) },
-            { try await self.ownTokenExecutesAgain(sourceLocation: $0) },
+            { try await self.onlyOneOfManyClaimsIsGranted(sourceLocation: $0) },
+            { try await self.ownTokenIsGrantedAgain(sourceLocation: $0) },
             { try await self.otherFingerprintIsAMismatch(sourceLocation: $0) },
             { try await self.fingerprintsOfDifferentRecipesAgree(sourceLocation: $0) },
             { try await self.uncomparedFingerprintChangesNothingElse(sourceLocation: $0) },
@@ -17,15 +17,15 @@ extension StoreConformance {
         ]
     }
 
-    /// An unknown key executes, as attempt 1.
+    /// A key without a record is granted, as attempt 1.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func firstClaimExecutes(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func firstClaimIsGranted(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let request = trial.request()
             let result = try await trial.claim(request)
-            trial.expect(result, .attempt(1), "An unknown key executes as attempt 1")
+            trial.expect(result, .attempt(1), "A key without a record is granted as attempt 1")
             trial.expect(result.held?.claim.owner == request.owner, "A claim carries the token it was asked for with")
             trial.expect(result.held?.claim.key == request.key, "A claim carries its key")
         }
@@ -38,20 +38,20 @@ extension StoreConformance {
     public func runningAttemptKeepsOthersOut(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             _ = try await trial.granted()
-            for rule in AbandonedRule.allCases {
+            for rule in UnknownOutcomeRule.Kind.allCases {
                 let result = try await trial.claim(trial.request(onAbandoned: rule))
                 trial.expect(result, .inProgress(remainingLease: trial.lease), "A running attempt keeps others out")
             }
         }
     }
 
-    /// Of many claims at once exactly one executes.
+    /// Of many claims at once exactly one is granted.
     ///
     /// - Parameters:
     ///   - count: How many claims.
     ///   - sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func onlyOneOfManyClaimsExecutes(
+    public func onlyOneOfManyClaimsIsGranted(
         count: Int = 50,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
@@ -62,7 +62,7 @@ extension StoreConformance {
                 }
                 return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }
-            trial.expect(winners == 1, "Of \(count) claims at once exactly one executes, not \(winners)")
+            trial.expect(winners == 1, "Of \(count) claims at once exactly one is granted, not \(winners)")
         }
     }
 
@@ -70,7 +70,7 @@ extension StoreConformance {
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func ownTokenExecutesAgain(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func ownTokenIsGrantedAgain(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let request = trial.request()
             _ = try await trial.granted(request)
@@ -100,7 +100,7 @@ extension StoreConformance {
                 try await trial.claim(trial.request(owner: owner, fingerprint: second)), .mismatch,
                 "Mismatch with the owner's own token")
             try await trial.advance(units: 6)
-            for rule in AbandonedRule.allCases {
+            for rule in UnknownOutcomeRule.Kind.allCases {
                 trial.expect(
                     try await trial.claim(trial.request(fingerprint: second, onAbandoned: rule)), .mismatch,
                     "Mismatch after the lease")
@@ -114,7 +114,7 @@ extension StoreConformance {
         }
     }
 
-    /// Fingerprints that cannot be compared are no mismatch.
+    /// Fingerprints that cannot be compared do not mismatch.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -157,7 +157,7 @@ extension StoreConformance {
     /// - Throws: What the store throws.
     public func lateClaimIsNotGranted(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
-            for rule in AbandonedRule.allCases {
+            for rule in UnknownOutcomeRule.Kind.allCases {
                 let key = StorageKey.random()
                 var request = trial.request(key: key, onAbandoned: rule)
                 request.timeout = .zero - trial.units(1)

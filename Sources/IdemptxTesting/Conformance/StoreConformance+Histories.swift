@@ -4,7 +4,7 @@ import Synchronization
 public import Testing
 
 extension StoreConformance {
-    /// A random sequence of calls is answered as `RecordTransitions` would.
+    /// A random sequence of calls has the results of `RecordTransitions`.
     ///
     /// The seed is part of every issue; the same seed makes the same history.
     ///
@@ -152,7 +152,8 @@ private struct RandomHistory {
             return remaining <= expected && expected - remaining <= tolerance
         // Moments are those of the store's own clock.
         case (.granted(let grant), .granted(let expected)):
-            return grant.attempt == expected.attempt && grant.abandoned?.attempt == expected.abandoned?.attempt
+            return grant.attempt == expected.attempt
+                && grant.unknownAttempt?.attempt == expected.unknownAttempt?.attempt
         case (let result, let expected): return result == expected
         }
     }

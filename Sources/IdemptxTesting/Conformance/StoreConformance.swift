@@ -9,7 +9,7 @@ public import Testing
 /// }
 /// ```
 ///
-/// Each law makes a store of its own and uses keys of its own, so that several may share what is behind the stores. A
+/// Each law makes a store of its own and uses keys of its own, so that several stores may share one database. A
 /// broken law records an issue of Swift Testing. If the store also conforms to `KeyInspecting` or `ExpirySweeping`, it
 /// is held to those, too.
 public struct StoreConformance: Sendable {
@@ -73,7 +73,7 @@ public struct StoreConformance: Sendable {
     typealias Law = @Sendable (SourceLocation) async throws -> Void
 
     private var laws: [Law] {
-        self.claimLaws + self.abandonedLaws + self.endingLaws + self.lifetimeLaws + self.operatorLaws + [
+        self.claimLaws + self.unknownOutcomeLaws + self.outcomeLaws + self.lifetimeLaws + self.operatorLaws + [
             { try await self.concurrentAttemptsExcludeEachOther(sourceLocation: $0) }
         ]
     }
@@ -93,7 +93,7 @@ public struct StoreConformance: Sendable {
     ///   - sourceLocation: Where issues are recorded.
     ///   - tolerance: By how many units real time may be ahead of the law's steps.
     ///   - name: The name of the law.
-    ///   - law: What is expected of a store.
+    ///   - law: The law.
     /// - Throws: What the store throws.
     func judge(
         _ sourceLocation: SourceLocation,

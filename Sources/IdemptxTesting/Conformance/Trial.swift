@@ -1,7 +1,7 @@
 import Idemptx
 import Testing
 
-/// The world of one law: a store, the passing of time, and keys that nobody else uses.
+/// The world of one law: a store, the passing of time, and keys of its own.
 struct Trial: Sendable {
     /// A claim in a box, so that a law can hold several at once.
     final class HeldClaim: Sendable {
@@ -48,7 +48,7 @@ struct Trial: Sendable {
         owner: OwnerToken = OwnerToken(),
         fingerprint: Fingerprint = .none,
         comparesFingerprint: Bool = true,
-        onAbandoned: AbandonedRule = .rerun,
+        onAbandoned: UnknownOutcomeRule.Kind = .rerun,
         unresolvedRetention: Duration? = nil
     ) -> ClaimRequest {
         ClaimRequest(
@@ -60,7 +60,7 @@ struct Trial: Sendable {
         defer { self.time.note() }
         switch try await self.store.claim(request) {
         case .granted(let claim):
-            let grant = ClaimGrant(attempt: claim.attempt, abandoned: claim.abandoned)
+            let grant = ClaimGrant(attempt: claim.attempt, unknownAttempt: claim.unknownAttempt)
             return Claimed(result: .granted(grant), held: HeldClaim(claim))
         case .completed(let outcome): return Claimed(result: .completed(outcome), held: nil)
         case .inProgress(let lease): return Claimed(result: .inProgress(remainingLease: lease), held: nil)

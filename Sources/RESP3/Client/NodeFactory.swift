@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Makes what talks to servers, all with the same configuration.
+/// Makes nodes and connections, all with the same configuration.
 struct NodeFactory: Sendable {
     private(set) var configuration: RedisConfiguration
     private let transport: Transport
@@ -48,7 +48,7 @@ struct NodeFactory: Sendable {
         self.connection(self.connectionFactory(FixedAddress(node: address), self.sentinelHandshake))
     }
 
-    /// A connection on which a sentinel tells its news.
+    /// A connection on which a sentinel publishes changes.
     func sentinelSubscriptions(at source: some AddressSource) -> SubscriptionConnection {
         self.subscriptionConnection(self.connectionFactory(source, self.sentinelHandshake))
     }

@@ -2,7 +2,7 @@ package import NIOCore
 
 /// A Redis or Valkey service: one server, a primary behind sentinels, or a cluster.
 ///
-/// Connections are made when there is need, shared by all callers, and made again after a loss; a service that was away
+/// Connections are made on first use, shared by all callers, and made again after a loss; a service that was away
 /// is used again without a restart. While it is away, commands fail within their deadline, and after some failed
 /// attempts to connect, at once.
 ///
@@ -31,10 +31,10 @@ package protocol RedisClient: RedisNode {
 
     /// Hints at messages in a channel.
     ///
-    /// The first hint comes when the server has confirmed the subscription: whoever reads the state of things after that
+    /// The first hint comes when the server has confirmed the subscription: a caller that reads the state after that
     /// hint misses no later message. A hint also comes with every message, when the connection is lost, and when the
-    /// subscription is confirmed anew, since something may have been missed in between. Hints that nobody has taken
-    /// yet are merged into one.
+    /// subscription is confirmed anew, since something may have been missed in between. Unread hints
+    /// are merged into one.
     ///
     /// The stream ends when the server refuses the subscription, when too many channels are subscribed to, or when the
     /// client is closed. Dropping it unsubscribes. All streams share one connection to each server.
@@ -43,7 +43,7 @@ package protocol RedisClient: RedisNode {
     /// - Returns: A stream for one consumer.
     func subscribe(to channel: String) -> AsyncStream<Void>
 
-    /// Takes no more commands, waits for those under way until their deadlines, and closes all connections.
+    /// Refuses further commands, waits for those under way until their deadlines, and closes all connections.
     func close() async
 }
 

@@ -1,6 +1,6 @@
 /// Why a command has no reply, or not the one that was hoped for.
 ///
-/// The cases tell apart what matters to whoever decides about trying again: whether the command can have run. No
+/// The cases tell apart what a retry depends on: whether the command can have run. No
 /// sentence holds an argument of a command or a credential.
 package enum RedisError: Error, Hashable, Sendable {
     /// The command never left this process: the server cannot be reached, the time was over before, or the client is
@@ -12,7 +12,7 @@ package enum RedisError: Error, Hashable, Sendable {
 
     /// The command never left this process: the server, or its certificate, does not let this client in.
     ///
-    /// Nothing gets better before somebody changes a password, a permission or a setting.
+    /// It stays so until a password, a permission or a setting is changed.
     case refused(String)
 
     /// The command left, and no reply came back: the connection was lost, or the time was over.

@@ -96,7 +96,7 @@ extension ClusterClient {
         } catch .notSent(let sentence) {
             return Attempt(result: .failure(.notSent(sentence)), obstacle: .unreachable)
         } catch {
-            // Whoever asks next shall not meet a server that may be gone.
+            // The next command must not go to a server that may be gone.
             if error.mayHaveRun, error != .cancelled { self.topology.refreshSoon() }
             throw error
         }
@@ -111,7 +111,7 @@ extension ClusterClient {
             self.topology.move(slot, to: address)
             self.topology.refreshSoon()
         case .redirect(.down), .unreachable:
-            // If nobody replies, the next attempt goes by the old map.
+            // If no server replies, the next attempt uses the old map.
             do throws(RedisError) { try await self.topology.refresh(deadline: deadline) } catch .cancelled {
                 throw .cancelled
             } catch {}

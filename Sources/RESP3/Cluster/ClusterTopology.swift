@@ -7,7 +7,7 @@ final class ClusterTopology: Sendable {
     private struct State {
         var map: SlotMap?
         var nodes: [NodeAddress: Node] = [:]
-        /// Those that nobody has used since they were last found missing in the map.
+        /// Those that have not been used since they were last found missing in the map.
         var idle: Set<NodeAddress> = []
         var isClosed = false
     }

@@ -18,7 +18,7 @@ final class Coalesced<Value: Sendable>: Sendable {
         self.running.withLock { running in
             if let running { return running }
             let future = self.eventLoop.makeFutureWithTask {
-                // Cleared before the result is out, so that whoever is not content with it gets a new one.
+                // Cleared before the result is returned, so that a caller that needs a newer one starts a new call.
                 defer { self.running.withLock { $0 = nil } }
                 return try await operation()
             }

@@ -14,7 +14,7 @@ struct HashSlot: Hashable {
         self.number = Int(Self.checksum(Self.hashedPart(of: key))) % Self.count
     }
 
-    /// What is between the first pair of braces, unless that is nothing; otherwise all.
+    /// The text between the first pair of braces, unless it is empty; otherwise all.
     private static func hashedPart(of key: [UInt8]) -> ArraySlice<UInt8> {
         guard let open = key.firstIndex(of: UInt8(ascii: "{")),
             let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")), close > open + 1

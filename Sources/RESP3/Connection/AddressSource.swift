@@ -1,9 +1,9 @@
-/// Who knows where the server is, each time anew.
+/// Finds out where the server is, for each attempt to connect.
 protocol AddressSource: Sendable {
     func address() async throws(RedisError) -> NodeAddress
 }
 
-/// A server that stays where it is.
+/// A server at a fixed address.
 struct FixedAddress: AddressSource {
     let node: NodeAddress
 

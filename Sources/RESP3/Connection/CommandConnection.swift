@@ -2,9 +2,9 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// A connection to one server that many callers share: made when there is need, and again after a loss.
+/// A connection to one server that many callers share: made on first use, and again after a loss.
 ///
-/// What is sent within one turn of the event loop leaves with one flush. Commands that could not be sent before a
+/// All commands of one turn of the event loop leave with one flush. Commands that could not be sent before a
 /// connection was lost leave with the next; those that had been sent are failed.
 final actor CommandConnection {
     private typealias Waiter = CheckedContinuation<Result<[RESPValue], RedisError>, Never>
@@ -17,22 +17,21 @@ final actor CommandConnection {
 
     private static let chunkSize = 1 << 18
     private static let largestSpareInbox = 1 << 10
-    /// Deadlines closer together than this are looked after at the same time.
+    /// Deadlines closer together than this share a timer.
     private static let timerResolution = TimeAmount.milliseconds(5)
 
     nonisolated let eventLoop: any EventLoop
     let factory: ConnectionFactory
     let backoff: Backoff
-    private let logger: Logger
+    let logger: Logger
 
     private let inbox = Mutex<[Submission]>([])
     /// The storage that the inbox had before, so that it is not allocated anew each time.
     private var spareInbox: [Submission] = []
     private var state: CommandConnectionState<Waiter>
-    private var channel: (any Channel)?
-    private var address: NodeAddress?
-    /// Where the server was said to be while an attempt to connect was under way.
-    private var announced: NodeAddress?
+    var channel: (any Channel)?
+    var address: NodeAddress?
+    var announced: NodeAddress?
     private var buffer = ByteBuffer()
     var isFlushPlanned = false
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
@@ -73,7 +72,7 @@ final actor CommandConnection {
     nonisolated func send(
         _ commands: [RedisCommand], deadline: NIODeadline
     ) async throws(RedisError) -> [RESPValue] {
-        // What consists of nothing would wait for nothing.
+        // Without commands, there would be no reply to resume the caller.
         if commands.isEmpty { return [] }
         let ticket = Ticket()
         let result: Result<[RESPValue], RedisError> = await withTaskCancellationHandler {
@@ -88,22 +87,16 @@ final actor CommandConnection {
         return try result.get()
     }
 
-    /// Has later commands use a new connection, unless this one is to `address`, or comes to be.
-    func retire(unlessAt address: NodeAddress) {
-        if self.state.isConnecting { self.announced = address }
-        if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
-    }
-
-    /// Takes no more commands, and returns when those it has taken have their replies or over.
+    /// Refuses further commands, and returns when all others have their replies or have failed.
     func close() async {
         let channel = self.channel
         self.perform(self.state.close())
         if !self.state.isClosed { await withCheckedContinuation { self.closing.append($0) } }
-        // The socket's own farewell may fail; it is closed then too.
+        // Closing the socket may report an error; it is closed all the same.
         try? await channel?.closeFuture.get()
     }
 
-    /// The same for one that nobody holds any more.
+    /// The same, without waiting.
     nonisolated func closeSoon() {
         self.eventLoop.execute { self.assumeIsolated { $0.beginClosing() } }
     }
@@ -162,6 +155,14 @@ final actor CommandConnection {
         self.closing = []
     }
 
+    var isConnecting: Bool { self.state.isConnecting }
+
+    func isCurrent(_ attempt: Int) -> Bool { self.state.isCurrent(attempt) }
+
+    func retire() {
+        self.perform(self.state.retire())
+    }
+
     func pauseEnded() {
         self.perform(self.state.pauseEnded())
     }
@@ -172,7 +173,7 @@ extension CommandConnection {
         self.isFlushPlanned = false
         guard let channel = self.channel else { return }
         var hasWritten = false
-        // What does not fit stays unsent, and is known to be so, until there is room.
+        // Commands that do not fit stay unsent until the channel is writable.
         while channel.isWritable {
             let commands = self.state.send(upTo: Self.chunkSize)
             if commands.isEmpty { break }
@@ -182,7 +183,7 @@ extension CommandConnection {
             hasWritten = true
         }
         guard hasWritten else { return }
-        // A large value is not to be paid for ever after.
+        // Gives up the memory of a large value.
         if self.buffer.capacity > 2 * Self.chunkSize { self.buffer = ByteBuffer() }
         self.flushCount += 1
         channel.flush()
@@ -207,15 +208,8 @@ extension CommandConnection {
 
 extension CommandConnection: ReconnectingOwner {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
-        guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
-        if let announced, announced != address {
-            channel.close(promise: nil)
-            return self.ended(.lost("The server has been replaced by another."), attempt: attempt)
-        }
-        self.announced = nil
+        guard self.adopt(channel, to: address, attempt: attempt) else { return }
         self.logger.debug("Connected", metadata: ["redis.address": "\(address)"])
-        self.channel = channel
-        self.address = address
         self.perform(self.state.opened(attempt))
     }
 
@@ -225,10 +219,6 @@ extension CommandConnection: ReconnectingOwner {
 
     func receivedBytes(attempt: Int) {
         if self.state.isCurrent(attempt) { self.state.receivedBytes(at: .now()) }
-    }
-
-    func becameWritable(attempt: Int) {
-        if self.state.isCurrent(attempt) { self.take(.flush) }
     }
 
     func ended(_ end: ConnectionEnd, attempt: Int) {

@@ -84,12 +84,12 @@ struct CommandConnectionState<Waiter>: ~Copyable {
     mutating func received(_ reply: RESPValue) -> CommandConnectionStep<Waiter> {
         var step = CommandConnectionStep<Waiter>()
         if case .push = reply {
-            self.abandon(.violation("The server pushed what nobody subscribed to."), &step)
+            self.drop(.violation("The server pushed a message without a subscription."), &step)
             return step
         }
         switch self.queue.accept(reply) {
         case .unexpected:
-            self.abandon(.violation("The server sent a reply that nobody asked for."), &step)
+            self.drop(.violation("The server sent a reply without a command."), &step)
             return step
         case .partial: break
         case .complete(let entries):
@@ -99,13 +99,13 @@ struct CommandConnectionState<Waiter>: ~Copyable {
         }
         self.cycle.replied()
         self.down = nil
-        // The server has become a replica: whoever resolves the address anew may find its successor.
+        // The server has become a replica: resolving the address anew may find its successor.
         if reply.serverError?.code == "READONLY" { self.isRetiring = true }
         self.endIfDrained(&step)
         return step
     }
 
-    /// Notes a sign of life: what is late on a connection where bytes arrive is behind something large.
+    /// Notes a sign of life: on a connection where bytes arrive, a late reply is behind a large one.
     mutating func receivedBytes(at now: NIODeadline) {
         self.lastBytes = now
     }
@@ -117,7 +117,7 @@ struct CommandConnectionState<Waiter>: ~Copyable {
             if let lastBytes, now < lastBytes + self.silenceTimeout {
                 self.queue.postponeLastResort(until: lastBytes + self.silenceTimeout)
             } else {
-                self.abandon(.lost("The server did not reply in time."), &step)
+                self.drop(.lost("The server did not reply in time."), &step)
             }
         }
         let (sent, unsent) = self.queue.expire(now)
@@ -147,7 +147,7 @@ struct CommandConnectionState<Waiter>: ~Copyable {
         return step
     }
 
-    /// What is to be done for the commands that wait to be sent.
+    /// The next step for the commands that wait to be sent.
     private mutating func proceed() -> CommandConnectionStep<Waiter> {
         switch self.cycle.phase {
         case .idle: CommandConnectionStep(next: .connect(self.cycle.begin()))
@@ -159,11 +159,11 @@ struct CommandConnectionState<Waiter>: ~Copyable {
     private mutating func endIfDrained(_ step: inout CommandConnectionStep<Waiter>) {
         guard self.cycle.phase == .open, self.isRetiring || self.isClosing, !self.queue.hasSent else { return }
         guard self.isRetiring || !self.queue.hasUnsent else { return }
-        self.abandon(.lost("The connection was given up."), &step)
+        self.drop(.lost("The connection was retired."), &step)
     }
 
     /// Ends the connection from this side.
-    private mutating func abandon(_ end: ConnectionEnd, _ step: inout CommandConnectionStep<Waiter>) {
+    private mutating func drop(_ end: ConnectionEnd, _ step: inout CommandConnectionStep<Waiter>) {
         step.closesConnection = true
         self.finish(end, &step)
     }

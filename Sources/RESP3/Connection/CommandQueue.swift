@@ -95,7 +95,7 @@ struct CommandQueue<Waiter> {
     }
 
     enum Acceptance {
-        /// Nobody asked for the reply.
+        /// There is no command for the reply.
         case unexpected
         case partial
         /// All replies of some entries are there.

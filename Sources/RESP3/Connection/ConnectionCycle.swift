@@ -1,4 +1,4 @@
-/// The life of something that is connected when there is need, and again after a loss.
+/// The life of a connection that is made on first use, and again after a loss.
 ///
 /// Attempts are numbered, so that a late event of an old connection is not taken for one of the current.
 struct ConnectionCycle {

@@ -1,12 +1,12 @@
 import NIOCore
 
-/// What stands between the bytes of a connection and its owner: it decodes, does the handshake, and reports.
+/// Decodes the bytes of a connection, does the handshake, and reports to the owner.
 final class ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum Phase {
-        /// The channel is not connected yet, or it was another address of the host that answered first.
+        /// The channel is not connected yet, or another address of the host was connected first.
         case waiting
         case greeting(Handshake)
         case open

@@ -10,7 +10,7 @@ protocol ConnectionOwner: Actor {
     func received(_ value: RESPValue, attempt: Int)
     /// Some bytes came, whether or not they complete anything.
     func receivedBytes(attempt: Int)
-    /// There is room again for what is to be written.
+    /// The channel is writable again.
     func becameWritable(attempt: Int)
     /// The attempt has failed, or the connection is over.
     func ended(_ end: ConnectionEnd, attempt: Int)

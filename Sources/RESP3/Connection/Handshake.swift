@@ -18,20 +18,20 @@ struct Handshake {
         case goOn
     }
 
-    /// What is said, by the name of its command.
+    /// The steps, each named after its command.
     private enum Step: String {
         case hello = "HELLO"
         case authenticate = "AUTH"
         case setName = "CLIENT SETNAME"
         case select = "SELECT"
         case role = "ROLE"
-        /// Asked in vain, since the server does not know RESP3.
+        /// Refused: the server does not know RESP3.
         case disregarded = "any of it"
     }
 
     private let settings: Settings
     private var awaited: [Step] = []
-    /// What is to be said now.
+    /// The commands to send now.
     private(set) var commands: [RedisCommand] = []
 
     init(_ settings: Settings) {
@@ -63,7 +63,7 @@ struct Handshake {
     mutating func received(_ reply: RESPValue) -> Outcome {
         self.commands = []
         guard !self.awaited.isEmpty else {
-            return .failed(.violation("The server sent a reply that nobody asked for."))
+            return .failed(.violation("The server sent a reply without a command."))
         }
         let step = self.awaited.removeFirst()
         if let error = reply.serverError {

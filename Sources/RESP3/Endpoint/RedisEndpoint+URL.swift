@@ -89,7 +89,7 @@ extension RedisEndpoint {
     }
 }
 
-/// The options of a URL that nobody has understood yet.
+/// The options of a URL that have not been read yet.
 private struct Options {
     private static let names: Set = [
         "tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_insecure",

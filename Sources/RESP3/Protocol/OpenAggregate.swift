@@ -5,7 +5,7 @@ struct OpenAggregate {
         case map
         case set
         case push
-        /// Something the server adds about the value that follows. Nobody asked for it, so that it is dropped.
+        /// Something the server adds about the value that follows. It was not asked for, and is dropped.
         case attribute
     }
 

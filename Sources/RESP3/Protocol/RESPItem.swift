@@ -13,7 +13,7 @@ enum RESPItem {
     static func read(from buffer: inout ByteBuffer, limits: RESPLimits) throws(ProtocolViolation) -> RESPItem? {
         var rest = buffer
         guard let type = rest.readInteger(as: UInt8.self) else { return nil }
-        // At once, since what is not the protocol may never come to the end of a line.
+        // At once: another protocol may never send the end of a line.
         guard Self.types.contains(type) else {
             throw ProtocolViolation("A reply begins with a byte that stands for no type.")
         }

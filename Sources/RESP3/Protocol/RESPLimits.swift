@@ -1,6 +1,6 @@
 /// How much of a reply is accepted.
 ///
-/// Whatever exceeds a limit ends the connection, before memory is set aside for what is only announced.
+/// A reply that exceeds a limit ends the connection before memory is allocated for its announced size.
 package struct RESPLimits: Hashable, Sendable {
     /// The longest string, in bytes.
     package var bulkSize = 64 << 20

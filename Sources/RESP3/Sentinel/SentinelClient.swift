@@ -5,7 +5,7 @@ import Synchronization
 /// A client of the primary that sentinels watch.
 ///
 /// It follows a failover when a connection is lost, when the server says that it is a replica now, and when a sentinel
-/// announces it, which is what frees it from a primary that is cut off from the others and does not know.
+/// announces it, which is what frees it from a primary that is separated from the others and does not know.
 final class SentinelClient: RedisClient {
     private let node: Node
     private let source: SentinelSource
@@ -15,7 +15,7 @@ final class SentinelClient: RedisClient {
     private let watch: Task<Void, Never>
 
     init(_ sentinels: [NodeAddress], primary: String, _ factory: NodeFactory) {
-        // A sentinel that is down is no loss while there are others.
+        // One sentinel may be down while others are up.
         let hasty = factory.with(maximumConnectFailures: 1)
         let source = SentinelSource(
             sentinels.map { ($0, hasty.sentinelConnection(to: $0)) }, primary: primary,

@@ -1,12 +1,12 @@
 import Logging
 import NIOCore
 
-/// Who is told what happens to subscriptions.
+/// Receives what happens to subscriptions.
 protocol SubscriptionListener: AnyObject, Sendable {
     func handle(_ event: SubscriptionEvent, from connection: SubscriptionConnection)
 }
 
-/// The connection to one server on which subscriptions are kept, made when there is one, and again after a loss.
+/// The connection to one server for its subscriptions: made with the first one, and again after a loss.
 final actor SubscriptionConnection: ReconnectingOwner {
     nonisolated let eventLoop: any EventLoop
     let factory: ConnectionFactory
@@ -14,12 +14,11 @@ final actor SubscriptionConnection: ReconnectingOwner {
     var isFlushPlanned = false
 
     private let pingInterval: TimeAmount
-    private let logger: Logger
+    let logger: Logger
     private var state: SubscriptionState
-    private var channel: (any Channel)?
-    private var address: NodeAddress?
-    /// Where the server was said to be while an attempt to connect was under way.
-    private var announced: NodeAddress?
+    var channel: (any Channel)?
+    var address: NodeAddress?
+    var announced: NodeAddress?
     private var ticks: RepeatedTask?
     private weak var listener: (any SubscriptionListener)?
 
@@ -55,14 +54,16 @@ final actor SubscriptionConnection: ReconnectingOwner {
     /// The server at the other end; `nil` while there is none.
     var peer: NodeAddress? { self.channel == nil ? nil : self.address }
 
-    /// Subscribes anew on a new connection, unless this one is to `address`, or comes to be.
-    func retire(unlessAt address: NodeAddress) {
-        if self.state.isConnecting { self.announced = address }
-        if self.channel != nil, self.address != address { self.perform(self.state.retire()) }
-    }
-
     nonisolated func close() {
         self.eventLoop.execute { self.assumeIsolated { connection in connection.perform(connection.state.close()) } }
+    }
+
+    var isConnecting: Bool { self.state.isConnecting }
+
+    func isCurrent(_ attempt: Int) -> Bool { self.state.isCurrent(attempt) }
+
+    func retire() {
+        self.perform(self.state.retire())
     }
 
     func pauseEnded() {
@@ -94,15 +95,8 @@ final actor SubscriptionConnection: ReconnectingOwner {
 
 extension SubscriptionConnection {
     func opened(_ channel: any Channel, to address: NodeAddress, attempt: Int) {
-        guard self.state.isCurrent(attempt) else { return channel.close(promise: nil) }
-        if let announced, announced != address {
-            channel.close(promise: nil)
-            return self.ended(.lost("The server has been replaced by another."), attempt: attempt)
-        }
-        self.announced = nil
+        guard self.adopt(channel, to: address, attempt: attempt) else { return }
         self.logger.debug("Connected for subscriptions", metadata: ["redis.address": "\(address)"])
-        self.channel = channel
-        self.address = address
         self.ticks = self.eventLoop.scheduleRepeatedTask(initialDelay: self.pingInterval, delay: self.pingInterval) {
             [weak self] _ in
             self?.assumeIsolated { connection in connection.perform(connection.state.tick()) }
@@ -112,10 +106,6 @@ extension SubscriptionConnection {
 
     func received(_ value: RESPValue, attempt: Int) {
         if self.state.isCurrent(attempt) { self.perform(self.state.received(value)) }
-    }
-
-    func becameWritable(attempt: Int) {
-        if self.state.isCurrent(attempt) { self.take(.flush) }
     }
 
     func ended(_ end: ConnectionEnd, attempt: Int) {

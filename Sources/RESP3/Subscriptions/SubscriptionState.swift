@@ -2,7 +2,7 @@ import NIOCore
 
 /// What a ``SubscriptionConnection`` decides, without doing any of it.
 struct SubscriptionState: ~Copyable {
-    /// Something that is said to the server, which answers in order.
+    /// A request to the server, which replies in order.
     private enum Request: Hashable {
         case subscribe(SubscriptionChannel)
         case unsubscribe(SubscriptionChannel)
@@ -16,7 +16,7 @@ struct SubscriptionState: ~Copyable {
     private var inFlight = CircularBuffer<Request>()
     private var hasHeard = false
 
-    /// - Parameter limit: How many requests may wait for their answer.
+    /// - Parameter limit: How many requests may wait for their reply.
     init(limit: Int) {
         self.limit = limit
     }
@@ -73,7 +73,7 @@ struct SubscriptionState: ~Copyable {
     mutating func received(_ value: RESPValue) -> SubscriptionStep {
         var step = SubscriptionStep()
         guard let message = SubscriptionMessage(value), self.accept(message, &step) else {
-            self.abandon(&step)
+            self.drop(&step)
             return step
         }
         self.hasHeard = true
@@ -81,20 +81,20 @@ struct SubscriptionState: ~Copyable {
         return step
     }
 
-    /// Time has passed: asks whether the server is there, unless it owes an answer already.
+    /// Time has passed: asks whether the server is there, unless a reply is due already.
     mutating func tick() -> SubscriptionStep {
         guard self.cycle.phase == .open else { return SubscriptionStep() }
         defer { self.hasHeard = false }
         if self.inFlight.isEmpty { return self.request(.ping) }
         var step = SubscriptionStep()
-        if !self.hasHeard { self.abandon(&step) }
+        if !self.hasHeard { self.drop(&step) }
         return step
     }
 
     /// Has the channels subscribed to on a new connection.
     mutating func retire() -> SubscriptionStep {
         var step = SubscriptionStep()
-        if self.cycle.phase == .open { self.abandon(&step) }
+        if self.cycle.phase == .open { self.drop(&step) }
         return step
     }
 
@@ -109,9 +109,9 @@ struct SubscriptionState: ~Copyable {
     private mutating func request(_ request: Request) -> SubscriptionStep {
         if self.cycle.phase == .open { self.unsent.append(request) }
         guard self.unsent.count + self.inFlight.count <= self.limit else {
-            // The server has not answered for long. Anew, there is only what is still wanted.
+            // The server has not replied for long. A new connection subscribes only to what is still wanted.
             var step = SubscriptionStep()
-            self.abandon(&step)
+            self.drop(&step)
             return step
         }
         if case .subscribe = request { return self.proceed() }
@@ -146,7 +146,7 @@ struct SubscriptionState: ~Copyable {
     }
 
     private mutating func refuse(_ request: Request?, _ error: ServerError, _ step: inout SubscriptionStep) -> Bool {
-        // An error in answer to a ping is a sign of life too.
+        // An error in reply to a ping is a sign of life too.
         guard case .subscribe(let channel) = request else { return request != nil }
         self.wanted.remove(channel)
         step.events = [.refused(channel, error)]
@@ -162,7 +162,7 @@ struct SubscriptionState: ~Copyable {
         }
     }
 
-    private mutating func abandon(_ step: inout SubscriptionStep) {
+    private mutating func drop(_ step: inout SubscriptionStep) {
         step.closesConnection = true
         self.finish(&step)
     }

@@ -33,7 +33,7 @@ struct SubscriptionTable {
         return self.nextID
     }
 
-    /// - Returns: The route by which nobody listens any more.
+    /// - Returns: The route that has no listeners left.
     mutating func remove(_ id: Int, from name: String) -> SubscriptionRoute? {
         self.entries[name]?.listeners[id] = nil
         guard let entry = self.entries[name], entry.listeners.isEmpty else { return nil }

@@ -7,7 +7,7 @@ import Synchronization
 final class Subscriptions: SubscriptionListener {
     private typealias Listener = SubscriptionTable.Listener
 
-    // Links are called under the lock, so that they are told in the order of the decisions. They only take note.
+    // Connections are called under the lock, so that they are told in the order of the decisions. They only take note.
     private let table: Mutex<SubscriptionTable>
     private let route: @Sendable (String) -> SubscriptionRoute?
     private let repair: (@Sendable () async -> Void)?
@@ -100,7 +100,7 @@ final class Subscriptions: SubscriptionListener {
             var rounds = 0
             while self.table.withLock({ $0.continueRepair() }) {
                 rounds += 1
-                // Nobody cancels this task; a sleep that fails is merely short.
+                // This task is never cancelled; a failed sleep is only too short.
                 try? await self.backoff.sleep(self.backoff.pause(after: rounds))
                 await repair()
                 self.table.withLock { table in

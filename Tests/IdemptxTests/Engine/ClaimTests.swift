@@ -27,8 +27,8 @@ struct ClaimTests {
         for number in 1...20 { #expect(try await bench.charge("k-\(number)") == number) }
     }
 
-    @Test("whose withdrawal fails is withdrawn again, until the store has heard")
-    func withdrawnAgain() async throws {
+    @Test("whose release fails is released again, until the store replies")
+    func releasedAgain() async throws {
         let bench = Workbench {
             $0.onAbandoned = .refuse
             $0.claimRetryTime = .zero
@@ -110,7 +110,7 @@ struct ClaimTests {
         #expect(try await bench.charge("k-99") == 52)
     }
 
-    @Test("of a completed key is answered from memory for a while, where that is the policy")
+    @Test("of a completed key is replayed from memory for a while, where that is the policy")
     func cached() async throws {
         let bench = Workbench { $0.replayCache = ReplayCachePolicy(maxAge: .seconds(10)) }
         #expect(try await bench.charge() == 1)

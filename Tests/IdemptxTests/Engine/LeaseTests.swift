@@ -110,7 +110,7 @@ struct LeaseTests {
         #expect(bench.ledger.count == 1)
     }
 
-    /// An attempt whose process is cut off from the store, until after its lease.
+    /// An attempt whose process does not reach the store until after its lease.
     private func cutOff(
         _ bench: Workbench, until gate: Gate,
         before end: @escaping @Sendable (IdempotencyContext) async throws -> Void
@@ -258,7 +258,7 @@ struct MaxRunTimeTests {
 
 @Suite("A policy")
 struct PolicyTests {
-    @Test("cannot be one that does not hold, whoever sets it, and when")
+    @Test("is always possible, however it is set")
     func holds() async throws {
         let bench = Workbench { $0.lease = .zero }
         bench.idempotency.policy.keyTTL = .seconds(-1)

@@ -25,7 +25,7 @@ struct ModeTests {
         let bench = Workbench { $0.mode = .observe }
         #expect(try await bench.charge() == 1)
         #expect(try await bench.charge() == 2)
-        // Nobody waits for the outcome to be stored.
+        // The caller does not wait for the outcome to be stored.
         try await eventually { bench.store.count(of: .complete) == 1 }
         bench.idempotency.mode = .enforce
         try await eventually { await bench.problem { try await bench.charge() } == nil }
@@ -50,7 +50,7 @@ struct ModeTests {
     func observeWithoutStore(call: FaultyStore.Call) async throws {
         let bench = Workbench { $0.mode = .observe }
         bench.store.breakDown(at: call)
-        // The clock stands still: whoever tried again would wait for ever.
+        // The clock stands still: a second try would wait for ever.
         #expect(try await bench.charge() == 1)
         #expect(try await bench.charge("k-2") == 2)
         try await eventually { bench.store.count(of: .claim) == 2 }
@@ -75,7 +75,7 @@ struct ModeTests {
         }
         let gate = Gate()
         let running = try await bench.startCharge(until: gate) { context in
-            context.onLeaseLoss { Issue.record("Nobody is to be disturbed") }
+            context.onLeaseLoss { Issue.record("An observed operation is not told") }
             try Task.checkCancellation()
         }
         bench.store.breakDown(at: .renew)

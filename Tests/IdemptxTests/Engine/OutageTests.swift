@@ -12,8 +12,8 @@ struct OutageTests {
     }
 
     /// A store that has restarted without its last writes.
-    private func forgetEverything(_ bench: Workbench) throws {
-        for record in try self.claimed(bench) { #expect(bench.memory.remove(record.key)) }
+    private func forgetEverything(_ bench: Workbench) async throws {
+        for record in try self.claimed(bench) { #expect(try await bench.memory.remove(record.key)) }
     }
 
     // MARK: A record that has gone
@@ -23,7 +23,7 @@ struct OutageTests {
         let bench = Workbench()
         let gate = Gate()
         let running = try await bench.startCharge(until: gate)
-        try self.forgetEverything(bench)
+        try await self.forgetEverything(bench)
         gate.open()
         #expect(try await running.value == 1)
         #expect(try await bench.otherProcess().charge() == 1)
@@ -35,7 +35,7 @@ struct OutageTests {
         let bench = Workbench { $0.lease = .seconds(30) }
         let gate = Gate()
         let running = try await bench.startCharge(until: gate) { context in #expect(context.isLeaseHeld) }
-        try self.forgetEverything(bench)
+        try await self.forgetEverything(bench)
         await bench.clock.waitForSleepers()
         bench.clock.advance(by: .seconds(10))
         try await eventually { try self.claimed(bench).count == 1 && bench.store.count(of: .renew) == 1 }
@@ -248,8 +248,8 @@ struct OutageTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("withdraws one claim, not one for each call that had joined it")
-    func followersDoNotWithdraw() async throws {
+    @Test("releases one claim, not one for each call that had joined it")
+    func followersDoNotRelease() async throws {
         let bench = Workbench { $0.claimRetryTime = .zero }
         let (gate, held) = (Gate(), Gate())
         let running = try await bench.startCharge(until: gate)

@@ -231,8 +231,10 @@ struct RunTests {
 
     // MARK: Crowds
 
-    @Test("A caller who leaves after taking an abandoned key over leaves it abandoned, so that attempts count up")
-    func cancelledTakeover() async throws {
+    @Test(
+        "A caller who is cancelled after claiming a key of unknown outcome leaves it unknown, so that attempts count up"
+    )
+    func cancelledRerun() async throws {
         let bench = Workbench { $0.lease = .seconds(30) }
         let gate = Gate()
         let running = try await bench.startCharge(until: gate)
@@ -255,8 +257,8 @@ struct RunTests {
         _ = try await running.value
     }
 
-    @Test("A takeover whose reply was lost leaves the count of attempts")
-    func lostTakeover() async throws {
+    @Test("A rerun whose reply was lost leaves the count of attempts")
+    func lostRerun() async throws {
         let bench = Workbench {
             $0.lease = .seconds(30)
             $0.claimRetryTime = .zero
@@ -292,7 +294,7 @@ struct RunTests {
     }
 
     @Test("In a storm without waiting, each caller gets the result or learns that it is running")
-    func impatientStorm() async throws {
+    func stormWithoutWaiting() async throws {
         let bench = Workbench()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<200 {

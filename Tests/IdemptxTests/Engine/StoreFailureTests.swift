@@ -62,7 +62,7 @@ struct StoreFailureTests {
         #expect(problem?.retryAfter != nil)
         #expect(bench.ledger.count == 0)
 
-        // A claim that was granted without a reply was given back, so that nobody has to wait for its lease.
+        // A claim that was granted without a reply was released, so that no retry has to wait for its lease.
         bench.store.heal()
         #expect(try await bench.charge() == 1)
     }
@@ -118,7 +118,7 @@ struct StoreFailureTests {
         bench.store.inject(.failsBefore, at: .complete, times: 40)
         let result = try await bench.whileTimePasses {
             try await bench.idempotency.run("charge", key: "k-1") { context in
-                context.onLeaseLoss { Issue.record("Nobody else has the key") }
+                context.onLeaseLoss { Issue.record("No other attempt has the key") }
                 return bench.ledger.add()
             }
         }
@@ -137,7 +137,7 @@ struct StoreFailureTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("holds its key until the lease is over if it cannot be given back")
+    @Test("keeps its key until the lease is over if it cannot be released")
     func releaseFails() async throws {
         let bench = Workbench { $0.replay = .retryServerErrors }
         bench.store.breakDown(at: .release)

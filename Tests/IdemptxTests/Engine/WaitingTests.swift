@@ -89,7 +89,7 @@ struct WaitingTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("is told so when its time is over, even if the store does not answer")
+    @Test("is told so when its time is over, even if the store does not reply")
     func storeHangs() async throws {
         let bench = self.bench()
         let gate = Gate()
@@ -104,7 +104,7 @@ struct WaitingTests {
         bench.clock.advance(by: .seconds(60))
         #expect(await bench.problem { try await waiting.value }?.kind == .requestInProgress)
 
-        // What the store grants after all is given back.
+        // A claim that the store grants after all is released.
         gate.open()
         #expect(try await running.value == 1)
         hanging.open()
@@ -165,8 +165,10 @@ struct WaitingTests {
         #expect(bench.ledger.count == 1)
     }
 
-    @Test("runs if the other is abandoned while it waits", arguments: [AbandonedRule.rerun, .refuse])
-    func abandoned(rule: AbandonedRule) async throws {
+    @Test(
+        "runs if the outcome of the other becomes unknown while it waits",
+        arguments: [UnknownOutcomeRule.Kind.rerun, .refuse])
+    func unknownAttempt(rule: UnknownOutcomeRule.Kind) async throws {
         let dying = Workbench {
             $0.lease = .seconds(30)
             $0.onAbandoned = rule == .rerun ? .rerun : .refuse

@@ -97,7 +97,7 @@ struct Workbench: Sendable {
     }
 
     /// An attempt at a request with this key whose process has died.
-    func abandonRequest(_ key: String, onAbandoned: AbandonedRule = .rerun) async throws {
+    func abandonRequest(_ key: String, onAbandoned: UnknownOutcomeRule.Kind = .rerun) async throws {
         let scope = Scope.authorization(in: [:])
         _ = try await self.memory.claim(
             ClaimRequest(key: StorageKey(scope: scope, key: try IdempotencyKey(key)), onAbandoned: onAbandoned))

@@ -118,7 +118,7 @@ struct FingerprintTests {
         String(repeating: #"{"a":"#, count: 100_000),
     ]
 
-    @Test("What is not JSON, or ambiguous, or too deep, is compared byte for byte", arguments: notCanonical)
+    @Test("A body that is not JSON, or ambiguous, or too deep, is compared byte for byte", arguments: notCanonical)
     func bytes(text: String) {
         #expect(self.fingerprint(text) == self.fingerprint(text))
         #expect(self.fingerprint(text).disagrees(with: self.fingerprint(" " + text)))
@@ -236,7 +236,7 @@ struct FingerprintTests {
     }
 
     @Test(
-        "What is not multipart is compared byte for byte",
+        "A body that is not multipart is compared byte for byte",
         arguments: [
             "", "--x", "--x\r\n\r\nbody", "--x\r\nbody\r\n--y--", "--x garbage\r\n\r\nbody\r\n--x--",
             "--x\r\nno colon\r\n\r\nbody\r\n--x--",
@@ -423,7 +423,7 @@ struct FingerprintTests {
     }
 
     @Test(
-        "What is not an ignored member counts",
+        "All but the ignored members count",
         arguments: [
             (#"{"sent":1,"a":2}"#, #"{"sent":1,"a":3}"#), (#"{"b":{"sent":1}}"#, #"{"b":{"sent":2}}"#),
             (#"{"items":[{"id":1},{"id":2}]}"#, #"{"items":[{"id":1},{"id":3}]}"#), ("[1]", "[2]"), ("1", "2"),

@@ -11,7 +11,7 @@ struct HTTPStepsTests {
         head: HTTPResponse(status: .created, headerFields: [.location: "/charges/1", .contentType: "text/plain"]),
         body: Array("charged".utf8))
 
-    @Test("is answered anew once, and replayed byte by byte")
+    @Test("runs once, and is replayed byte by byte")
     func replays() async throws {
         let service = GuardedService(Workbench().idempotency)
         let first = try await service.send(key: "k-1", body: "5") { _ in self.created }
@@ -37,8 +37,8 @@ struct HTTPStepsTests {
         let bench = Workbench { $0.required = false }
         let service = GuardedService(bench.idempotency)
         for (method, key) in [(HTTPRequest.Method.get, "k-1"), (.put, "k-1"), (.delete, "k-1"), (.post, nil)] {
-            let answer = try await service.send(method, key: key)
-            #expect(answer.head.headerFields.isEmpty)
+            let response = try await service.send(method, key: key)
+            #expect(response.head.headerFields.isEmpty)
         }
         #expect(bench.store.count(of: .claim) == 0)
     }
@@ -70,13 +70,10 @@ struct HTTPStepsTests {
         }
     }
 
-    @Test("ends as the lists of statuses say, whatever the policy says otherwise")
+    @Test("ends as the dispositions of statuses say, whatever else the policy says")
     func statusLists() async throws {
         let bench = Workbench {
-            $0.keepStatuses = [503]
-            $0.releaseStatuses = [404]
-            $0.tombstoneStatuses = [200]
-            $0.unknownStatuses = [500]
+            $0.dispositions = [503: .keep, 404: .release, 200: .tombstone, 500: .unknown]
             $0.onAbandoned = .refuse
         }
         let service = GuardedService(bench.idempotency)
@@ -122,9 +119,9 @@ struct HTTPStepsTests {
     func unstored() async throws {
         let bench = Workbench { $0.completionRetryTime = .zero }
         bench.store.breakDown(at: .complete)
-        let answer = try await GuardedService(bench.idempotency).send(key: "k-1") { _ in self.created }
-        #expect(answer.head.status == .created)
-        #expect(answer.head.headerFields[.idempotencyStatus] == "unstored")
+        let response = try await GuardedService(bench.idempotency).send(key: "k-1") { _ in self.created }
+        #expect(response.head.status == .created)
+        #expect(response.head.headerFields[.idempotencyStatus] == "unstored")
     }
 
     @Test("shows nothing of the layer while that only observes")
@@ -138,11 +135,11 @@ struct HTTPStepsTests {
             ("k-1", ""), ("k-1", ""), ("k-1", "other"), (nil, ""), ("", ""), ("k-2", "more than ten bytes"),
         ]
         for request in requests {
-            let answer = try await service.send(key: request.key, body: request.body) { _ in
+            let response = try await service.send(key: request.key, body: request.body) { _ in
                 bench.ledger.add()
                 return self.created
             }
-            #expect(answer.head == self.created.head)
+            #expect(response.head == self.created.head)
         }
         #expect(bench.ledger.count == requests.count)
     }
@@ -170,15 +167,15 @@ struct HTTPStepsTests {
             self.location = location
         }
 
-        init(_ answer: TestResponse) throws {
+        init(_ response: TestResponse) throws {
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
-            self = try decoder.decode(Problem.self, from: Data(answer.body))
-            #expect(answer.head.status.code == self.status)
-            #expect(answer.head.headerFields[.contentType] == "application/problem+json")
-            #expect(answer.head.headerFields[.cacheControl] == "no-store")
-            #expect(answer.head.headerFields[.idempotentReplayed] == nil)
-            #expect(answer.head.headerFields[.idempotencyStatus] == nil)
+            self = try decoder.decode(Problem.self, from: Data(response.body))
+            #expect(response.head.status.code == self.status)
+            #expect(response.head.headerFields[.contentType] == "application/problem+json")
+            #expect(response.head.headerFields[.cacheControl] == "no-store")
+            #expect(response.head.headerFields[.idempotentReplayed] == nil)
+            #expect(response.head.headerFields[.idempotencyStatus] == nil)
         }
     }
 
@@ -247,16 +244,16 @@ struct HTTPStepsTests {
         let bench = Workbench()
         let (outer, inner) = (GuardedService(bench.idempotency), GuardedService(Idempotency(store: bench.store)))
         for status in ["new", "hit"] {
-            let answer = try await outer.send(key: "k-1") { context in
+            let response = try await outer.send(key: "k-1") { context in
                 #expect(IdempotencyContext.current === context)
-                let answer = try await inner.send(key: "k-1") { _ in
+                let response = try await inner.send(key: "k-1") { _ in
                     bench.ledger.add()
                     return self.created
                 }
-                #expect(answer.head == self.created.head)
-                return answer
+                #expect(response.head == self.created.head)
+                return response
             }
-            #expect(answer.head.headerFields[.idempotencyStatus] == status)
+            #expect(response.head.headerFields[.idempotencyStatus] == status)
         }
         #expect(bench.ledger.count == 1)
     }
@@ -264,8 +261,8 @@ struct HTTPStepsTests {
     @Test("gets problems with the type that the policy says")
     func typeBase() async throws {
         let service = GuardedService(Workbench { $0.problemTypeBase = "https://example.com/problems/" }.idempotency)
-        let answer = try await service.send(key: nil)
-        #expect(String(decoding: answer.body, as: UTF8.self).contains(#""https://example.com/problems/key-missing""#))
+        let response = try await service.send(key: nil)
+        #expect(String(decoding: response.body, as: UTF8.self).contains(#""https://example.com/problems/key-missing""#))
     }
 
     @Test("is refused where it cannot be told whose it is, and observed there without a change")

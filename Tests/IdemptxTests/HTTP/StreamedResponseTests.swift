@@ -112,7 +112,7 @@ struct StreamedResponseTests {
         }
     }
 
-    @Test("that has no end is not made for nobody once it is too large")
+    @Test("that has no end and no reader stops once it is too large")
     func endless() async throws {
         let bench = Workbench { $0.maxResponseBody = 10 }
         let made = Ledger()

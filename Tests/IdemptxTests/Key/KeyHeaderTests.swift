@@ -74,7 +74,7 @@ struct KeyHeaderTests {
         #expect(throws: error) { try KeyHeader.key(in: self.fields(line.utf8)) }
     }
 
-    @Test("No header is no key")
+    @Test("A request without the header has no key")
     func absent() throws {
         #expect(try KeyHeader.key(in: [.contentType: "text/plain"]) == nil)
     }

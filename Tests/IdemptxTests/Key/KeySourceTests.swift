@@ -7,7 +7,7 @@ import Testing
 @Suite("A key from elsewhere")
 struct KeySourceTests {
     /// What the operation saw, or the problem that it was refused with.
-    private enum Answer: Equatable {
+    private enum Result: Equatable {
         case key(String)
         case passed
         case problem(String, reason: String? = nil)
@@ -23,7 +23,7 @@ struct KeySourceTests {
         body: String = "",
         headers: HTTPFields = [:],
         change: (inout IdempotencyPolicy) -> Void = { _ in }
-    ) async throws -> Answer {
+    ) async throws -> Result {
         let policy = IdempotencyPolicy {
             $0.keySource = source
             change(&$0)
@@ -32,14 +32,14 @@ struct KeySourceTests {
         if fields[.contentLength] == nil { fields[.contentLength] = "\(body.utf8.count)" }
         let head = HTTPRequest(
             method: .post, scheme: "https", authority: "example.com", path: "/charges", headerFields: fields)
-        return try await self.answer(to: head, body: body, under: policy)
+        return try await self.result(to: head, body: body, under: policy)
     }
 
-    private func answer(
+    private func result(
         to head: HTTPRequest,
         body: String = "",
         under policy: IdempotencyPolicy?
-    ) async throws -> Answer {
+    ) async throws -> Result {
         let parts = try await Workbench().idempotency.respond(
             to: TestAdapter.Request(head: head, body: Array(body.utf8)), through: TestAdapter(),
             scope: { _ in .unscoped }, policy: policy,
@@ -148,7 +148,7 @@ struct KeySourceTests {
 
     @Test("is invalid where a client had no value, from whatever source it comes", arguments: placeholders)
     func placeholder(text: String) async throws {
-        let problem = Answer.problem("key-invalid", reason: "placeholder")
+        let problem = Result.problem("key-invalid", reason: "placeholder")
         let name = try #require(self.delivery)
         #expect(try await self.send(.header(name), headers: [name: text]) == problem)
         #expect(try await self.key(at: "/id", in: #"{"id":"\#(text)"}"#) == problem)
@@ -158,7 +158,7 @@ struct KeySourceTests {
         #expect(throws: IdempotencyKey.ValidationError.placeholder) { try IdempotencyKey(text) }
     }
 
-    @Test("is the same for a UUID in upper case: libraries write it so, and databases give back lower case")
+    @Test("is the same for a UUID in upper case: libraries write it so, and databases return lower case")
     func uuid() throws {
         let upper = "8E03978E-40D5-43E8-BC93-6894A57F9324"
         let keys = try [upper, upper.lowercased()].map { try IdempotencyKey($0) }
@@ -169,7 +169,7 @@ struct KeySourceTests {
     }
 
     @Test(
-        "counts with its case if it is no UUID in the usual form",
+        "is compared with its case unless it is a UUID in the usual form",
         arguments: ["8E03978E40D543E8BC936894A57F9324", "8E03978E-40D5-43E8-BC93-6894A57F932G", "ORDER-1"])
     func noUUID(text: String) throws {
         let keys = try [text, text.lowercased()].map { try IdempotencyKey($0) }
@@ -189,11 +189,11 @@ struct KeySourceTests {
             ("?id=null", .problem("key-invalid", reason: "placeholder")),
             ("?id=%C3%A9", .problem("key-invalid", reason: "invalid_character")), ("", .problem("key-missing")),
             ("?", .problem("key-missing")), ("?ID=1", .problem("key-missing")), ("id=1", .problem("key-missing")),
-        ] as [(String, Answer)])
-    private func query(query: String, answer: Answer) async throws {
+        ] as [(String, Result)])
+    private func query(query: String, result: Result) async throws {
         let head = HTTPRequest(method: .post, scheme: "https", authority: "example.com", path: "/" + query)
         let policy = IdempotencyPolicy { $0.keySource = .queryItem("id") }
-        #expect(try await self.answer(to: head, under: policy) == answer)
+        #expect(try await self.result(to: head, under: policy) == result)
     }
 
     // MARK: Forms
@@ -205,10 +205,10 @@ struct KeySourceTests {
             ("", .problem("key-missing")), ("id=k-1&id=k-1", .problem("key-invalid", reason: "repeated")),
             ("id=k-1&a=%z", .problem("key-invalid", reason: "malformed")),
             ("id=", .problem("key-invalid", reason: "empty")),
-        ] as [(String, Answer)])
-    private func form(body: String, answer: Answer) async throws {
+        ] as [(String, Result)])
+    private func form(body: String, result: Result) async throws {
         let headers: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
-        #expect(try await self.send(.formField("id"), body: body, headers: headers) == answer)
+        #expect(try await self.send(.formField("id"), body: body, headers: headers) == result)
     }
 
     @Test(
@@ -216,13 +216,13 @@ struct KeySourceTests {
         arguments: [
             (["id": "k-1"], .key("k-1")), (["a": "1"], .problem("key-missing")),
             (["a": "1", "id": "k-1"], .key("k-1")),
-        ] as [([String: String], Answer)])
-    private func multipartForm(fields: [String: String], answer: Answer) async throws {
+        ] as [([String: String], Result)])
+    private func multipartForm(fields: [String: String], result: Result) async throws {
         let parts = fields.map { "--x\r\ncontent-disposition: form-data; name=\"\($0)\"\r\n\r\n\($1)\r\n" }
         let headers: HTTPFields = [.contentType: "multipart/form-data; boundary=x"]
         let source = KeySource.formField("id")
-        #expect(try await self.send(source, body: parts.joined() + "--x--", headers: headers) == answer)
-        if case .key = answer {
+        #expect(try await self.send(source, body: parts.joined() + "--x--", headers: headers) == result)
+        if case .key = result {
             let twice = parts.joined() + parts.joined() + "--x--"
             #expect(
                 try await self.send(source, body: twice, headers: headers)
@@ -233,7 +233,9 @@ struct KeySourceTests {
                 == .problem("key-invalid", reason: "malformed"))
     }
 
-    @Test("is no part of a body that is no form", arguments: ["application/json", "multipart/mixed; boundary=x"])
+    @Test(
+        "is not looked for in a body that is not a form",
+        arguments: ["application/json", "multipart/mixed; boundary=x"])
     func noForm(contentType: String) async throws {
         #expect(
             try await self.send(.formField("id"), body: "id=1", headers: [.contentType: contentType])
@@ -273,7 +275,7 @@ struct KeySourceTests {
         in body: String,
         contentType: String = "application/json",
         change: (inout IdempotencyPolicy) -> Void = { _ in }
-    ) async throws -> Answer {
+    ) async throws -> Result {
         try await self.send(
             .json(try JSONPointer(pointer)), body: body, headers: [.contentType: contentType], change: change)
     }
@@ -357,9 +359,9 @@ struct KeySourceTests {
             (#""a\u0000b""#, .problem("key-invalid", reason: "invalid_character")),
             (#""\u00e9""#, .problem("key-invalid", reason: "invalid_character")),
             (#""\u006b\"\\\/""#, .key(#"k"\/"#)),
-        ] as [(String, Answer)])
-    private func literals(literal: String, answer: Answer) async throws {
-        #expect(try await self.key(at: "/id", in: #"{"id":\#(literal)}"#) { $0.required = false } == answer)
+        ] as [(String, Result)])
+    private func literals(literal: String, result: Result) async throws {
+        #expect(try await self.key(at: "/id", in: #"{"id":\#(literal)}"#) { $0.required = false } == result)
     }
 
     @Test(
@@ -423,11 +425,11 @@ struct KeySourceTests {
         let name = try #require(self.delivery)
         let head = HTTPRequest(
             method: .put, scheme: "https", authority: "example.com", path: "/", headerFields: [name: "d-1"])
-        #expect(try await self.answer(to: head, under: nil) == .passed)
+        #expect(try await self.result(to: head, under: nil) == .passed)
         let policy = IdempotencyPolicy {
             $0.methods = [.put]
             $0.keySource = .header(name)
         }
-        #expect(try await self.answer(to: head, under: policy) == .key("d-1"))
+        #expect(try await self.result(to: head, under: policy) == .key("d-1"))
     }
 }

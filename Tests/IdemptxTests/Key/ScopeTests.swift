@@ -62,7 +62,7 @@ struct ScopeTests {
     }
 
     @Test(
-        "What is no token with a subject is scoped by the whole header",
+        "A header without a token that names a subject is the scope as a whole",
         arguments: ["Basic dTpw", "Bearer", "Bearer a.b", "Bearer a.%%%.c", "Bearer a.e30.c", "Bearer a b.c.d", ""])
     func notAToken(header: String) throws {
         let fields: HTTPFields = [.authorization: header]
@@ -145,7 +145,8 @@ struct ScopeTests {
         #expect(Scope.anonymous != .unscoped)
     }
 
-    @Test("A cookie alone is no scope: callers would meet", arguments: [nil, "Authorization", "X-API-Key"])
+    @Test(
+        "A cookie alone is refused as a scope: callers would share it", arguments: [nil, "Authorization", "X-API-Key"])
     func cookie(emptyHeader: String?) throws {
         let fields = try self.fields([("Cookie", "session=1")] + (emptyHeader.map { [($0, " ")] } ?? []))
         #expect(throws: ScopeProblem.onlyCookie) { try Scope.credentials(in: fields) }
@@ -153,7 +154,7 @@ struct ScopeTests {
     }
 
     @Test(
-        "An Authorization that is signed anew on each try is no scope: a retry would run twice",
+        "An Authorization that is signed anew on each try is refused as a scope: a retry would run twice",
         arguments: [
             "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
             "AWS4-ECDSA-P256-SHA256 Credential=a", "aws4-hmac-sha256 Credential=a", "AWS key:signature",

@@ -28,7 +28,7 @@ struct ObservabilityTests {
         _ = try await service.send(key: "k-2", body: "more than ten")
         _ = try await service.send(.get, key: "k-1")
         _ = try await service.send(key: "k-3") { context in
-            // Somebody else's, not a call inside of this operation.
+            // Of another operation, not a call inside of this one.
             _ = try await Task.detached { try await service.send(key: "k-3") }.value
             context?.tombstone()
             return TestResponse(head: HTTPResponse(status: .ok))
@@ -74,7 +74,7 @@ struct ObservabilityTests {
         let observed = Observed(bench)
         let service = GuardedService(bench.idempotency)
         _ = try await service.send(key: "k-1", body: "5")
-        // Nobody waits for the outcome to be stored.
+        // The caller does not wait for the outcome to be stored.
         try await eventually { bench.memory.statistics().count(of: .completed) == 1 }
         for body in ["5", "6"] { _ = try await service.send(key: "k-1", body: body) }
         _ = try await service.send(key: nil)
@@ -248,7 +248,7 @@ struct ObservabilityTests {
         #expect(try observed.metrics.expectGauge("idempotency.running").lastValue == 0)
     }
 
-    @Test("shows them also to a backend that is no object")
+    @Test("shows them also to a backend that is a value type")
     func sharedGaugesOfPlainBackend() async throws {
         let metrics = TestMetrics()
         let clock = ManualClock()

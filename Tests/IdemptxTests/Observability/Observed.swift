@@ -4,7 +4,7 @@ import Logging
 import MetricsTestKit
 import Tracing
 
-/// What a runner tells metrics, traces and logs.
+/// What an engine tells metrics, traces and logs.
 struct Observed: Sendable {
     let metrics: TestMetrics
     let tracer = InMemoryTracer()

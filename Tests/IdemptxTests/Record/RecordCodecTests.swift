@@ -74,7 +74,7 @@ struct RecordCodecTests {
         let states = try Self.states.map { RecordCodec.encode(try Self.record($0))[1] }
         #expect(states == [1, 1, 2, 2, 2, 3, 3, 4])
         var second = try Self.record(Self.states[0])
-        second.abandonedUntil = Timestamp(milliseconds: 7)
+        second.unknownSince = Timestamp(milliseconds: 7)
         #expect(RecordCodec.encode(second)[32..<40] == [0, 0, 0, 0, 0, 0, 0, 7])
         #expect(try RecordCodec.decode(RecordCodec.encode(second)) == second)
     }
@@ -93,7 +93,7 @@ struct RecordCodecTests {
         #expect(bytes[24..<32].allSatisfy { $0 == 0 })
         #expect(try RecordCodec.decode(bytes, expires: Timestamp(milliseconds: 2100)) == record(at: 2000))
         #expect(try RecordCodec.decode(bytes).expires == .distantFuture)
-        #expect(try RecordCodec.decodeHeader(bytes).phase == .claimed(leaseEnd: .distantFuture))
+        #expect(try RecordCodec.decodeHeader(bytes).leaseEnd == .distantFuture)
         for state in Self.states.dropFirst(2) {
             let record = try Self.record(state)
             let bytes = RecordCodec.encode(record, relativeToExpiry: true)
@@ -137,10 +137,10 @@ struct RecordCodecTests {
         #expect(header.fingerprint == record.fingerprint)
         #expect(header.created == record.created && header.expires == record.expires)
         switch record.state {
-        case .claimed(let leaseEnd): #expect(header.phase == .claimed(leaseEnd: leaseEnd))
-        case .completed(.response): #expect(header.phase == .response)
-        case .completed(.tombstone): #expect(header.phase == .tombstone)
-        case .free: #expect(header.phase == .free)
+        case .claimed(let leaseEnd): #expect(header.state == .claimed && header.leaseEnd == leaseEnd)
+        case .completed(.response): #expect(header.state == .completed)
+        case .completed(.tombstone): #expect(header.state == .tombstone)
+        case .free: #expect(header.state == .free)
         }
     }
 

@@ -17,7 +17,7 @@ struct RecordTransitionsTests {
     private func request(
         _ fingerprint: Fingerprint? = nil,
         compares: Bool = true,
-        onAbandoned: AbandonedRule = .rerun
+        onAbandoned: UnknownOutcomeRule.Kind = .rerun
     ) -> ClaimRequest {
         ClaimRequest(
             key: StorageKey(scope: .unscoped, key: self.key), owner: self.mine,
@@ -50,12 +50,12 @@ struct RecordTransitionsTests {
         created: Int64 = 0,
         _ fingerprint: Fingerprint? = nil,
         isKept: Bool = false,
-        abandonedUntil: Int64? = nil
+        unknownSince: Int64? = nil
     ) -> IdempotencyRecord {
         IdempotencyRecord(
             fingerprint: fingerprint ?? self.fingerprint, owner: self.mine, attempt: attempt,
             created: self.time(created), expires: isKept ? .distantFuture : self.time(seconds + 3600),
-            abandonedUntil: abandonedUntil.map { self.time($0) },
+            unknownSince: unknownSince.map { self.time($0) },
             state: .claimed(leaseEnd: self.time(seconds + 30)))
     }
 
@@ -103,7 +103,7 @@ struct RecordTransitionsTests {
     @Test("Claimed with the same token: granted again, as the same attempt", arguments: [12, 29, 30, 1000] as [Int64])
     func ownToken(seconds: Int64) {
         let record = self.claimed(by: self.mine, attempt: 3)
-        for rule in AbandonedRule.allCases {
+        for rule in UnknownOutcomeRule.Kind.allCases {
             let step = RecordTransitions.claim(record, self.request(onAbandoned: rule), now: self.time(seconds))
             #expect(step.result == .attempt(3))
             #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 3, isKept: rule != .rerun)))
@@ -112,17 +112,17 @@ struct RecordTransitionsTests {
 
     @Test("A repeated claim is told of the unknown attempt before it again")
     func ownTokenAfterUnknown() {
-        let record = self.mineClaimed(at: 40, attempt: 2, abandonedUntil: 30)
+        let record = self.mineClaimed(at: 40, attempt: 2, unknownSince: 30)
         let step = RecordTransitions.claim(record, self.request(), now: self.time(41))
         let before = UnknownAttempt(attempt: 1, created: self.time(0), leaseEnd: self.time(30))
         #expect(step.result == .attempt(2, after: before))
-        #expect(step.change == .write(self.mineClaimed(at: 41, attempt: 2, abandonedUntil: 30)))
+        #expect(step.change == .write(self.mineClaimed(at: 41, attempt: 2, unknownSince: 30)))
     }
 
     @Test("Free: granted to any request, as the next attempt: its number must not repeat", arguments: [true, false])
     func claimsFree(agrees: Bool) {
         let record = self.free(attempt: 4, expires: 3600)
-        for rule in AbandonedRule.allCases {
+        for rule in UnknownOutcomeRule.Kind.allCases {
             let request = self.request(agrees ? nil : self.other, onAbandoned: rule)
             let step = RecordTransitions.claim(record, request, now: self.time(40))
             #expect(step.result == .attempt(5))
@@ -144,7 +144,7 @@ struct RecordTransitionsTests {
             return record.expires
         }
         #expect(expiry { $0.onAbandoned = .rerun } == self.time(3600))
-        for rule in [AbandonedRule.refuse, .recover] {
+        for rule in [UnknownOutcomeRule.Kind.refuse, .recover] {
             #expect(expiry { $0.onAbandoned = rule } == .distantFuture)
             // Thirty seconds of lease come before.
             let bounded = expiry { request in
@@ -166,11 +166,11 @@ struct RecordTransitionsTests {
     func nextAttempt(seconds: Int64) {
         let record = self.claimed(by: self.theirs, attempt: 2)
         let before = UnknownAttempt(attempt: 2, created: self.time(0), leaseEnd: self.time(30))
-        for rule in [AbandonedRule.rerun, .recover] {
+        for rule in [UnknownOutcomeRule.Kind.rerun, .recover] {
             let step = RecordTransitions.claim(record, self.request(onAbandoned: rule), now: self.time(seconds))
             #expect(step.result == .attempt(3, after: before))
             let expected = self.mineClaimed(
-                at: seconds, attempt: 3, isKept: rule == .recover, abandonedUntil: 30)
+                at: seconds, attempt: 3, isKept: rule == .recover, unknownSince: 30)
             #expect(step.change == .write(expected))
         }
     }
@@ -183,8 +183,8 @@ struct RecordTransitionsTests {
         #expect(step.change == .none)
     }
 
-    @Test("Lease over, other fingerprint: mismatch", arguments: AbandonedRule.allCases)
-    func abandonedMismatch(rule: AbandonedRule) {
+    @Test("Lease over, other fingerprint: mismatch", arguments: UnknownOutcomeRule.Kind.allCases)
+    func mismatchOfUnknownOutcome(rule: UnknownOutcomeRule.Kind) {
         let step = RecordTransitions.claim(
             self.claimed(by: self.theirs), self.request(self.other, onAbandoned: rule), now: self.time(31))
         #expect(step.result == .mismatch)
@@ -215,9 +215,9 @@ struct RecordTransitionsTests {
         #expect(
             RecordTransitions.claim(self.completed(by: self.theirs), request, now: self.time(12)).result
                 == .completed(self.outcome))
-        let takeover = RecordTransitions.claim(self.claimed(by: self.theirs), request, now: self.time(30))
+        let rerun = RecordTransitions.claim(self.claimed(by: self.theirs), request, now: self.time(30))
         let before = UnknownAttempt(attempt: 1, created: self.time(0), leaseEnd: self.time(30))
-        #expect(takeover.result == .attempt(2, after: before))
+        #expect(rerun.result == .attempt(2, after: before))
     }
 
     @Test("A record does not expire before its lease, however short keyTTL is")
@@ -237,7 +237,7 @@ struct RecordTransitionsTests {
         _ record: IdempotencyRecord?,
         by owner: OwnerToken,
         lease: Duration = .seconds(30),
-        rule: AbandonedRule = .rerun,
+        rule: UnknownOutcomeRule.Kind = .rerun,
         at seconds: Int64
     ) -> Transition<Bool> {
         let retention = ClaimRetention(keyTTL: .seconds(3600), onAbandoned: rule)
@@ -248,7 +248,7 @@ struct RecordTransitionsTests {
     @Test("A lease of no length ends now, and the record stays as long as its rule says")
     func renewsToUnknown() {
         for (rule, expires) in [
-            (AbandonedRule.rerun, self.time(3610)), (.refuse, .distantFuture), (.recover, .distantFuture),
+            (UnknownOutcomeRule.Kind.rerun, self.time(3610)), (.refuse, .distantFuture), (.recover, .distantFuture),
         ] {
             let step = self.renew(self.claimed(by: self.mine), by: self.mine, lease: .zero, rule: rule, at: 10)
             var expected = self.claimed(by: self.mine)
@@ -270,7 +270,7 @@ struct RecordTransitionsTests {
         #expect(step.change == .write(self.mineClaimed(at: seconds, attempt: 4)))
     }
 
-    @Test("Nobody else renews, nor does an owner whose record is completed or gone")
+    @Test("Only the owner renews, and only while its record is claimed")
     func doesNotRenew() {
         let records = [
             self.claimed(by: self.theirs), self.completed(by: self.mine), self.free(attempt: 2, expires: 3600), nil,
@@ -305,7 +305,7 @@ struct RecordTransitionsTests {
         #expect(step.change == .write(expected))
     }
 
-    @Test("The owner completes again: the same answer, and nothing changes")
+    @Test("The owner completes again: the same result, and nothing changes")
     func completesAgain() {
         let step = self.complete(
             self.completed(by: self.mine), by: self.mine, .tombstone(Tombstone(status: 500)), at: 10)
@@ -313,7 +313,7 @@ struct RecordTransitionsTests {
         #expect(step.change == .none)
     }
 
-    @Test("Nobody else completes, and nothing completes a record that is gone")
+    @Test("Only the owner completes, and only while there is a record")
     func doesNotComplete() {
         var released = self.claimed(by: self.mine)
         released.state = .free
@@ -349,7 +349,7 @@ struct RecordTransitionsTests {
         #expect(!self.release(expected, at: 31).result)
     }
 
-    @Test("Nobody else releases, and nothing releases what is completed or gone")
+    @Test("Only the owner releases, and only while its record is claimed")
     func doesNotRelease() {
         for record in [self.claimed(by: self.theirs), self.completed(by: self.mine), nil] {
             let step = self.release(record, at: 5)
@@ -364,15 +364,15 @@ struct RecordTransitionsTests {
     @Test("An operator releases what is unknown, what runs only by force, and nothing else; the number stays")
     func operatorReleases() {
         let running = self.claimed(by: self.theirs)
-        func release(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorRelease> {
+        func release(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorResult> {
             RecordTransitions.operatorRelease(record, force: force, keyTTL: .seconds(60), now: self.time(seconds))
         }
         #expect(release(running, force: false, at: 10).result == .leaseRunning(remaining: .seconds(20)))
         #expect(release(running, force: false, at: 10).change == .none)
-        #expect(release(running, force: true, at: 10).result == .released)
-        #expect(release(running, force: false, at: 30).result == .released)
+        #expect(release(running, force: true, at: 10).result == .done)
+        #expect(release(running, force: false, at: 30).result == .done)
         #expect(release(running, force: false, at: 30).change == .write(self.free(attempt: 1, expires: 90)))
-        #expect(release(self.completed(by: self.theirs), force: true, at: 10).result == .completed)
+        #expect(release(self.completed(by: self.theirs), force: true, at: 10).result == .alreadyCompleted)
         #expect(release(self.completed(by: self.theirs), force: true, at: 10).change == .none)
         #expect(release(self.free(attempt: 1, expires: 90), force: true, at: 10).result == .absent)
         #expect(release(nil, force: true, at: 10).result == .absent)
@@ -382,7 +382,7 @@ struct RecordTransitionsTests {
     @Test("An operator completes what is unknown, what runs only by force, and nothing else")
     func operatorCompletes() {
         let running = self.claimed(by: self.theirs)
-        func complete(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorCompletion> {
+        func complete(_ record: IdempotencyRecord?, force: Bool, at seconds: Int64) -> Transition<OperatorResult> {
             RecordTransitions.operatorComplete(
                 record, outcome: self.outcome, keyTTL: .seconds(60), force: force, now: self.time(seconds))
         }
@@ -391,7 +391,7 @@ struct RecordTransitionsTests {
         #expect(complete(running, force: false, at: 10).result == .leaseRunning(remaining: .seconds(20)))
         #expect(complete(running, force: false, at: 10).change == .none)
         #expect(complete(running, force: true, at: 30).change == .write(expected))
-        #expect(complete(running, force: false, at: 30).result == .completed)
+        #expect(complete(running, force: false, at: 30).result == .done)
         #expect(complete(running, force: false, at: 30).change == .write(expected))
         #expect(complete(self.completed(by: self.theirs), force: true, at: 10).result == .alreadyCompleted)
         #expect(complete(self.free(attempt: 1, expires: 90), force: true, at: 10).result == .absent)

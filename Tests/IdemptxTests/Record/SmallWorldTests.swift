@@ -6,8 +6,8 @@ import Testing
 /// moment at which a lease can end.
 @Suite("Every small world")
 struct SmallWorldTests {
-    @Test("Two clients that retry, crash and lose replies", arguments: AbandonedRule.allCases)
-    func twoClients(rule: AbandonedRule) {
+    @Test("Two clients that retry, crash and lose replies", arguments: UnknownOutcomeRule.Kind.allCases)
+    func twoClients(rule: UnknownOutcomeRule.Kind) {
         let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 2, leaseEnds: 2)
         let found = explorer.explore()
         #expect(found.violations.isEmpty)
@@ -15,8 +15,8 @@ struct SmallWorldTests {
         #expect(found.completedWorlds > 100, "Worlds in which nothing succeeds prove nothing")
     }
 
-    @Test("Three clients", arguments: AbandonedRule.allCases)
-    func threeClients(rule: AbandonedRule) {
+    @Test("Three clients", arguments: UnknownOutcomeRule.Kind.allCases)
+    func threeClients(rule: UnknownOutcomeRule.Kind) {
         let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 3, leaseEnds: 1)
         #expect(explorer.explore().violations.isEmpty)
     }
@@ -24,7 +24,7 @@ struct SmallWorldTests {
     @Test("Every mutant is caught", arguments: Rules.mutants.keys.sorted())
     func mutants(name: String) throws {
         let rules = try #require(Rules.mutants[name])
-        let isCaught = AbandonedRule.allCases.contains { rule in
+        let isCaught = UnknownOutcomeRule.Kind.allCases.contains { rule in
             [(2, true), (3, false)].contains { clients, withOperator in
                 let explorer = Explorer(
                     rules: rules, onAbandoned: rule, clients: clients, leaseEnds: 2, withOperator: withOperator)
@@ -34,8 +34,8 @@ struct SmallWorldTests {
         #expect(isCaught)
     }
 
-    @Test("Two clients, and an operator who releases keys by force", arguments: AbandonedRule.allCases)
-    func operatorActs(rule: AbandonedRule) {
+    @Test("Two clients, and an operator who releases keys by force", arguments: UnknownOutcomeRule.Kind.allCases)
+    func operatorActs(rule: UnknownOutcomeRule.Kind) {
         let explorer = Explorer(rules: .real, onAbandoned: rule, clients: 2, leaseEnds: 1, withOperator: true)
         #expect(explorer.explore().violations.isEmpty)
     }
@@ -55,7 +55,7 @@ private struct Rules: Sendable {
     var release: @Sendable (IdempotencyRecord?, OwnerToken, Timestamp) -> Transition<Bool> = {
         RecordTransitions.release($0, owner: $1, keyTTL: Explorer.keyTTL, now: $2)
     }
-    var operatorRelease: @Sendable (IdempotencyRecord?, Timestamp) -> Transition<OperatorRelease> = {
+    var operatorRelease: @Sendable (IdempotencyRecord?, Timestamp) -> Transition<OperatorResult> = {
         RecordTransitions.operatorRelease($0, force: true, keyTTL: Explorer.keyTTL, now: $1)
     }
 
@@ -99,8 +99,8 @@ private struct Rules: Sendable {
             if case .free = record?.state { record = nil }
             return RecordTransitions.claim(record, request, now: now)
         }),
-        "takeover under a running lease": Rules(claim: { record, request, now in
-            // Only at first, so that two clients do not take over from each other without end.
+        "rerun under a running lease": Rules(claim: { record, request, now in
+            // Only at first, so that two clients do not replace each other without end.
             guard var running = record, running.attempt < 3, running.owner != request.owner,
                 case .claimed = running.state
             else {
@@ -140,7 +140,7 @@ private struct Explorer {
     static let lease = Duration.seconds(10)
     static let keyTTL = Duration.seconds(1_000_000)
 
-    static func request(_ owner: OwnerToken, _ rule: AbandonedRule) -> ClaimRequest {
+    static func request(_ owner: OwnerToken, _ rule: UnknownOutcomeRule.Kind) -> ClaimRequest {
         let bytes = Array(repeating: 0 as UInt8, count: StorageKey.byteCount)
         guard let key = StorageKey(bytes: bytes) else { preconditionFailure("A storage key has byteCount bytes") }
         return ClaimRequest(key: key, owner: owner, lease: self.lease, keyTTL: self.keyTTL, onAbandoned: rule)
@@ -186,12 +186,12 @@ private struct Explorer {
     }
 
     let rules: Rules
-    let onAbandoned: AbandonedRule
+    let onAbandoned: UnknownOutcomeRule.Kind
     let owners: [OwnerToken]
     let leaseEnds: Int
     let withOperator: Bool
 
-    init(rules: Rules, onAbandoned: AbandonedRule, clients: Int, leaseEnds: Int, withOperator: Bool = false) {
+    init(rules: Rules, onAbandoned: UnknownOutcomeRule.Kind, clients: Int, leaseEnds: Int, withOperator: Bool = false) {
         self.rules = rules
         self.onAbandoned = onAbandoned
         self.owners = (0..<clients).map { _ in OwnerToken() }
@@ -255,7 +255,7 @@ private struct Explorer {
         let step = self.rules.operatorRelease(world.record, world.now)
         var released = self.applied(step.change, to: world)
         released.mayAct = false
-        released.isForced = step.result == .released
+        released.isForced = step.result == .done
         return [released]
     }
 
@@ -334,7 +334,7 @@ private struct Explorer {
             world.record, self.owners[client], Self.request(self.owners[client], self.onAbandoned).retention, world.now)
         var renewed = self.applied(step.change, to: world)
         if step.result && world.record?.owner != self.owners[client] {
-            renewed.flaw = "Somebody who is not the owner renewed: \(world)"
+            renewed.flaw = "An attempt that is not the owner renewed: \(world)"
         }
         return renewed
     }
@@ -345,7 +345,7 @@ private struct Explorer {
         var lost = self.applied(step.change, to: world)
         if step.change != .none && lost.stored == nil { lost.stored = outcome }
         if step.result && world.record?.owner != self.owners[client] {
-            lost.flaw = "Somebody who is not the owner completed: \(world)"
+            lost.flaw = "An attempt that is not the owner completed: \(world)"
         }
         return [lost, self.crash(client, in: lost)]
     }
@@ -354,7 +354,7 @@ private struct Explorer {
         let step = self.rules.release(world.record, self.owners[client], world.now)
         var lost = self.applied(step.change, to: world)
         if step.result && world.record?.owner != self.owners[client] {
-            lost.flaw = "Somebody who is not the owner released: \(world)"
+            lost.flaw = "An attempt that is not the owner released: \(world)"
         }
         return [lost, self.crash(client, in: lost)]
     }

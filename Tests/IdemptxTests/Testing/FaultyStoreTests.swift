@@ -9,7 +9,7 @@ struct FaultyStoreTests {
 
     private struct DriverError: Error {}
 
-    /// The code of the error that a claim throws; `nil` if it is answered.
+    /// The code of the error that a claim throws; `nil` if it has a result.
     private func claimError(_ request: ClaimRequest) async -> StoreError.Code? {
         do {
             _ = try await self.store.claim(request)

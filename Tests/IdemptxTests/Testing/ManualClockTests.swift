@@ -25,7 +25,7 @@ struct ManualClockTests {
         try await late.value
     }
 
-    @Test("lets nobody sleep until a moment that is over")
+    @Test("does not let a sleep until a past moment wait")
     func over() async throws {
         let start = self.clock.now
         self.clock.advance(by: .seconds(5))

@@ -39,23 +39,23 @@ final class MutantStore: IdempotencyStore {
         /// Two claims can both find nothing.
         case getsThenSets
         case doesNotKnowOwnToken
-        case countsNoTakeovers
-        case alwaysTakesOver
+        case countsNoReruns
+        case alwaysReruns
         case overwritesOnSecondCompletion
         case joinsRepeatedHeaders
         case releasesCompleted
         case swallowsOutcome
         case sharesOneRecord
         case neverHints
-        /// Somebody who has given up long ago gets the key.
+        /// A claim that arrives after its timeout is granted.
         case grantsLateClaims
         /// The same attempt number is given out twice.
         case forgetsReleasedAttempts
-        /// The same, when a claim is withdrawn whose reply was lost.
+        /// The same, when a claim is released whose reply was lost.
         case believesTheNumberOfAClaim
         case countsFreeKeysFromOne
         case comparesFreeRecords
-        /// After a day, what nobody knows runs again.
+        /// After a day, an operation of unknown outcome runs again.
         case letsUnknownOutcomesExpire
         case forgetsTheRuleOnRenewal
         case keepsUnknownOutcomesForGood
@@ -65,7 +65,7 @@ final class MutantStore: IdempotencyStore {
 
     private let mistake: Mistake?
     private let time: TimeSource
-    private let hub = ChangeHub()
+    private let hub = ChangeHub.shared
     private let records = Mutex<[StorageKey: IdempotencyRecord]>([:])
 
     init(_ mistake: Mistake?, clock: ManualClock) {
@@ -102,7 +102,7 @@ final class MutantStore: IdempotencyStore {
         let result = self.apply(request.key) { record, now in self.claim(record, request, now: now) }
         return result.map { grant in
             var grant = grant
-            if self.mistake == .hidesUnknownAttempts { grant.abandoned = nil }
+            if self.mistake == .hidesUnknownAttempts { grant.unknownAttempt = nil }
             return Claim(granting: request, grant)
         }
     }
@@ -128,8 +128,8 @@ final class MutantStore: IdempotencyStore {
             }
         case .countsFreeKeysFromOne: if case .free = record?.state { record = nil }
         case .doesNotKnowOwnToken where record?.owner == request.owner: record?.owner = OwnerToken()
-        case .countsNoTakeovers: record?.attempt = 0
-        case .alwaysTakesOver: request.onAbandoned = .rerun
+        case .countsNoReruns: record?.attempt = 0
+        case .alwaysReruns: request.onAbandoned = .rerun
         default: break
         }
         return RecordTransitions.claim(record, request, now: now)
@@ -145,7 +145,7 @@ final class MutantStore: IdempotencyStore {
             let owner = self.mistake == .renewsWithoutOwner ? record?.owner ?? owner : owner
             return RecordTransitions.renew(record, owner: owner, lease: max(lease, least), retention: kept, now: now)
         }
-        if isRenewed && lease <= .zero { self.hub.announce(claim.key) }
+        if isRenewed && lease <= .zero { self.hub.announce(claim.key, in: self.identity) }
         return isRenewed
     }
 
@@ -154,7 +154,7 @@ final class MutantStore: IdempotencyStore {
         let isStored = self.apply(claim.key) { record, now in
             self.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
         }
-        if isStored && self.mistake != .neverHints { self.hub.announce(claim.key) }
+        if isStored && self.mistake != .neverHints { self.hub.announce(claim.key, in: self.identity) }
         return isStored
     }
 
@@ -195,11 +195,11 @@ final class MutantStore: IdempotencyStore {
             guard forgets, step.result else { return step }
             return Transition(true, .remove)
         }
-        if isReleased { self.hub.announce(claim.key) }
+        if isReleased { self.hub.announce(claim.key, in: self.identity) }
         return isReleased
     }
 
     func changes(of key: StorageKey) -> AsyncStream<Void> {
-        self.hub.changes(of: key)
+        self.hub.changes(of: key, in: self.identity)
     }
 }

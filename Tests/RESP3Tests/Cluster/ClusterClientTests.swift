@@ -13,8 +13,8 @@ struct ClusterClientTests {
         "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:\(port)\r\n"
     }
 
-    /// Answers as a server of a cluster; to `GET` with the answers in turn.
-    private static func answers(_ ports: Ports, _ gets: [String]) -> FakeServer.Answers {
+    /// Replies as a server of a cluster; to `GET` with `gets` in turn.
+    private static func replies(_ ports: Ports, _ gets: [String]) -> FakeServer.Replies {
         let count = Count()
         return { words in
             switch words[0] {
@@ -33,8 +33,8 @@ struct ClusterClientTests {
         body: (any RedisClient, FakeServer, FakeServer, Ports) async throws -> Void
     ) async throws {
         let ports = Ports()
-        try await FakeServer.with(Self.answers(ports, [first])) { old in
-            try await FakeServer.with(Self.answers(ports, second)) { new in
+        try await FakeServer.with(Self.replies(ports, [first])) { old in
+            try await FakeServer.with(Self.replies(ports, second)) { new in
                 ports.set(owner: await old.port, successor: await new.port)
                 let url = await old.url.replacing("redis:", with: "redis+cluster:")
                 try await withClient(url, { $0.backoff.sleep = { _ in } }) { client in
@@ -87,7 +87,7 @@ struct ClusterClientTests {
     @Test("does not repeat a command whose reply was lost")
     func lostReply() async throws {
         let ports = Ports()
-        try await FakeServer.with(Self.answers(ports, ["+value\r\n"])) { server in
+        try await FakeServer.with(Self.replies(ports, ["+value\r\n"])) { server in
             ports.set(owner: await server.port, successor: 1)
             try await withClient(await server.url.replacing("redis:", with: "redis+cluster:")) { client in
                 let silent = Task { try await client.send(["SILENCE"], key: "key") }

@@ -47,7 +47,7 @@ struct CommandConnectionStateTests {
         #expect(connection.pauseEnded().next == .connect(2))
         #expect(connection.ended(.lost("Down."), 2).told == ["a: notSent(Down.)"])
         #expect(connection.ask("b").told == ["b: notSent(Down.)"])
-        // Nobody waits, so that nothing is tried in vain.
+        // No command waits, so no attempt is made.
         #expect(connection.pauseEnded().next == .nothing)
         #expect(connection.ask("c").next == .connect(3))
         _ = connection.opened(3)
@@ -66,7 +66,7 @@ struct CommandConnectionStateTests {
         #expect(connection.ask("b").told == ["b: refused(No.)"])
     }
 
-    @Test("A reply that nobody asked for, or a push, ends the connection")
+    @Test("A reply without a command, or a push without a subscription, ends the connection")
     func unexpectedReply() {
         for value in [RESPValue.integer(1), .push(["message"])] {
             let connection = Bench.open()
@@ -95,7 +95,7 @@ struct CommandConnectionStateTests {
     @Test("A head that is overdue ends the connection; others only stop waiting")
     func deadlines() {
         let connection = Bench.open()
-        _ = connection.ask("patient", deadline: 30)
+        _ = connection.ask("late", deadline: 30)
         _ = connection.ask("hasty", deadline: 10)
         _ = connection.send()
         _ = connection.ask("unsent", deadline: 10)
@@ -103,7 +103,7 @@ struct CommandConnectionStateTests {
         #expect(first.told == ["hasty: replyLost", "unsent: notSent(The time was over before it could be sent.)"])
         #expect(!first.closesConnection)
         let second = connection.expire(.uptimeNanoseconds(30))
-        #expect(second.told == ["patient: replyLost"])
+        #expect(second.told == ["late: replyLost"])
         #expect(second.closesConnection)
         #expect(connection.ask("late", now: 99).told == ["late: notSent(The time was over before it could be sent.)"])
     }
@@ -120,7 +120,7 @@ struct CommandConnectionStateTests {
         #expect(!first.closesConnection)
         connection.receivedBytes(at: 20)
         #expect(!connection.expire(.uptimeNanoseconds(33)).closesConnection)
-        // The reply that nobody waits for comes to its end, and then that of the next.
+        // The reply without a caller comes to its end, and then that of the next.
         #expect(connection.received("large").told == [])
         #expect(connection.received("1").told == ["small: 1"])
 
@@ -193,7 +193,7 @@ struct CommandConnectionStateTests {
 
 /// A connection's state whose commands are named after their waiters.
 private final class Bench {
-    struct Answer {
+    struct Reply {
         let id: Int?
         let told: [String]
         let next: NextStep
@@ -217,11 +217,11 @@ private final class Bench {
         return bench
     }
 
-    func ask(_ name: String, deadline: UInt64 = 50, now: UInt64 = 0) -> Answer {
+    func ask(_ name: String, deadline: UInt64 = 50, now: UInt64 = 0) -> Reply {
         let (id, step) = self.state.enqueue(
             CommandQueue.Entry([[RedisArgument(name)]], deadline: .uptimeNanoseconds(deadline), waiter: name),
             now: .uptimeNanoseconds(now))
-        return Answer(id: id, told: step.told, next: step.next)
+        return Reply(id: id, told: step.told, next: step.next)
     }
 
     func receivedBytes(at time: UInt64) { self.state.receivedBytes(at: .uptimeNanoseconds(time)) }

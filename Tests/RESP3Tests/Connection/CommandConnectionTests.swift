@@ -12,7 +12,7 @@ import Testing
 struct CommandConnectionTests {
     @Test("flushes once for all that is sent in one turn of the event loop")
     func oneFlush() async throws {
-        try await FakeServer.with(FakeServer.answering(":1\r\n")) { server in
+        try await FakeServer.with(FakeServer.replying(":1\r\n")) { server in
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             try await withConnection(server, on: group.next()) { connection in
                 _ = try await connection.send([["PING"]], deadline: .now() + .seconds(20))
@@ -26,14 +26,14 @@ struct CommandConnectionTests {
 
     @Test("does the handshake with a server of RESP2, and understands its replies")
     func fallback() async throws {
-        let answers: FakeServer.Answers = { words in
+        let replies: FakeServer.Replies = { words in
             switch words[0] {
             case "HELLO": "-ERR unknown command `HELLO`, with args beginning with: `3`, `hunter2`, \r\n"
             case "GET": "$-1\r\n"
             default: "+OK\r\n"
             }
         }
-        try await FakeServer.with(answers) { server in
+        try await FakeServer.with(replies) { server in
             try await withClient(server.url.replacing("redis://", with: "redis://ann:hunter2@") + "/2") { client in
                 let reply = try await client.send(["GET", "x"])
                 #expect(reply == .null)
@@ -63,7 +63,7 @@ struct CommandConnectionTests {
 
     @Test("does not send the command of a task that was cancelled before")
     func cancelledBefore() async throws {
-        try await FakeServer.with(FakeServer.answering("+OK\r\n")) { server in
+        try await FakeServer.with(FakeServer.replying("+OK\r\n")) { server in
             try await withClient(server.url) { client in
                 _ = try await client.send(["FIRST"])
                 let task = Task {
@@ -80,10 +80,10 @@ struct CommandConnectionTests {
 
     @Test("that gets no reply in time fails what was sent, and connects anew")
     func deadline() async throws {
-        let answers: FakeServer.Answers = { words in
+        let replies: FakeServer.Replies = { words in
             words[0] == "HELLO" ? "_\r\n" : words[0] == "A" ? nil : "+OK\r\n"
         }
-        try await FakeServer.with(answers) { server in
+        try await FakeServer.with(replies) { server in
             try await withClient(server.url) { client in
                 _ = try await client.send(["B"])
                 await #expect(throws: RedisError.replyLost("The server did not reply in time.")) {
@@ -118,7 +118,7 @@ struct CommandConnectionTests {
     }
 
     @Test(
-        "ends the connection on what is not the protocol, or what nobody asked for",
+        "ends the connection on another protocol, and on a reply without a command",
         arguments: ["X", "+OK\r\n", ">1\r\n+x\r\n"])
     func violations(input: String) async throws {
         try await FakeServer.with { server in
@@ -135,9 +135,9 @@ struct CommandConnectionTests {
         }
     }
 
-    @Test("fails a command that is answered with something else than the protocol")
+    @Test("fails a command whose reply is not RESP")
     func violationForCommand() async throws {
-        try await FakeServer.with(FakeServer.answering("HTTP/1.1 400 Bad Request\r\n")) { server in
+        try await FakeServer.with(FakeServer.replying("HTTP/1.1 400 Bad Request\r\n")) { server in
             try await withClient(server.url) { client in
                 await #expect { try await client.send(["A"]) } throws: { error in
                     guard case RedisError.protocolViolation = error else { return false }
@@ -149,10 +149,10 @@ struct CommandConnectionTests {
 
     @Test("sends commands that belong together back to back, and returns the server's errors among the replies")
     func together() async throws {
-        let answers: FakeServer.Answers = { words in
+        let replies: FakeServer.Replies = { words in
             words[0] == "HELLO" ? "_\r\n" : words[0] == "BAD" ? "-ERR no\r\n" : ":1\r\n"
         }
-        try await FakeServer.with(answers) { server in
+        try await FakeServer.with(replies) { server in
             try await withClient(server.url) { client in
                 let replies = try await client.send([["A"], ["BAD"], ["C"]], key: nil, deadline: .now() + .seconds(20))
                 #expect(replies == [.integer(1), .error(ServerError("ERR no")), .integer(1)])
@@ -185,8 +185,8 @@ struct CommandConnectionTests {
                 base: .milliseconds(10), maximum: .milliseconds(40), jitter: { 1 },
                 sleep: { pause in pauses.withLock { $0.append(pause) } })
         }
-        let answers: FakeServer.Answers = { $0[0] == "HELLO" ? "-ERR max number of clients reached\r\n" : nil }
-        try await FakeServer.with(answers) { server in
+        let replies: FakeServer.Replies = { $0[0] == "HELLO" ? "-ERR max number of clients reached\r\n" : nil }
+        try await FakeServer.with(replies) { server in
             try await withClient(server.url, configure) { client in
                 await #expect { try await client.send(["A"]) } throws: { error in
                     guard case RedisError.notSent(let sentence) = error else { return false }
@@ -200,8 +200,8 @@ struct CommandConnectionTests {
 
     @Test("shows who is refused and why, without the password")
     func refusal() async throws {
-        let answers: FakeServer.Answers = { _ in "-WRONGPASS invalid username-password pair hunter2\r\n" }
-        try await FakeServer.with(answers) { server in
+        let replies: FakeServer.Replies = { _ in "-WRONGPASS invalid username-password pair hunter2\r\n" }
+        try await FakeServer.with(replies) { server in
             try await withClient(server.url.replacing("redis://", with: "redis://ann:hunter2@")) { client in
                 await #expect(throws: RedisError.refused("The server refused the user name or the password.")) {
                     try await client.send(["A"])
@@ -246,9 +246,9 @@ struct CommandConnectionTests {
 
     @Test("does not use a server that is replaced while it is being connected to")
     func replacedWhileConnecting() async throws {
-        let mute: FakeServer.Answers = { $0[0] == "WHO" ? "+old\r\n" : nil }
+        let mute: FakeServer.Replies = { $0[0] == "WHO" ? "+old\r\n" : nil }
         try await FakeServer.with(mute) { old in
-            try await FakeServer.with(FakeServer.answering("+new\r\n")) { new in
+            try await FakeServer.with(FakeServer.replying("+new\r\n")) { new in
                 let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
                 let connection = CommandConnection(
                     try Relocation([await old.address, await new.address]).factory, configuration,

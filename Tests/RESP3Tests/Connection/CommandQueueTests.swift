@@ -9,7 +9,7 @@ struct CommandQueueTests {
 
     private func time(_ nanoseconds: UInt64) -> NIODeadline { .uptimeNanoseconds(nanoseconds) }
 
-    @Test("answers in order, an entry only when all its replies are there")
+    @Test("replies in order, an entry only when all its replies are there")
     func order() {
         _ = self.queue.append("a")
         _ = self.queue.append("b", count: 2)
@@ -36,7 +36,7 @@ struct CommandQueueTests {
         #expect(self.queue.send(upTo: 1).isEmpty)
     }
 
-    @Test("takes a bounded number of commands and bytes, and gives room back")
+    @Test("takes a bounded number of commands and bytes, and frees their room")
     func bounds() {
         #expect(self.queue.append("a", count: 3) != nil)
         #expect(self.queue.append("b", count: 2) == nil)
@@ -92,7 +92,7 @@ struct CommandQueueTests {
 
     @Test("is overdue when its head is, however early the deadlines behind it are")
     func overdue() {
-        _ = self.queue.append("patient", deadline: 30)
+        _ = self.queue.append("late", deadline: 30)
         _ = self.queue.append("hasty", deadline: 10)
         _ = self.queue.send(upTo: .max)
         #expect(!self.queue.isOverdue(self.time(20)))
@@ -118,7 +118,7 @@ struct CommandQueueTests {
         #expect(words(queue.send(upTo: .max)) == ["SET b", "SET c", "WAIT 1"])
         #expect(queue.accept("b").isPartial)
         #expect(queue.accept("c").isPartial)
-        // The connection is good as long as one of them can still be answered.
+        // The connection is good as long as one of them can still get its reply.
         #expect(!queue.isOverdue(self.time(39)) && queue.isOverdue(self.time(40)))
         #expect(queue.cancel(c ?? 0) == "c")
         guard case .complete(let entries) = queue.accept(.integer(0)) else {

@@ -8,10 +8,10 @@ import TestSupport
 /// A server that says what a test wants it to.
 final actor FakeServer {
     /// What to say to a command, given its words; `nil` is nothing for now.
-    typealias Answers = @Sendable ([String]) -> String?
+    typealias Replies = @Sendable ([String]) -> String?
 
     nonisolated private let eventLoop: any EventLoop
-    private let answers: Answers
+    private let replies: Replies
     private var listener: (any Channel)?
     private var connections: [any Channel] = []
     private var subscribers: [any Channel] = []
@@ -22,24 +22,24 @@ final actor FakeServer {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.eventLoop.executor.asUnownedSerialExecutor() }
 
-    private init(_ answers: @escaping Answers) {
+    private init(_ replies: @escaping Replies) {
         self.eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        self.answers = answers
+        self.replies = replies
     }
 
     /// Greets as a server of today does.
-    static let greeting = FakeServer.answering(nil)
+    static let greeting = FakeServer.replying(nil)
 
-    /// Greets, and always gives the same answer then.
-    static func answering(_ answer: String?) -> Answers {
-        { words in words[0] == "HELLO" ? "%1\r\n+proto\r\n:3\r\n" : answer }
+    /// Greets, and always gives the same reply then.
+    static func replying(_ reply: String?) -> Replies {
+        { words in words[0] == "HELLO" ? "%1\r\n+proto\r\n:3\r\n" : reply }
     }
 
     @discardableResult
     static func with<Value: Sendable>(
-        _ answers: @escaping Answers = FakeServer.greeting, _ body: (FakeServer) async throws -> Value
+        _ replies: @escaping Replies = FakeServer.greeting, _ body: (FakeServer) async throws -> Value
     ) async throws -> Value {
-        let server = FakeServer(answers)
+        let server = FakeServer(replies)
         try await server.listen()
         do {
             let value = try await body(server)
@@ -100,8 +100,8 @@ final actor FakeServer {
     fileprivate func received(_ words: [String], on channel: any Channel) {
         self.commands.append(words)
         if words[0] == "SUBSCRIBE" { self.subscribers.append(channel) }
-        guard let answer = self.answers(words) else { return }
-        channel.writeAndFlush(ByteBuffer(string: answer), promise: nil)
+        guard let reply = self.replies(words) else { return }
+        channel.writeAndFlush(ByteBuffer(string: reply), promise: nil)
     }
 }
 

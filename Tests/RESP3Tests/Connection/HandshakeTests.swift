@@ -12,14 +12,14 @@ struct HandshakeTests {
         handshake.commands.map { $0.words.joined(separator: " ") }
     }
 
-    @Test("says everything at once, and is over when all is answered")
+    @Test("sends everything at once, and is over with the last reply")
     func oneWrite() {
         var handshake = Handshake(Self.full)
         #expect(self.words(handshake) == ["HELLO 3 AUTH ann hunter2 SETNAME me", "SELECT 3", "ROLE"])
         #expect(handshake.received(.map([])) == .pending)
         #expect(handshake.received("OK") == .pending)
         #expect(handshake.received(.array(["master", .integer(0)])) == .done)
-        #expect(handshake.received("OK") == .failed(.violation("The server sent a reply that nobody asked for.")))
+        #expect(handshake.received("OK") == .failed(.violation("The server sent a reply without a command.")))
 
         #expect(self.words(Handshake(Handshake.Settings())) == ["HELLO 3"])
         let settings = Handshake.Settings(credentials: Credentials(password: "p"))
@@ -29,9 +29,9 @@ struct HandshakeTests {
     @Test(
         "is said in RESP2 to a server that knows nothing else",
         arguments: ["ERR unknown command `HELLO`", "NOPROTO no"])
-    func fallback(answer: String) {
+    func fallback(reply: String) {
         var handshake = Handshake(Self.full)
-        #expect(handshake.received(.error(ServerError(answer))) == .goOn)
+        #expect(handshake.received(.error(ServerError(reply))) == .goOn)
         #expect(self.words(handshake) == ["AUTH ann hunter2", "CLIENT SETNAME me", "SELECT 3", "ROLE"])
         // What was said along with HELLO, before the login.
         #expect(handshake.received(.error(ServerError("NOAUTH Authentication required."))) == .pending)
@@ -42,19 +42,19 @@ struct HandshakeTests {
         #expect(handshake.received(.array(["master"])) == .done)
 
         var bare = Handshake(Handshake.Settings())
-        #expect(bare.received(.error(ServerError(answer))) == .done)
+        #expect(bare.received(.error(ServerError(reply))) == .done)
 
         var anonymous = Handshake(Handshake.Settings(credentials: Credentials(password: "p")))
-        #expect(anonymous.received(.error(ServerError(answer))) == .goOn)
+        #expect(anonymous.received(.error(ServerError(reply))) == .goOn)
         #expect(self.words(anonymous) == ["AUTH p"])
         guard case .failed(.refused) = anonymous.received(.error(ServerError("ERR invalid password"))) else {
-            Issue.record("A wrong password is no refusal.")
+            Issue.record("A wrong password is not refused.")
             return
         }
     }
 
     @Test(
-        "fails for good where trying again is in vain, and never quotes the password",
+        "fails for good where a retry cannot succeed, and never quotes the password",
         arguments: [
             (0, "WRONGPASS invalid username-password pair or user is disabled."),
             (0, "NOAUTH HELLO must be called with the client already authenticated"),
@@ -62,10 +62,10 @@ struct HandshakeTests {
             (1, "ERR DB index is out of range"), (1, "NOPERM no permissions to run 'select'"),
             (2, "NOPERM no permissions to run 'role'"),
         ])
-    func refusal(position: Int, answer: String) {
+    func refusal(position: Int, reply: String) {
         var handshake = Handshake(Self.full)
         for _ in 0..<position { #expect(handshake.received("OK") == .pending) }
-        guard case .failed(let end) = handshake.received(.error(ServerError(answer))) else {
+        guard case .failed(let end) = handshake.received(.error(ServerError(reply))) else {
             Issue.record("It did not fail.")
             return
         }
@@ -91,10 +91,10 @@ struct HandshakeTests {
             (1, .error(ServerError("LOADING Redis is loading the dataset in memory"))),
             (2, .array(["slave", "10.0.0.1", .integer(1)])),
         ])
-    func failure(position: Int, answer: RESPValue) {
+    func failure(position: Int, reply: RESPValue) {
         var handshake = Handshake(Self.full)
         for _ in 0..<position { #expect(handshake.received("OK") == .pending) }
-        guard case .failed(let end) = handshake.received(answer) else {
+        guard case .failed(let end) = handshake.received(reply) else {
             Issue.record("It did not fail.")
             return
         }

@@ -63,7 +63,7 @@ struct RESPDecoderTests {
     }
 
     @Test(
-        "fails on what is not the protocol",
+        "fails on another protocol",
         arguments: [
             "?", "\r\n", "X1\r\n", "OK\r\n", ":\r\n", ":abc\r\n", ":1.5\r\n", ":9223372036854775808\r\n", ": 1\r\n",
             ":--1\r\n", "$-2\r\n", "$1a\r\n", "$\r\n", "$1\r\nab\r\n", "$1\r\na\n\r", "*-2\r\n", "*x\r\n",

@@ -113,7 +113,7 @@ struct ClusterTests {
         }
     }
 
-    @Test("fails commands for a server that is down in bounded time, answers the others, and recovers")
+    @Test("fails commands for a server that is down in bounded time, replies the others, and recovers")
     func serverDown() async throws {
         var options = RedisServerOptions()
         options.isDurable = true
@@ -123,18 +123,18 @@ struct ClusterTests {
                 let keys = (0..<30).map { RedisArgument("key\($0)") }
                 for key in keys { _ = try await client.send(["SET", key, "value"], key: key) }
                 try await group.nodes[0].kill()
-                var answered = 0
+                var replied = 0
                 for key in keys {
                     do {
                         _ = try await client.send(["GET", key], key: key, timeout: .milliseconds(500))
-                        answered += 1
+                        replied += 1
                     } catch RedisError.replyLost {
                     } catch RedisError.notSent {
                     } catch RedisError.server(let error) {
                         #expect(error.code == "CLUSTERDOWN")
                     }
                 }
-                #expect(answered > 0 && answered < 30)
+                #expect(replied > 0 && replied < 30)
                 try await group.nodes[0].restart()
                 for key in keys {
                     try await eventually("the server is used again") {

@@ -5,20 +5,20 @@ import Testing
 
 /// What a command came to.
 private enum Outcome: Equatable {
-    case answered
+    case replied
     case notSent
     case replyLost
     case other(String)
 }
 
 private actor Tally {
-    private(set) var answered = 0
+    private(set) var replied = 0
     private(set) var lost = 0
-    var total: Int { self.answered + self.lost }
+    var total: Int { self.replied + self.lost }
 
     func count(_ outcome: Outcome) {
         switch outcome {
-        case .answered: self.answered += 1
+        case .replied: self.replied += 1
         case .replyLost: self.lost += 1
         default: Issue.record("\(outcome)")
         }
@@ -30,7 +30,7 @@ struct FaultTests {
     private func outcome(_ body: () async throws -> RESPValue) async -> Outcome {
         do {
             _ = try await body()
-            return .answered
+            return .replied
         } catch RedisError.notSent {
             return .notSent
         } catch RedisError.replyLost {
@@ -65,7 +65,7 @@ struct FaultTests {
         var options = RedisServerOptions()
         options.isDurable = true
         try await RedisServer.with(options) { server in
-            // As patient as it takes on a busy machine.
+            // Long timeouts, for a busy machine.
             try await withClient(server.url(), { $0.maximumConnectFailures = .max }) { client in
                 _ = try await client.send(["SET", "key", "value"])
                 try await server.kill()
@@ -131,7 +131,7 @@ struct FaultTests {
                 let (sent, unsent) = (outcomes.count { $0 == .replyLost }, outcomes.count { $0 == .notSent })
                 #expect(sent > 0 && unsent > 0 && sent + unsent == 50)
                 server.resume()
-                // The server does what it had received, before it notices that nobody waits for it.
+                // The server runs what it had received before it notices that the client has left.
                 try await eventually("the server is used again") { try await client.send(["PING"]).string == "PONG" }
                 #expect(try await server.send(["DBSIZE"]).integer ?? 99 <= sent + 1)
             }
@@ -147,9 +147,9 @@ struct FaultTests {
                     _ = try await client.send(["SET", "counter", 0])
                     await proxy.cutBeforeNextReply()
                     #expect(await self.outcome { try await client.send(["INCR", "counter"]) } == .replyLost)
-                    // It has run, and nobody has run it again.
+                    // It has run, and only once.
                     #expect(try await server.send(["GET", "counter"]).integer == 1)
-                    #expect(await self.outcome { try await client.send(["INCR", "counter"]) } == .answered)
+                    #expect(await self.outcome { try await client.send(["INCR", "counter"]) } == .replied)
                     try await server.kill()
                     try await eventually("the loss is noticed") {
                         await self.outcome { try await client.send(["INCR", "counter"]) } == .notSent
@@ -159,7 +159,7 @@ struct FaultTests {
         }
     }
 
-    @Test("A connection that stalls delivers late what it can, and the late reply goes to nobody else")
+    @Test("A connection that stalls delivers late what it can, and the late reply goes to no other caller")
     func stalled() async throws {
         try await RedisServer.with { server in
             try await TCPProxy.with(port: server.port) { proxy in
@@ -229,10 +229,10 @@ struct FaultTests {
                         }
                         try await group.waitForAll()
                     }
-                    let (answered, lost) = (await tally.answered, await tally.lost)
+                    let (replied, lost) = (await tally.replied, await tally.lost)
                     let counter = try await server.send(["GET", "counter"]).integer ?? 0
-                    #expect(answered + lost == 1600 && answered > lost)
-                    #expect(answered...(answered + lost) ~= counter)
+                    #expect(replied + lost == 1600 && replied > lost)
+                    #expect(replied...(replied + lost) ~= counter)
                 }
             }
         }

@@ -44,7 +44,7 @@ struct LargeReplyTests {
                             #expect(count == 1 << 20)
                         }
                     }
-                    // What is late behind them is nobody's fault but theirs.
+                    // A reply behind them is late because of them.
                     for _ in 0..<20 { _ = try? await client.send(["PING"], timeout: .milliseconds(1)) }
                     try await group.waitForAll()
                 }

@@ -71,7 +71,7 @@ struct SentinelTests {
                 try await self.expect(client, at: group.primary.port)
                 group.primary.pause()
                 try await self.expect(client, at: group.replicas[0].port)
-                // It wakes up as a primary, and nobody comes back to it.
+                // It wakes up as a primary, and no client returns to it.
                 group.primary.resume()
                 try await self.expect(client, at: group.replicas[0].port)
             }
@@ -80,7 +80,7 @@ struct SentinelTests {
 
     @Test("is looked for where the sentinel says that has announced it, though another has not heard of it yet")
     func laggingSentinel() async throws {
-        func primary(_ name: String) -> FakeServer.Answers {
+        func primary(_ name: String) -> FakeServer.Replies {
             { words in
                 switch words[0] {
                 case "ROLE": "*1\r\n+master\r\n"
@@ -89,7 +89,7 @@ struct SentinelTests {
                 }
             }
         }
-        func sentinel(_ port: @escaping @Sendable () -> Int?) -> FakeServer.Answers {
+        func sentinel(_ port: @escaping @Sendable () -> Int?) -> FakeServer.Replies {
             { words in
                 switch words[0] {
                 case "SENTINEL": port().map { "*2\r\n+127.0.0.1\r\n+\($0)\r\n" } ?? "*-1\r\n"
@@ -105,7 +105,7 @@ struct SentinelTests {
                 let known = Mutex<Int?>(nil)
                 try await FakeServer.with(sentinel { known.withLock { $0 } }) { quick in
                     try await FakeServer.with(sentinel { oldPort }) { slow in
-                        // The first one tells the news; but it is the second that has answered.
+                        // The first one tells the news, but it was the second that replied.
                         let places = "127.0.0.1:\(await quick.port),127.0.0.1:\(await slow.port)"
                         try await withClient("redis+sentinel://\(places)/main") { client in
                             #expect(try await client.send(["WHO"]).string == "old")
@@ -141,7 +141,7 @@ struct SentinelTests {
 
     @Test("that one sentinel does not know may still be known to one that is away")
     func unknownToSome() async throws {
-        let ignorant: FakeServer.Answers = { $0[0] == "SENTINEL" ? "*-1\r\n" : FakeServer.greeting($0) }
+        let ignorant: FakeServer.Replies = { $0[0] == "SENTINEL" ? "*-1\r\n" : FakeServer.greeting($0) }
         try await FakeServer.with(ignorant) { sentinel in
             for places in [
                 "127.0.0.1:\(await sentinel.port),127.0.0.1:1", "127.0.0.1:1,127.0.0.1:\(await sentinel.port)",

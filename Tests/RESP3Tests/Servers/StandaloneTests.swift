@@ -5,8 +5,8 @@ import Testing
 
 @Suite("A standalone server", .timeLimit(.minutes(2)))
 struct StandaloneTests {
-    @Test("answers commands and scripts", arguments: RedisBinary.all)
-    func answers(binary: RedisBinary) async throws {
+    @Test("replies commands and scripts", arguments: RedisBinary.all)
+    func replies(binary: RedisBinary) async throws {
         try await RedisServer.with(RedisServerOptions(binary)) { server in
             try await withClient(server.url()) { client in
                 #expect(try await client.send(["SET", "greeting", "hello"]).string == "OK")
@@ -60,7 +60,7 @@ struct StandaloneTests {
         return error.code
     }
 
-    @Test("answers ten thousand concurrent commands on one connection")
+    @Test("replies ten thousand concurrent commands on one connection")
     func pipelining() async throws {
         try await RedisServer.with { server in
             try await withClient(server.url()) { client in
@@ -76,7 +76,7 @@ struct StandaloneTests {
         }
     }
 
-    @Test("answers large values, and many of them")
+    @Test("replies large values, and many of them")
     func largeValues() async throws {
         try await RedisServer.with { server in
             try await withClient(server.url()) { client in

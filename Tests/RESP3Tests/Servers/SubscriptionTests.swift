@@ -67,7 +67,7 @@ struct SubscriptionTests {
                 streams.removeLast(45)
                 #expect(try await self.subscribers(server, "channel0") == 1)
                 streams = []
-                try await eventually("nobody is subscribed") { try await self.subscribers(server, "channel0") == 0 }
+                try await eventually("no client is subscribed") { try await self.subscribers(server, "channel0") == 0 }
             }
         }
     }
@@ -80,7 +80,7 @@ struct SubscriptionTests {
                 try await eventually("it is subscribed") { try await self.subscribers(server, "news") == 1 }
                 task.cancel()
                 await task.value
-                try await eventually("nobody is subscribed") { try await self.subscribers(server, "news") == 0 }
+                try await eventually("no client is subscribed") { try await self.subscribers(server, "news") == 0 }
             }
         }
     }
@@ -143,7 +143,7 @@ struct SubscriptionTests {
                 #expect(await self.hint(&hints))
 
                 server.pause()
-                // Nobody says that the connection is dead; the ping without an answer tells.
+                // Only the ping without a reply shows that the connection is dead.
                 #expect(await self.hint(&hints))
                 server.resume()
                 #expect(await self.hint(&hints))
@@ -151,8 +151,8 @@ struct SubscriptionTests {
         }
     }
 
-    @Test("end with the client, which closes its connections when nobody holds it any more")
-    func abandonment() async throws {
+    @Test("end with the client, which closes its connections when it is deinitialized")
+    func droppedStream() async throws {
         try await RedisServer.with { server in
             let configuration = RedisConfiguration(try RedisEndpoint(url: server.url()))
             var client: (any RedisClient)? = try configuration.makeClient()

@@ -18,7 +18,7 @@ struct TLSTests {
         }
     }
 
-    private func answer(_ url: String) async throws -> String? {
+    private func reply(_ url: String) async throws -> String? {
         try await withClient(url) { client in
             do {
                 return try await client.send(["PING"]).string
@@ -32,11 +32,11 @@ struct TLSTests {
     func ownAuthority() async throws {
         try await self.withServer { certificates, place in
             let options = "?tls_ca=\(certificates.authority)"
-            let byAddress = try await self.answer("rediss://\(place)\(options)")
+            let byAddress = try await self.reply("rediss://\(place)\(options)")
             #expect(byAddress == "PONG")
             let named = place.replacing("127.0.0.1", with: "localhost")
-            #expect(try await self.answer("rediss://\(named)\(options)") == "PONG")
-            #expect(try await self.answer("rediss://\(place)\(options)&tls_server_name=localhost") == "PONG")
+            #expect(try await self.reply("rediss://\(named)\(options)") == "PONG")
+            #expect(try await self.reply("rediss://\(place)\(options)&tls_server_name=localhost") == "PONG")
         }
     }
 
@@ -44,25 +44,25 @@ struct TLSTests {
     func wrongAuthority() async throws {
         try await TestCertificates.with { others in
             try await self.withServer { certificates, place in
-                let bySystem = try await self.answer("rediss://\(place)")
+                let bySystem = try await self.reply("rediss://\(place)")
                 #expect(bySystem == "refused")
-                #expect(try await self.answer("rediss://\(place)?tls_ca=\(others.authority)") == "refused")
+                #expect(try await self.reply("rediss://\(place)?tls_ca=\(others.authority)") == "refused")
             }
         }
         try await self.withServer(serverNames: "DNS:redis.example") { certificates, place in
             let trust = "rediss://\(place)?tls_ca=\(certificates.authority)"
-            let byAddress = try await self.answer(trust)
+            let byAddress = try await self.reply(trust)
             #expect(byAddress == "refused")
-            #expect(try await self.answer("\(trust)&tls_server_name=redis.other") == "refused")
-            #expect(try await self.answer("\(trust)&tls_server_name=redis.example") == "PONG")
+            #expect(try await self.reply("\(trust)&tls_server_name=redis.other") == "refused")
+            #expect(try await self.reply("\(trust)&tls_server_name=redis.example") == "PONG")
         }
     }
 
     @Test("is trusted in any case by who says so")
     func insecure() async throws {
         try await self.withServer { _, place in
-            let answer = try await self.answer("rediss://\(place)?tls_insecure=true")
-            #expect(answer == "PONG")
+            let reply = try await self.reply("rediss://\(place)?tls_insecure=true")
+            #expect(reply == "PONG")
         }
     }
 
@@ -71,8 +71,8 @@ struct TLSTests {
         try await self.withServer(requiresClientCertificate: true) { certificates, place in
             let trust = "rediss://\(place)?tls_ca=\(certificates.authority)"
             let identity = "&tls_cert=\(certificates.client.certificate)&tls_key=\(certificates.client.key)"
-            let answer = try await self.answer(trust + identity)
-            #expect(answer == "PONG")
+            let reply = try await self.reply(trust + identity)
+            #expect(reply == "PONG")
             await #expect(throws: RedisError.self) {
                 try await withClient(trust, { $0.maximumConnectFailures = 1 }) { try await $0.send(["PING"]) }
             }

@@ -13,7 +13,7 @@ struct SubscriptionConnectionTests {
 
     @Test("does not subscribe at a server that is replaced while it is being connected to")
     func replacedWhileConnecting() async throws {
-        let mute: FakeServer.Answers = { _ in nil }
+        let mute: FakeServer.Replies = { _ in nil }
         try await FakeServer.with(mute) { old in
             try await FakeServer.with { new in
                 let configuration = RedisConfiguration(try RedisEndpoint(url: "redis://127.0.0.1"))
@@ -25,7 +25,7 @@ struct SubscriptionConnectionTests {
                 try await old.waitFor("HELLO")
                 await connection.retire(unlessAt: await new.address)
                 await old.say("_\r\n")
-                try await eventually("somebody is asked") {
+                try await eventually("a server is asked") {
                     let commands = await old.commands + new.commands
                     return commands.contains { $0[0] == "SUBSCRIBE" }
                 }

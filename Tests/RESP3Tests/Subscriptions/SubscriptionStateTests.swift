@@ -94,7 +94,7 @@ struct SubscriptionStateTests {
         }
         let idle = Bench.open(self.a)
         _ = idle.received(self.confirmation("subscribe", "a"))
-        #expect(idle.received(.error(ServerError("ERR nobody asked"))).closesConnection)
+        #expect(idle.received(.error(ServerError("ERR not asked"))).closesConnection)
     }
 
     @Test("It asks whether the server is there, and gives it up if it stays silent")

@@ -18,14 +18,14 @@ public struct HeaderFilter: Hashable, Sendable {
     /// - Parameters:
     ///   - dropped: The fields to drop.
     ///   - allowed: The only fields to keep; `nil` stands for all.
-    public init(dropped: Set<HTTPField.Name> = HeaderFilter.droppedByDefault, allowed: Set<HTTPField.Name>? = nil) {
+    package init(dropped: Set<HTTPField.Name> = HeaderFilter.droppedByDefault, allowed: Set<HTTPField.Name>? = nil) {
         self.dropped = dropped
         self.allowed = allowed
     }
 
     /// Fields that tell about the first exchange rather than the result: cookies (a replay must not revive a session),
     /// the server's identity, rate limits and retry hints, and the ids of requests and traces.
-    public static let droppedByDefault = HTTPField.Name.set(
+    package static let droppedByDefault = HTTPField.Name.set(
         "Set-Cookie", "Server", "Via", "Alt-Svc", "Server-Timing", "Retry-After",
         "RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
         "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
@@ -40,7 +40,7 @@ public struct HeaderFilter: Hashable, Sendable {
     ///
     /// - Parameter fields: The header fields of the first response.
     /// - Returns: Those to store.
-    public func kept(_ fields: HTTPFields) -> HTTPFields {
+    package func kept(_ fields: HTTPFields) -> HTTPFields {
         let nominated = fields.contains(.connection) ? self.namesInConnection(of: fields) : []
         var kept = HTTPFields()
         kept.reserveCapacity(fields.count)

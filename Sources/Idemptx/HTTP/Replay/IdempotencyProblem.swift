@@ -35,7 +35,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case scopeUnknown = "scope-unknown"
 
         /// Whether the problem speaks of the moment: a retry with the same key makes sense, and a record of it does not.
-        public var isOfTheMoment: Bool {
+        package var isOfTheMoment: Bool {
             switch self {
             case .requestInProgress, .storeUnavailable, .bodyBudgetExhausted: true
             case .keyMissing, .keyInvalid, .keyReused, .outcomeUnknown, .responseNotReplayable, .bodyTooLarge,
@@ -59,7 +59,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     public let originalStatus: Int?
 
     /// Where the result of a response that was not kept is.
-    public let location: String?
+    package let location: String?
 
     private var typeBase = Self.defaultTypeBase
 
@@ -96,7 +96,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     }
 
     /// What `type` starts with unless a policy says otherwise.
-    public static let defaultTypeBase = "urn:idemptx:problem:"
+    package static let defaultTypeBase = "urn:idemptx:problem:"
 
     /// The problem with a type as `policy` demands it.
     func under(_ policy: SharedPolicy) -> IdempotencyProblem {
@@ -106,7 +106,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     }
 
     /// The `type` of the problem details (RFC 9457, section 3.1.1).
-    public var type: String { self.typeBase + self.kind.rawValue }
+    package var type: String { self.typeBase + self.kind.rawValue }
 
     /// The status of the response.
     public var status: HTTPResponse.Status {
@@ -122,7 +122,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     }
 
     /// The same sentence for every problem of a kind.
-    public var title: String {
+    package var title: String {
         switch self.kind {
         case .keyMissing: "The idempotency key is missing"
         case .keyInvalid: "The idempotency key is invalid"

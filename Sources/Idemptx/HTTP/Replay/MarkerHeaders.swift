@@ -5,7 +5,7 @@ extension HTTPField.Name {
     public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
 
     /// `X-Idempotency-Signature`: the fingerprint of the request, unless its body was too large.
-    public static let idempotencySignature = HTTPField.Name.constant("X-Idempotency-Signature")
+    package static let idempotencySignature = HTTPField.Name.constant("X-Idempotency-Signature")
 
     /// `X-Idempotency-Status`: how the response came about; see ``IdempotencyStatus``.
     public static let idempotencyStatus = HTTPField.Name.constant("X-Idempotency-Status")

@@ -20,7 +20,7 @@ extension Choice {
 }
 
 /// What happens to an operation whose outcome is unknown: the rules that need no code.
-enum AbandonedChoice: String, Choice {
+enum UnknownOutcomeChoice: String, Choice {
     case rerun
     case refuse
 

@@ -1,6 +1,6 @@
 import Idemptx
 
-/// Which answers are kept, by the name of the policy.
+/// Which responses are kept, by the name of the policy.
 enum ReplayRule: String, Choice {
     case atMostOnce = "at-most-once"
     case retryServerErrors = "retry-server-errors"

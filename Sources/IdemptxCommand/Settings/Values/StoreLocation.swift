@@ -57,7 +57,7 @@ enum StoreLocation: SettingValue, Equatable {
     /// Opens the store.
     func open(
         _ condition: Condition = .any
-    ) async throws(CommandError) -> any IdempotencyStore & KeyInspecting & Service {
+    ) async throws(CommandError) -> any IdempotencyStore & RecordCounting & Service {
         do {
             switch self {
             case .memory: return MemoryStore()

@@ -1,17 +1,24 @@
 import HTTPTypes
-import Idemptx
+public import Idemptx
 
 /// Puts many small records into a store.
-struct StoreFiller: Sendable {
+public struct StoreFiller: Sendable {
     private static let concurrency = 64
 
-    let store: any IdempotencyStore
+    private let store: any IdempotencyStore
 
-    /// Claims and completes keys that nobody has used before.
+    /// Fills a store.
+    ///
+    /// - Parameter store: The store.
+    public init(_ store: any IdempotencyStore) {
+        self.store = store
+    }
+
+    /// Claims and completes keys that are new to the store.
     ///
     /// - Parameter count: How many.
-    /// - Throws: What the store throws, and ``NotGranted``.
-    func fill(count: Int) async throws {
+    /// - Throws: What the store throws, and an error if a key is not granted.
+    public func fill(count: Int) async throws {
         let run = UInt64.random(in: 0 ... .max)
         try await withThrowingTaskGroup { group in
             for first in 0..<Self.concurrency {

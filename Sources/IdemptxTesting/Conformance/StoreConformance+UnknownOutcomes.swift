@@ -2,15 +2,15 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    var abandonedLaws: [Law] {
+    var unknownOutcomeLaws: [Law] {
         [
-            { try await self.abandonedKeyIsTakenOver(sourceLocation: $0) },
-            { try await self.abandonedKeyIsRefused(sourceLocation: $0) },
+            { try await self.unknownOutcomeIsRerun(sourceLocation: $0) },
+            { try await self.unknownOutcomeIsRefused(sourceLocation: $0) },
             { try await self.unknownOutcomeDoesNotExpire(sourceLocation: $0) },
             { try await self.unknownOutcomeExpiresAfterItsRetention(sourceLocation: $0) },
             { try await self.recoveryIsToldOfTheUnknownAttempt(sourceLocation: $0) },
             { try await self.renewalKeepsTheLease(sourceLocation: $0) },
-            { try await self.emptyLeaseAbandonsTheKey(sourceLocation: $0) },
+            { try await self.emptyLeaseLeavesTheOutcomeUnknown(sourceLocation: $0) },
             { try await self.lateOwnerIsStillTheOwner(sourceLocation: $0) },
             { try await self.replacedOwnerChangesNothing(sourceLocation: $0) },
         ]
@@ -20,28 +20,28 @@ extension StoreConformance {
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func abandonedKeyIsTakenOver(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func unknownOutcomeIsRerun(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             for attempt in 1...3 {
                 let result = try await trial.claim(trial.request(onAbandoned: .rerun))
-                trial.expect(result, .attempt(attempt), "Each takeover is the next attempt")
+                trial.expect(result, .attempt(attempt), "Each rerun is the next attempt")
                 try await trial.advance(units: 6)
             }
         }
     }
 
-    /// With the rule to refuse, an abandoned key stays refused, until its late owner completes it.
+    /// With the rule to refuse, a key whose outcome is unknown stays refused, until its late owner completes it.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func abandonedKeyIsRefused(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func unknownOutcomeIsRefused(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let held = try await trial.granted()
             try await trial.advance(units: 6)
             for _ in 1...2 {
                 trial.expect(
                     try await trial.claim(trial.request(onAbandoned: .refuse)), .unknown,
-                    "The outcome of an abandoned attempt is unknown")
+                    "The outcome of an attempt is unknown after its lease")
             }
             trial.expect(try await trial.complete(held), "A refused claim takes nothing from the late owner")
             trial.expect(
@@ -50,7 +50,7 @@ extension StoreConformance {
         }
     }
 
-    /// With a rule other than to rerun, an unknown outcome stays unknown however long nobody settles it.
+    /// With a rule other than to rerun, an unknown outcome stays unknown until it is settled.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -110,20 +110,21 @@ extension StoreConformance {
     public func recoveryIsToldOfTheUnknownAttempt(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let first = try await trial.claim(trial.request(onAbandoned: .recover))
-            trial.expect(first.held?.claim.abandoned == nil, "Nothing comes before the first attempt")
+            trial.expect(first.held?.claim.unknownAttempt == nil, "Nothing comes before the first attempt")
             try await trial.advance(units: 6)
             let request = trial.request(onAbandoned: .recover)
             let second = try await trial.claim(request)
             trial.expect(second, .attempt(2), "An unknown outcome is granted to a recovery")
-            let abandoned = second.held?.claim.abandoned
-            trial.expect(abandoned?.attempt == 1, "A recovery is told which attempt was before")
-            if let abandoned {
+            let unknownAttempt = second.held?.claim.unknownAttempt
+            trial.expect(unknownAttempt?.attempt == 1, "A recovery is told which attempt was before")
+            if let unknownAttempt {
                 trial.expect(
-                    abandoned.created < abandoned.leaseEnd, "and when its key was claimed, and its lease ended")
+                    unknownAttempt.created < unknownAttempt.leaseEnd,
+                    "and when its key was claimed, and its lease ended")
             }
             let again = try await trial.claim(request)
             trial.expect(again, .attempt(2), "A repeated claim is the same attempt")
-            trial.expect(again.held?.claim.abandoned == abandoned, "and is told the same")
+            trial.expect(again.held?.claim.unknownAttempt == unknownAttempt, "and is told the same")
         }
     }
 
@@ -150,7 +151,7 @@ extension StoreConformance {
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func emptyLeaseAbandonsTheKey(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func emptyLeaseLeavesTheOutcomeUnknown(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await self.judge(sourceLocation) { trial in
             let held = try await trial.granted()
             trial.expect(try await trial.store.renew(held.claim, lease: .zero), "The owner renews")
@@ -160,7 +161,7 @@ extension StoreConformance {
         }
     }
 
-    /// An owner whom nobody has replaced may renew and complete after its lease.
+    /// An owner that has not been replaced may renew and complete after its lease.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.

@@ -7,8 +7,8 @@ import IdemptxTesting
 import TestSupport
 import Testing
 
-@Suite("A streamed answer")
-struct StreamedAnswerTests {
+@Suite("A streamed response")
+struct StreamedResponseTests {
     private let ledger = Ledger()
 
     private func app(
@@ -112,7 +112,7 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("that its maker does not finish is one that breaks off")
+    @Test("that its producer does not finish counts as broken off")
     func unfinished() async throws {
         let app = self.app { writer in try await writer.write(Self.event(1)) }
         try await app.test(.ahc()) { client in
@@ -166,7 +166,7 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("without an end stops once nobody is left, and it is too large to be stored")
+    @Test("without an end stops once its client has left, and it is too large to be stored")
     func endless() async throws {
         let chunks = Ledger()
         let app = self.app(policy: IdempotencyPolicy { $0.maxResponseBody = 1000 }) { writer in
@@ -193,7 +193,7 @@ struct StreamedAnswerTests {
         #expect(self.ledger.count == 1)
     }
 
-    @Test("is made and stored if nobody asks for it")
+    @Test("is made and stored without a reader")
     func neverAskedFor() async throws {
         let ledger = self.ledger
         let router = Router()
@@ -226,13 +226,13 @@ struct StreamedAnswerTests {
             try await writer.finish(nil)
         }
         try await app.test(.ahc()) { client in
-            let answer = try await client.execute(uri: "/events", idempotencyKey: "k-1")
-            #expect(answer.text == "attempt 1")
+            let response = try await client.execute(uri: "/events", idempotencyKey: "k-1")
+            #expect(response.text == "attempt 1")
         }
     }
 }
 
-/// Forgets the answer to a request that expects nothing.
+/// Forgets the response to a request that expects nothing.
 private struct DroppingMiddleware<Context: RequestContext>: RouterMiddleware {
     func handle(
         _ request: Request,

@@ -3,13 +3,13 @@ import Idemptx
 public import Testing
 
 extension StoreConformance {
-    var endingLaws: [Law] {
+    var outcomeLaws: [Law] {
         [
             { try await self.outcomesAreReplayedAsTheyWere(sourceLocation: $0) },
             { try await self.completingAgainChangesNothing(sourceLocation: $0) },
             { try await self.releasedKeyIsFree(sourceLocation: $0) },
             { try await self.attemptNeverRepeatsAfterARelease(sourceLocation: $0) },
-            { try await self.attemptNeverRepeatsAfterAWithdrawal(sourceLocation: $0) },
+            { try await self.attemptNeverRepeatsAfterAReleaseByToken(sourceLocation: $0) },
             { try await self.freeRecordIsForgottenAfterKeyTTL(sourceLocation: $0) },
             { try await self.completedKeyIsNotReleased(sourceLocation: $0) },
             { try await self.changesAreHinted(sourceLocation: $0) },
@@ -21,7 +21,7 @@ extension StoreConformance {
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
     public func outcomesAreReplayedAsTheyWere(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        // A large answer may take its time: only the lifetime of its record counts.
+        // A large response takes its time: only the lifetime of its record counts.
         try await self.judge(sourceLocation, tolerance: 15) { trial in
             let large = StoredResponse(status: .ok, body: (0..<1_100_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
             for response in [.sample, StoredResponse(status: .noContent), large] {
@@ -32,7 +32,7 @@ extension StoreConformance {
                     trial.expect(false, "A completed key is replayed")
                     continue
                 }
-                trial.expect(replayed.isIdentical(to: response), "A replay is identical to the first answer")
+                trial.expect(replayed.isIdentical(to: response), "A replay is identical to the first response")
             }
             for tombstone in [Tombstone(status: 500), Tombstone(status: 201, location: "/charges/1")] {
                 let request = trial.request(key: .random())
@@ -43,7 +43,7 @@ extension StoreConformance {
         }
     }
 
-    /// Completing twice is answered as the first time, and the first outcome stays.
+    /// Completing twice has the same result as the first time, and the first outcome stays.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
@@ -90,32 +90,33 @@ extension StoreConformance {
             trial.expect(try await !trial.complete(first), "A released key takes no outcome")
             let third = try await trial.claim(trial.request(fingerprint: Fingerprint(ofBytes: [2])))
             trial.expect(third, .attempt(3), "A free key is granted to any request, as the next attempt")
-            trial.expect(third.held?.claim.abandoned == nil, "A released attempt is none of unknown outcome")
+            trial.expect(third.held?.claim.unknownAttempt == nil, "The outcome of a released attempt is not unknown")
             trial.expect(try await !trial.complete(first), "The first attempt is still replaced")
         }
     }
 
     /// A release goes by the number of the attempt that is in the record, not by that in the claim.
     ///
-    /// Whoever withdraws a claim whose reply was lost does not know its number, and says 1.
+    /// A release after a lost reply does not know the number of its attempt, and says 1.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
-    public func attemptNeverRepeatsAfterAWithdrawal(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func attemptNeverRepeatsAfterAReleaseByToken(sourceLocation: SourceLocation = #_sourceLocation) async throws
+    {
         try await self.judge(sourceLocation) { trial in
             let first = try await trial.granted()
             try await trial.advance(units: 6)
             let request = trial.request()
             trial.expect(try await trial.claim(request), .attempt(2), "A claim after the lease is the next attempt")
-            let withdrawn = Trial.HeldClaim(Claim(granting: request, ClaimGrant(attempt: 1)))
-            trial.expect(try await trial.release(withdrawn), "A claim is released by its token, whatever its number")
+            let released = Trial.HeldClaim(Claim(granting: request, ClaimGrant(attempt: 1)))
+            trial.expect(try await trial.release(released), "A claim is released by its token, whatever its number")
             trial.expect(
-                try await trial.claim(trial.request()), .attempt(3), "An attempt whose claim was withdrawn is counted")
+                try await trial.claim(trial.request()), .attempt(3), "A released attempt is counted")
             trial.expect(try await !trial.complete(first), "The first attempt is still replaced")
         }
     }
 
-    /// What is remembered of a released key is forgotten after keyTTL.
+    /// A free record expires after keyTTL.
     ///
     /// - Parameter sourceLocation: Where issues are recorded.
     /// - Throws: What the store throws.
