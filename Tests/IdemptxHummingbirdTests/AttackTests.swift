@@ -325,7 +325,7 @@ struct AttackTests {
 
     private static func withStore(
         _ kind: StoreKind,
-        _ body: (any IdempotencyStore, any KeyInspecting) async throws -> Void
+        _ body: (any IdempotencyStore, any RecordCounting) async throws -> Void
     ) async throws {
         switch kind {
         case .memory:
