@@ -176,12 +176,14 @@ struct GroupWriterTests {
         let isToGoOn = try await self.block()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for count in 1...2 {
-                group.addTask { try await writer.perform(priority: .claim) { _ in } }
+                group.addTask { try await writer.perform(priority: .claim, timeout: .seconds(600)) { _ in } }
                 try await eventually { writer.pendingCount == count }
             }
-            let error = await #expect(throws: StoreError.self) { try await writer.perform(priority: .claim) { _ in } }
+            let error = await #expect(throws: StoreError.self) {
+                try await writer.perform(priority: .claim, timeout: .seconds(600)) { _ in }
+            }
             #expect(error?.code == .unavailable)
-            group.addTask { try await writer.perform(priority: .settle) { _ in } }
+            group.addTask { try await writer.perform(priority: .settle, timeout: .seconds(600)) { _ in } }
             try await eventually { writer.pendingCount == 3 }
             isToGoOn.signal()
             try await group.waitForAll()

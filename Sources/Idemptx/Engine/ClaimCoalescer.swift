@@ -30,6 +30,8 @@ final class ClaimCoalescer: Sendable {
     /// - Parameters:
     ///   - request: What is claimed.
     ///   - call: Calls the store; told whether that happens at once.
+    /// - Returns: The result of a call that began after this.
+    /// - Throws: What the call throws.
     func claim(
         _ request: ClaimRequest,
         _ call: (_ isFirst: Bool) async throws -> ClaimResult<Lease>
