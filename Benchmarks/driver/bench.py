@@ -48,6 +48,8 @@ class Report:
     rows: list
     # The budget as the first edition kept it.
     baseline: dict
+    # Where the time goes that the budget does not have, by hand.
+    profile: str
 
 
 def main():
@@ -96,12 +98,18 @@ def measure(servers, options):
         date=datetime.date.today().isoformat(), revision=revision(), machine=report.machine(),
         versions=report.versions(os.path.join(FASTAPI, "bin", "python"), options.swift),
         method=METHOD.format(rounds=options.rounds, seconds=options.seconds), groups=GROUPS, results=results,
-        wake_ups=wake_ups, memory=memory, micro=micro, rows=budget(results, wake_ups, micro), baseline=baseline())
+        wake_ups=wake_ups, memory=memory, micro=micro, rows=budget(results, wake_ups, micro), baseline=baseline(),
+        profile=profile())
 
 
 def baseline():
     with open(os.path.join(PACKAGE, "baseline.json"), encoding="utf-8") as file:
         return json.load(file)["budget"]
+
+
+def profile():
+    with open(os.path.join(PACKAGE, "PROFILE.md"), encoding="utf-8") as file:
+        return file.read()
 
 
 def publish(measured, options):

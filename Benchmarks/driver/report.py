@@ -129,6 +129,7 @@ def as_results_page(report):
         f"Measured on {report.date} at revision {report.revision} by `make bench`, which wrote this page.\n",
         "![The budget](results.svg)\n",
         "## Budget\n", as_markdown(budget_table(report)) + "\n",
+        "## Where the rest goes\n", report.profile,
         "## Method\n", report.method + "\n",
         "".join(f"- {name}: {value}\n" for name, value in {**report.machine, **report.versions}.items()),
         "## Samples\n",

@@ -13,6 +13,8 @@ import Idemptx
 /// The first key is the record. An outcome of its own and the index of ``RecordNames/unsettled`` follow where there is
 /// something to do with them.
 ///
+/// Arguments of commands are texts: Lua would print a number for each call, as a fraction.
+///
 /// **When memory is full**, a server refuses the first writing command of a script if that command could use more. A
 /// claim is refused then. What ends or renews an operation writes first what uses none, or does so once it is refused, so
 /// that running operations can store their outcomes; the memory that they use is bounded by their number.
@@ -22,7 +24,7 @@ enum RecordScripts {
     /// Returns the time, the remaining lifetime, and the record, which is empty if there is none.
     static let read = RedisScript(
         """
-        local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
+        local record = redis.pcall('GETRANGE', KEYS[1], '0', ARGV[1])
         if type(record) == 'table' then return record end
         \(now)
         return {now, redis.call('PTTL', KEYS[1]), record}
@@ -71,7 +73,7 @@ enum RecordScripts {
     /// channel made of the key.
     static let complete = RedisScript(
         """
-        local stored = redis.pcall('GETRANGE', KEYS[1], 0, 55)
+        local stored = redis.pcall('GETRANGE', KEYS[1], '0', '55')
         if type(stored) == 'table' then return stored end
         local record = ARGV[1]
         if stored:sub(41) ~= record:sub(41, 56) or stored:byte(1) ~= 2 then return 0 end
@@ -123,7 +125,7 @@ enum RecordScripts {
     /// nothing), the lease.
     static let swap = RedisScript(
         """
-        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
+        local header = redis.pcall('GETRANGE', KEYS[1], '0', '\(RecordCodec.headerSize - 1)')
         if type(header) == 'table' then return header end
         if header ~= ARGV[1] then return {'changed'} end
         if header ~= '' and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return {'changed'} end
@@ -169,7 +171,7 @@ enum RecordScripts {
     /// Takes a record out of the index unless it is claimed.
     static let removeFromIndex = RedisScript(
         """
-        local state = redis.pcall('GETRANGE', KEYS[1], 1, 1)
+        local state = redis.pcall('GETRANGE', KEYS[1], '1', '1')
         if type(state) == 'string' and state:byte(1) == 1 then return 0 end
         return redis.call('ZREM', KEYS[2], KEYS[1])
         """)
@@ -181,7 +183,7 @@ enum RecordScripts {
 
     /// Reads the header, and ends the script with 0 unless the owner in the first argument has the claim.
     private static let ownedHeader = """
-        local header = redis.pcall('GETRANGE', KEYS[1], 0, \(RecordCodec.headerSize - 1))
+        local header = redis.pcall('GETRANGE', KEYS[1], '0', '\(RecordCodec.headerSize - 1)')
         if type(header) == 'table' then return header end
         if header:byte(2) ~= 1 or header:byte(1) ~= 2 or header:sub(41, 56) ~= ARGV[1] then return 0 end
         """
