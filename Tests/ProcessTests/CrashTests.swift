@@ -12,7 +12,7 @@ struct CrashTests {
         self.directory = try CommandProcess.Directory()
     }
 
-    /// Kills a demo while a charge is in the ledger and has no answer yet.
+    /// Kills a demo while a charge is in the ledger and has no response yet.
     private func crashWhileCharging(_ arguments: [String]) async throws {
         let demo = try await Demo.start(arguments, in: self.directory)
         let caller = Task { try await demo.charge(key: "k-1", latency: "60s") }
@@ -24,13 +24,13 @@ struct CrashTests {
     @Test("replays a charge of before, byte for byte")
     func replaysAfterRestart() async throws {
         let first = try await Demo.start(in: self.directory)
-        let answer = try await first.charge(key: "k-1")
+        let response = try await first.charge(key: "k-1")
         try await first.process.killHard()
 
         let second = try await Demo.start(in: self.directory)
         let again = try await second.charge(key: "k-1")
         #expect(again.header("Idempotent-Replayed") == "true")
-        #expect(again.repeatable == answer.repeatable)
+        #expect(again.repeatable == response.repeatable)
         #expect(try await second.ledger().count == 1)
     }
 

@@ -43,7 +43,7 @@ struct Demo {
         currency: String? = nil,
         latency: String? = nil,
         timeout: TimeAmount = .seconds(60)
-    ) async throws -> Answer {
+    ) async throws -> Response {
         var headers: HTTPHeaders = ["Content-Type": "application/json"]
         if let key { headers.add(name: "Idempotency-Key", value: key) }
         let currency = currency.map { #", "currency": "\#($0)""# } ?? ""
@@ -57,7 +57,7 @@ struct Demo {
         try JSONDecoder().decode([Charge].self, from: Data(await self.send(.GET, "/charges").body.utf8))
     }
 
-    func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders = [:]) async throws -> Answer {
+    func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders = [:]) async throws -> Response {
         try await self.server.send(method, path, headers: headers)
     }
 }

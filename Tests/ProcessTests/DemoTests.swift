@@ -27,15 +27,15 @@ struct DemoTests {
     }
 
     @Test(
-        "charges once in a storm of 50, and everybody gets the same answer",
+        "charges once in a storm of 50, and everybody gets the same response",
         arguments: ["memory", "sqlite:store.sqlite"])
     func storm(store: String) async throws {
         let demo = try await Demo.start(["--store", store, "--wait-timeout", "30s"], in: self.directory)
-        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+        let responses = try await withThrowingTaskGroup(of: Response.self) { group in
             for _ in 0..<50 { group.addTask { try await demo.charge(key: "k-1", latency: "200ms") } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(answers.allSatisfy { $0.repeatable == answers[0].repeatable && $0.status == 201 })
+        #expect(responses.allSatisfy { $0.repeatable == responses[0].repeatable && $0.status == 201 })
         #expect(try await demo.ledger().count == 1)
     }
 
@@ -86,13 +86,13 @@ struct DemoTests {
         async let starting = Demo.start(["--wait-timeout", "30s"], in: self.directory)
         let second = try await Demo.start(["--wait-timeout", "30s"], in: self.directory)
         let first = try await starting
-        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+        let responses = try await withThrowingTaskGroup(of: Response.self) { group in
             for index in 0..<20 {
                 group.addTask { try await [first, second][index % 2].charge(key: "k-1", latency: "200ms") }
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(answers.allSatisfy { $0.repeatable == answers[0].repeatable && $0.status == 201 })
+        #expect(responses.allSatisfy { $0.repeatable == responses[0].repeatable && $0.status == 201 })
         #expect(try await second.ledger().count == 1)
     }
 }

@@ -70,7 +70,7 @@ struct KeysTests {
     func inspects(kind: StoreKind) async throws {
         try await self.with(kind) { store in
             let demo = try await Demo.start(store, in: self.directory)
-            let answer = try await demo.charge(key: "k-1")
+            let response = try await demo.charge(key: "k-1")
             let slow = Task { try await demo.charge(key: "k-2", latency: "60s") }
             defer { slow.cancel() }
             try await eventually("The slow charge runs") { try await demo.ledger().count == 2 }
@@ -88,9 +88,9 @@ struct KeysTests {
 
             let shown: Record = try await self.json(["show", "--key", "k-1", "--body"] + store)
             #expect(shown.status == 201)
-            #expect(shown.bodyBase64 == Data(answer.body.utf8))
+            #expect(shown.bodyBase64 == Data(response.body.utf8))
             let short = String(shown.record.prefix(16))
-            #expect(try await self.keys(["show", short, "--body"] + store).outputText == answer.body)
+            #expect(try await self.keys(["show", short, "--body"] + store).outputText == response.body)
             let table = try await self.keys(["show", shown.record] + store).outputText
             #expect(table.contains(/status +201\n/))
             #expect(try await self.keys(["list"] + store).outputText.contains(short))

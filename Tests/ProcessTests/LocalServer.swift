@@ -25,14 +25,14 @@ struct LocalServer {
         headers: HTTPHeaders = [:],
         body: String? = nil,
         timeout: TimeAmount = .seconds(60)
-    ) async throws -> Answer {
+    ) async throws -> Response {
         var request = HTTPClientRequest(url: "http://127.0.0.1:\(self.port)\(path)")
         request.method = method
         request.headers = headers
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
         let response = try await HTTPClient.shared.execute(request, timeout: timeout)
         let content = try await response.body.collect(upTo: 1 << 20)
-        return Answer(
+        return Response(
             status: Int(response.status.code), headers: response.headers.map { "\($0.name): \($0.value)" },
             body: String(buffer: content))
     }

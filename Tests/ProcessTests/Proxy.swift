@@ -22,7 +22,7 @@ struct Proxy {
             process: process, server: try #require(LocalServer(announcedIn: process.outputText, after: "Proxy: ")))
     }
 
-    func post(_ path: String, key: String?, body: String = "a=1", headers: HTTPHeaders = [:]) async throws -> Answer {
+    func post(_ path: String, key: String?, body: String = "a=1", headers: HTTPHeaders = [:]) async throws -> Response {
         var headers = headers
         if let key { headers.add(name: "Idempotency-Key", value: key) }
         return try await self.server.send(.POST, path, headers: headers, body: body)

@@ -263,7 +263,7 @@ struct ProxySettingsTests {
             ],
             of: URL(filePath: "/bin/sh"), in: self.directory)
         let server = LocalServer(port: port)
-        try await eventually("The proxy answers") { try await server.send(.GET, "/").status == 502 }
+        try await eventually("The proxy responds") { try await server.send(.GET, "/").status == 502 }
         process.signal(SIGTERM)
         #expect(try await process.exitStatus() == 0)
     }
@@ -277,7 +277,7 @@ struct ProxySettingsTests {
 
         _ = try self.write(#"{"requireKey": false, "drainTimeout": "5s"}"#)
         proxy.process.signal(SIGHUP)
-        // Nobody listens behind the proxy: what passes is answered 502.
+        // Nobody listens behind the proxy: what passes gets 502.
         try await eventually("The rules are read again") { try await status() == 502 }
         #expect(proxy.process.errorText.contains("idemptx.needs_restart=[\"drainTimeout\"]"))
 

@@ -18,7 +18,7 @@ struct ProxyTests {
         return (shop, try await Proxy.start(for: shop.server, arguments, in: self.directory))
     }
 
-    @Test("runs a request once, and repeats its answer byte for byte")
+    @Test("runs a request once, and repeats its response byte for byte")
     func replays() async throws {
         let (shop, proxy) = try await self.start()
         let first = try await proxy.post("/orders", key: "k-1")
@@ -45,11 +45,11 @@ struct ProxyTests {
     @Test("runs a storm of 50 once")
     func storm() async throws {
         let (shop, proxy) = try await self.start("--wait-timeout", "30s")
-        let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+        let responses = try await withThrowingTaskGroup(of: Response.self) { group in
             for _ in 0..<50 { group.addTask { try await proxy.post("/slow-orders?seconds=0.5", key: "k-1") } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(answers.allSatisfy { $0.repeatable == answers[0].repeatable && $0.status == 201 })
+        #expect(responses.allSatisfy { $0.repeatable == responses[0].repeatable && $0.status == 201 })
         #expect(try await shop.orders().count == 1)
     }
 
@@ -72,7 +72,7 @@ struct ProxyTests {
         #expect(try await shop.orders().count == 2)
     }
 
-    /// Kills a proxy while an order is taken and has no answer yet.
+    /// Kills a proxy while an order is taken and has no response yet.
     private func crash(for shop: Shop, _ arguments: [String]) async throws {
         let proxy = try await Proxy.start(for: shop.server, arguments, in: self.directory)
         let caller = Task { try await proxy.post("/slow-orders?seconds=60", key: "k-1") }

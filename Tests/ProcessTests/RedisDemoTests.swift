@@ -23,13 +23,13 @@ struct RedisDemoTests {
                 try await self.start(server, "--wait-timeout", "30s"),
                 try await self.start(server, "--wait-timeout", "30s"),
             ]
-            let answers = try await withThrowingTaskGroup(of: Answer.self) { group in
+            let responses = try await withThrowingTaskGroup(of: Response.self) { group in
                 for index in 0..<20 {
                     group.addTask { try await demos[index % 2].charge(key: "k-1", latency: "500ms") }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
             }
-            #expect(answers.allSatisfy { $0.repeatable == answers[0].repeatable && $0.status == 201 })
+            #expect(responses.allSatisfy { $0.repeatable == responses[0].repeatable && $0.status == 201 })
             #expect(try await demos[0].ledger().count == 1)
         }
     }
@@ -54,7 +54,7 @@ struct RedisDemoTests {
         }
     }
 
-    @Test("keeps the answer of the process that took over, when the first one comes back")
+    @Test("keeps the response of the process that took over, when the first one comes back")
     func pausedProcess() async throws {
         try await RedisServer.with { server in
             let first = try await self.start(server, "--lease", "2s")
@@ -67,17 +67,17 @@ struct RedisDemoTests {
                 _ = try? await second.charge(key: "k-1", latency: "5s")
                 return try await second.ledger().count == 2
             }
-            try await eventually("The retry has its answer") {
+            try await eventually("The retry has its response") {
                 try await second.charge(key: "k-1", latency: "5s").status == 201
             }
-            let answer = try await second.charge(key: "k-1", latency: "5s")
-            #expect(answer.body.contains(#""attempt":2"#))
+            let response = try await second.charge(key: "k-1", latency: "5s")
+            #expect(response.body.contains(#""attempt":2"#))
             first.process.signal(SIGCONT)
             // It has run, and only its own caller gets that response.
             let late = try await paused.value
             #expect(late.status == 201 && late.body.contains(#""attempt":1"#))
             #expect(late.header("X-Idempotency-Status") == "unstored")
-            #expect(try await first.charge(key: "k-1", latency: "5s").repeatable == answer.repeatable)
+            #expect(try await first.charge(key: "k-1", latency: "5s").repeatable == response.repeatable)
             #expect(try await second.ledger().count == 2)
         }
     }

@@ -3,7 +3,7 @@ import TestSupport
 /// Who has the demo's page open, and reads it.
 struct DemoVisitor {
     /// An entry of the log.
-    struct Answer: Decodable {
+    struct Response: Decodable {
         let outcome: String
         let action: String
         let key: String
@@ -35,20 +35,20 @@ struct DemoVisitor {
     }
 
     /// The log, the newest first, once it has so many entries and each has its end.
-    func answers(_ count: Int) async throws -> [Answer] {
-        var answers: [Answer] = []
-        try await eventually("\(count) answers") {
-            answers = try await self.page.evaluate(
+    func responses(_ count: Int) async throws -> [Response] {
+        var responses: [Response] = []
+        try await eventually("\(count) responses") {
+            responses = try await self.page.evaluate(
                 """
-                [...document.querySelectorAll('#answers > li')].map((entry) => ({
+                [...document.querySelectorAll('#responses > li')].map((entry) => ({
                   outcome: entry.querySelector('.outcome').innerText,
                   action: entry.querySelector('.action').innerText,
                   key: entry.querySelector('.key').innerText,
                   facts: [...entry.querySelectorAll('li')].map((fact) => fact.innerText),
                 }))
                 """)
-            return answers.count == count && !answers.contains { $0.outcome == "sent …" }
+            return responses.count == count && !responses.contains { $0.outcome == "sent …" }
         }
-        return answers
+        return responses
     }
 }

@@ -1,5 +1,5 @@
-/// What a server answered.
-struct Answer: Equatable {
+/// What a server sent back.
+struct Response: Equatable {
     let status: Int
     let headers: [String]
     let body: String
@@ -10,11 +10,11 @@ struct Answer: Equatable {
     }
 
     /// Everything that a replay has to repeat.
-    var repeatable: Answer {
+    var repeatable: Response {
         let exchange = ["date", "server", "content-length", "x-idempotency-status", "idempotent-replayed"]
         let kept = self.headers.filter { header in
             !exchange.contains { header.lowercased().hasPrefix($0 + ":") }
         }
-        return Answer(status: self.status, headers: kept, body: self.body)
+        return Response(status: self.status, headers: kept, body: self.body)
     }
 }
