@@ -31,6 +31,7 @@ package final class ProxyServer: Sendable {
     ///   - handler: What the embedding program decides and does.
     ///   - group: The event loops.
     ///   - logger: What it tells.
+    /// - Returns: The server, which goes on until it is shut down.
     /// - Throws: An error if the address cannot be listened on.
     package static func start(
         _ configuration: ServerConfiguration, handler: any RequestHandler, on group: any EventLoopGroup, logger: Logger

@@ -321,7 +321,8 @@ struct PassThroughTests {
     @Test("after all of the upstream's interim responses, however many")
     func manyInterim() async throws {
         let script = TestUpstream.answering { _ in
-            (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) } + .answer(body: "done")
+            (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) }
+                + .answer(body: "done")
         }
         try await TestProxy.with(script: script) { proxy in
             for key in ["", "Idempotency-Key: k-1\r\n"] {

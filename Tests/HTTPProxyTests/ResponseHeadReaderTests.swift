@@ -80,7 +80,8 @@ struct ResponseHeadReaderTests {
 
     @Test("knows where no body follows")
     func bodiless() throws {
-        for (status, isHead, isNone) in [(200, true, true), (204, false, true), (304, false, true), (200, false, false)] {
+        let cases = [(200, true, true), (204, false, true), (304, false, true), (200, false, false)]
+        for (status, isHead, isNone) in cases {
             let head = try #require(try Self.read("HTTP/1.1 \(status) X\r\nContent-Length: 3\r\n\r\n"))
             #expect((head.bodyFraming(isResponseToHead: isHead) == .none) == isNone)
         }

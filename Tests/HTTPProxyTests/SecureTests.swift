@@ -317,4 +317,49 @@ struct SecureTests {
             #expect(end.count == 1)
         }
     }
+
+    @Test("over HTTP/2 passes heads that are larger than a frame, and the next request as well")
+    func http2LargeHeads() async throws {
+        let long = String(repeating: "x", count: 30_000)
+        let script = TestUpstream.answering { _ in .answer("200 OK", ["X-Long: \(long)"], body: "done") }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
+                for _ in 1...2 {
+                    let answer = try await client.send(.head("GET", "/", [("x-long", long)]))
+                    #expect(answer.head?.first(name: "x-long") == long)
+                    #expect(answer.text == "done")
+                }
+            }
+            #expect(proxy.upstream.requests.allSatisfy { $0["X-Long"] == [long] })
+        }
+    }
+
+    @Test("over HTTP/2 refuses a malformed request alone, and goes on with the others")
+    func http2Malformed() async throws {
+        let start = [(":method", "GET"), (":scheme", "https"), (":authority", "api.test"), (":path", "/")]
+        try await Self.with { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
+                let malformed: [[(String, String)]] = [
+                    start + [("X-Upper", "1")], start + [("transfer-encoding", "chunked")],
+                    start + [("connection", "close")], start + [(":path", "/b")],
+                    start + [("x-a", "1"), (":late", "1")],
+                    start + [("x-a", "a\u{0}b")], start + [("x-a", "a\nb")], start + [("x a", "b")],
+                ]
+                for head in malformed { #expect(try await client.send(head).status == "400", "\(head)") }
+                #expect(try await client.send(.head("GET", "/")).status == "200")
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("over HTTP/2 says GOAWAY to a client that is idle, and ends")
+    func http2Idle() async throws {
+        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(300) }) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
+                #expect(try await client.send(.head("GET", "/")).status == "200")
+                try await client.channel.closeFuture.get()
+                #expect(client.farewells.count >= 1)
+            }
+        }
+    }
 }

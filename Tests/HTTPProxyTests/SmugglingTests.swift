@@ -90,7 +90,12 @@ struct SmugglingTests {
         }
     }
 
-    @Test("is refused by its host", arguments: ["a b", "a/b", "a@b", "a#b", "a?b", "a\\b", "a\"b", "a<b", "\u{e9}", "a:b", "a:80:80", "a:99999", "[::1", "[::1]x", "u@a"])
+    @Test(
+        "is refused by its host",
+        arguments: [
+            "a b", "a/b", "a@b", "a#b", "a?b", "a\\b", "a\"b", "a<b", "\u{e9}", "a:b", "a:80:80", "a:99999", "[::1",
+            "[::1]x", "u@a",
+        ])
     func refusedHost(_ host: String) async throws {
         try await TestProxy.with { proxy in
             try await RawConnection.open(port: proxy.port) { connection in

@@ -9,7 +9,8 @@ struct UpgradeTests {
         upstream.record(try #require(try await connection.readHead()))
         try await connection.write(
             .message([
-                "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: x",
+                "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+                "Sec-WebSocket-Accept: x",
             ]))
         while let bytes = try await connection.take({ $0.isEmpty ? nil : $0.count }) {
             try await connection.write(String(decoding: bytes, as: UTF8.self).uppercased())

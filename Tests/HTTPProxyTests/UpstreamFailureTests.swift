@@ -30,7 +30,8 @@ struct UpstreamFailureTests {
                 }
             let configure = Change { $0.limits.connectTimeout = .milliseconds(500) }
             let extents = Extents()
-            try await TestProxy.run(to: address, in: upstream, handle: extents.relaying, configure: configure) { proxy in
+            try await TestProxy.run(to: address, in: upstream, handle: extents.relaying, configure: configure) {
+                proxy in
                 #expect(try await proxy.send("GET /").text == "upstreamUnreachable")
                 #expect(try await proxy.pay().text == "upstreamUnreachable")
                 #expect(extents.all == [.notSent])
@@ -113,7 +114,8 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test("by closing a connection at the next request, what is idempotent is sent once more", arguments: [true, false])
+    @Test(
+        "by closing a connection at the next request, what is idempotent is sent once more", arguments: [true, false])
     func stale(isIdempotent: Bool) async throws {
         // Each connection serves one request, reads a second one, and closes without a word.
         let script: TestUpstream.Script = { connection, upstream in

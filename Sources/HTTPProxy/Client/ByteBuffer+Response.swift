@@ -9,8 +9,8 @@ extension ByteBuffer {
     ///   - keepsLength: Whether `Content-Length` is one of its own, and speaks of no body that follows.
     ///   - extra: Fields that go on besides.
     mutating func writeResponse(_ head: HTTPResponse, keepsLength: Bool = false, extra: [(String, String)]) {
-        let reason = head.status.reasonPhrase
-        self.writeString("HTTP/1.1 \(head.status.code) \(reason.isEmpty ? StatusText.reason(of: head.status.code) : reason)\r\n")
+        let (code, phrase) = (head.status.code, head.status.reasonPhrase)
+        self.writeString("HTTP/1.1 \(code) \(phrase.isEmpty ? StatusText.reason(of: code) : phrase)\r\n")
         for field in head.headerFields {
             let kind = FieldKind(field.name.rawName.utf8)
             guard !kind.isHopByHop, kind != .contentLength || keepsLength else { continue }

@@ -59,6 +59,7 @@ struct ClientInitializer: Sendable {
         stream.outboundBufferSizeLowWatermark = 32 * 1024
         let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
         let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(HTTP2ContinuationHandler())
         _ = try pipeline.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: connection, streamConfiguration: stream
         ) { stream in

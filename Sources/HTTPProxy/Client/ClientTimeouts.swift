@@ -43,7 +43,8 @@ struct ClientTimeouts {
         self.gapTime = .zero
         self.received = 0
         self.lastLook = nil
-        if phase == .body { self.rate = MinimumRate(bytesPerSecond: self.minimumRate, window: self.timeouts.rateWindow) }
+        guard phase == .body else { return }
+        self.rate = MinimumRate(bytesPerSecond: self.minimumRate, window: self.timeouts.rateWindow)
     }
 
     mutating func received(size: Int) {

@@ -18,18 +18,26 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     /// The request that is being answered.
-    private struct OpenRequest {
+    private final class OpenRequest {
         var process: (any RequestProcess)?
         let isHead: Bool
         let isHTTP10: Bool
         /// Whether the connection ends with the response.
         var closes: Bool
-        var isRequestComplete = false
+        var isComplete = false
         var hasHead = false
         var isChunked = false
         var hasBody = true
-        var isResponseComplete = false
+        var isAnswered = false
         var record: RequestRecord
+
+        /// - Parameter head: The head; `nil` if it could not be read.
+        init(_ head: HTTPRequestHead?, from client: ClientAddress) {
+            self.isHead = head?.method == .HEAD
+            self.isHTTP10 = head.map { $0.version.minor == 0 } ?? false
+            self.closes = head.map { $0.version.minor == 0 || !$0.isKeepAlive } ?? true
+            self.record = RequestRecord(method: head?.method.rawValue, target: head?.uri, client: client.text)
+        }
     }
 
     /// Bodies up to this size are copied into the buffer of the head: a second write costs more.
@@ -56,7 +64,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     private var isReadWanted = false
     private var timeouts: ClientTimeouts
 
-    init(_ channel: any Channel, on loop: LoopState, isSecure: Bool, decoder: ByteToMessageHandler<HTTPRequestDecoder>) {
+    init(_ channel: any Channel, on loop: LoopState, isSecure: Bool, decoder: ByteToMessageHandler<HTTPRequestDecoder>)
+    {
         self.channel = channel
         self.loop = loop
         self.decoder = decoder
@@ -83,7 +92,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     private func take(_ part: Part) {
         guard !self.isReadingEnded else { return }
         // A request waits for the end of the one before; the rest of one does not wait.
-        guard self.queue.isEmpty, !(self.request?.isRequestComplete ?? false) else { return self.queue.append(part) }
+        guard self.queue.isEmpty, !(self.request?.isComplete ?? false) else { return self.queue.append(part) }
         self.process(part)
     }
 
@@ -96,28 +105,22 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         case .message(.end(let trailers)): self.endRequest(trailers)
         case .failure(let failure):
             self.isReadingEnded = true
-            if self.request == nil { self.request = self.newRequest(for: nil) }
+            if self.request == nil { self.request = OpenRequest(nil, from: self.address) }
             self.request?.process?.clientLeft()
             self.refuse(failure)
         }
     }
 
-    private func newRequest(for head: HTTPRequestHead?) -> OpenRequest {
-        OpenRequest(
-            isHead: head?.method == .HEAD, isHTTP10: head.map { $0.version.minor == 0 } ?? false,
-            closes: head.map { $0.version.minor == 0 || !$0.isKeepAlive } ?? true,
-            record: RequestRecord(method: head?.method.rawValue, target: head?.uri, client: self.address.text))
-    }
-
     private func begin(_ head: HTTPRequestHead) {
-        self.request = self.newRequest(for: head)
+        let request = OpenRequest(head, from: self.address)
+        self.request = request
         self.timeouts.enter(.body)
         do {
             let screened = try self.loop.screen.screen(head)
             // The parser reads no further after a request to change the protocol.
-            if screened.stopsParser { self.request?.closes = true }
+            if screened.stopsParser { request.closes = true }
             let process = self.loop.process(screened, from: self)
-            self.request?.process = process
+            request.process = process
             process.start()
         } catch {
             self.isReadingEnded = true
@@ -126,11 +129,11 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     private func endRequest(_ trailers: HTTPHeaders?) {
-        guard self.request != nil else { return }
-        self.request?.isRequestComplete = true
-        if self.request?.closes ?? false { self.isReadingEnded = true }
+        guard let request else { return }
+        request.isComplete = true
+        if request.closes { self.isReadingEnded = true }
         self.timeouts.enter(.responding)
-        self.request?.process?.requestEnded(trailers.map { $0.map { ($0.name, $0.value) } } ?? [])
+        request.process?.requestEnded(trailers.map { $0.map { ($0.name, $0.value) } } ?? [])
         self.advance()
     }
 
@@ -142,11 +145,11 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
             self.isAdvancing = false
             self.updateReading()
         }
-        while let request, request.isResponseComplete {
-            guard request.isRequestComplete, !request.closes, !self.isReadingEnded else { return self.closeOutput() }
+        while let request, request.isAnswered {
+            guard request.isComplete, !request.closes, !self.isReadingEnded else { return self.closeOutput() }
             self.request = nil
             self.timeouts.enter(.idle)
-            while !(self.request?.isRequestComplete ?? false), let part = self.queue.popFirst() { self.process(part) }
+            while !(self.request?.isComplete ?? false), let part = self.queue.popFirst() { self.process(part) }
         }
         if self.request == nil, self.isInputClosed || self.loop.isDraining { self.closeOutput() }
     }
@@ -167,9 +170,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     func writeHead(_ head: ResponseHead) {
-        guard var request else { return }
-        self.prepare(&request, status: head.status, hasLength: head.framing != .untilClose && head.framing != .chunked)
-        self.request = request
+        guard let request else { return }
+        self.prepare(request, status: head.status, hasLength: head.framing != .untilClose && head.framing != .chunked)
         self.write {
             self.loop.responseWriter.write(
                 head, isChunked: request.isChunked, closes: request.closes, date: self.loop.date, to: &$0)
@@ -177,10 +179,9 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     func writeHead(_ head: HTTPResponse, length: Int?) {
-        guard var request else { return }
+        guard let request else { return }
         let status = head.status.code
-        self.prepare(&request, status: status, hasLength: length != nil)
-        self.request = request
+        self.prepare(request, status: status, hasLength: length != nil)
         var extra: [(String, String)] = []
         if head.headerFields[.date] == nil { extra.append(("Date", self.loop.date)) }
         // Where there is none, the field speaks of the body that another request would get.
@@ -192,7 +193,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     /// Decides how the end of the response is found (RFC 9112, section 6.3).
-    private func prepare(_ request: inout OpenRequest, status: Int, hasLength: Bool) {
+    private func prepare(_ request: OpenRequest, status: Int, hasLength: Bool) {
         request.hasHead = true
         request.record.status = status
         request.record.end = .now()
@@ -200,7 +201,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         request.hasBody = !request.isHead && status != 204 && status != 304
         request.isChunked = request.hasBody && !hasLength && !request.isHTTP10
         // The client may go on to send what nobody needs any more.
-        let isCut = !request.isRequestComplete || self.isInputClosed || self.loop.isDraining
+        let isCut = !request.isComplete || self.isInputClosed || self.loop.isDraining
         request.closes = request.closes || isCut || (request.hasBody && !hasLength && !request.isChunked)
     }
 
@@ -219,28 +220,28 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     func writeEnd(_ trailers: Trailers) {
-        guard let request, !request.isResponseComplete else { return }
+        guard let request, !request.isAnswered else { return }
         if self.isTunnel { return self.closeOutput() }
         if request.isChunked { self.write { $0.writeLastChunk(trailers: trailers) } }
         self.endResponse()
     }
 
     private func endResponse() {
-        self.request?.isResponseComplete = true
-        self.request?.process = nil
+        guard let request else { return }
+        request.isAnswered = true
+        request.process = nil
         self.isReadHeld = false
-        if let record = self.request?.record { self.loop.handler.responded(record) }
+        self.loop.handler.responded(request.record)
         self.advance()
     }
 
     func refuse(_ failure: ProxyFailure) {
         guard let request, !request.hasHead else { return self.cut() }
         // What the client goes on to send is nobody's business.
-        if !request.isRequestComplete { self.request?.closes = true }
+        if !request.isComplete { request.closes = true }
         let response = self.loop.handler.problem(failure)
         self.writeHead(response.head, length: response.body.count)
         self.writeBody(ByteBuffer(bytes: response.body))
-        self.request?.isChunked = false
         self.endResponse()
     }
 

@@ -139,7 +139,9 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         var headers = HPACKHeaders([(":status", "\(head.status.code)")])
         for field in head.headerFields {
             let kind = FieldKind(field.name.canonicalName.utf8)
-            guard !kind.isHopByHop, kind != .contentLength || (!self.hasBody && head.status.code != 204) else { continue }
+            guard !kind.isHopByHop, kind != .contentLength || (!self.hasBody && head.status.code != 204) else {
+                continue
+            }
             headers.add(name: field.name.canonicalName, value: field.value)
         }
         if let length, self.hasBody { headers.add(name: "content-length", value: "\(length)") }

@@ -31,7 +31,8 @@ package struct ServerConfiguration: Sendable {
     package var rewriting: HeadRewriting
     package var limits = ServerLimits()
 
-    package init(upstream: Upstream, rewriting: HeadRewriting, _ change: (inout ServerConfiguration) -> Void = { _ in }) {
+    package init(upstream: Upstream, rewriting: HeadRewriting, _ change: (inout ServerConfiguration) -> Void = { _ in })
+    {
         self.upstream = upstream
         self.rewriting = rewriting
         change(&self)

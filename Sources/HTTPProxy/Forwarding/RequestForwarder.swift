@@ -126,7 +126,8 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
         connection.begin(self, isHead: self.head.method == "HEAD", isUpgradePermitted: self.head.upgrade != nil)
         connection.write { buffer in
             self.loop.requestWriter.write(
-                self.head, from: self.client.address, framing: self.framing, awaitsContinue: awaitsContinue, to: &buffer)
+                self.head, from: self.client.address, framing: self.framing, awaitsContinue: awaitsContinue, to: &buffer
+            )
         }
         if self.body.readableBytes > 0 { self.write(self.body, to: connection) }
         if self.isComplete { self.endRequest(on: connection) } else { self.client.holdReading(!connection.isWritable) }

@@ -8,7 +8,9 @@ package struct HandledRequest: Sendable {
     /// The address of the client; `nil` if it has none.
     package let client: String?
     package let isSecure: Bool
-    /// The body, as the client sends it. Whoever reads it gives the client leave to send it.
+    /// The body, as the client sends it.
+    ///
+    /// Whoever reads it gives the client leave to send it.
     package let body: BodyPipe
     /// What becomes of the client.
     package let signals: ClientSignals
@@ -82,7 +84,9 @@ package enum ForwardResult: Sendable {
 package struct UpstreamResponse: Sendable {
     /// As it was sent.
     package let rawHead: ResponseHead
-    /// The body, and the trailers behind it. It fails with ``UpstreamFailure`` if it is broken off.
+    /// The body, and the trailers behind it.
+    ///
+    /// It fails with ``UpstreamFailure`` if it is broken off.
     package let body: BodyPipe
     /// The length of the body, if it is known.
     package let length: Int?

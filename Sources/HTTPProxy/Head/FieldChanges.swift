@@ -13,6 +13,7 @@ package struct FieldChanges: Sendable {
     func passes(_ name: String) -> Bool {
         guard !self.removed.isEmpty || !self.added.isEmpty else { return true }
         let name = name.lowercased()
-        return !self.removed.contains { $0.lowercased() == name } && !self.added.contains { $0.name.lowercased() == name }
+        return !self.removed.contains { $0.lowercased() == name }
+            && !self.added.contains { $0.name.lowercased() == name }
     }
 }

@@ -1,4 +1,4 @@
-/// The header fields that a proxy has to know. All others pass.
+/// The header fields that a proxy has to know; all others pass.
 enum FieldKind: UInt8 {
     case other
     // Those of one connection (RFC 9110, section 7.6.1).

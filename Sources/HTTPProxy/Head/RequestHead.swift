@@ -23,7 +23,9 @@ package struct RequestHead: Sendable {
     package let target: String
     /// The host that is asked for; `nil` if an HTTP/1.0 client did not say.
     package let authority: String?
-    /// The fields as they were sent. Over HTTP/1, `Host` is among them; over HTTP/2, it is not.
+    /// The fields as they were sent.
+    ///
+    /// Over HTTP/1, `Host` is among them; over HTTP/2, it is not.
     package let fields: HTTPHeaders
     let body: BodyFraming
     /// The protocol that the client asks to change to (RFC 9110, section 7.8).

@@ -117,7 +117,8 @@ struct RequestHeadWriter: Sendable {
         lists.hasLength = true
     }
 
-    private func writeFraming(_ framing: BodyFraming, of head: RequestHead, _ lists: Lists, to buffer: inout ByteBuffer) {
+    private func writeFraming(_ framing: BodyFraming, of head: RequestHead, _ lists: Lists, to buffer: inout ByteBuffer)
+    {
         switch framing {
         case .length(let length): if !lists.hasLength { buffer.writeField("Content-Length", "\(length)") }
         case .chunked, .untilClose: buffer.writeField("Transfer-Encoding", "chunked")

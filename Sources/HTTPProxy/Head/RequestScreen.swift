@@ -36,25 +36,31 @@ struct RequestScreen {
 
     /// - Throws: Why the request is refused.
     func screen(_ headers: HPACKHeaders, endsStream: Bool) throws(ProxyFailure) -> RequestHead {
-        var (method, target, authority): (String?, String?, String?) = (nil, nil, nil)
+        var (method, target, authority, scheme): (String?, String?, String?, String?) = (nil, nil, nil, nil)
         var (facts, fields, cookie): (Facts, HTTPHeaders, String?) = (Facts(), HTTPHeaders(), nil)
         fields.reserveCapacity(headers.count)
         for (name, value, _) in headers {
             switch name {
-            case ":method": method = value
-            case ":path": target = value
-            case ":authority": authority = value
-            case ":scheme": continue  // Spoken over TLS only; what a client says of that is not what there is.
+            case ":method": try Self.set(&method, to: value, facts)
+            case ":path": try Self.set(&target, to: value, facts)
+            case ":authority": try Self.set(&authority, to: value, facts)
+            // Spoken over TLS only; what a client says of that is not what there is.
+            case ":scheme": try Self.set(&scheme, to: value, facts)
             case "cookie":
+                facts.count += 1
                 // It may be taken apart (RFC 9113, section 8.2.3).
                 cookie = cookie.map { "\($0); \(value)" } ?? value
             default:
-                guard name.utf8.allSatisfy(\.isTokenCharacter), value.utf8.allSatisfy(\.isFieldCharacter) else {
-                    throw .badRequest
-                }
+                let isProper = name.utf8.allSatisfy { $0.isTokenCharacter && $0 == $0.lowercasedASCII }
+                guard isProper, value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
                 try facts.add(name, value)
+                switch FieldKind(name.utf8) {
                 // Nobody is to choose between two hosts (section 8.3.1).
-                if FieldKind(name.utf8) != .host { fields.add(name: name, value: value) }
+                case .host: continue
+                // There are none of a connection (section 8.2.2).
+                case .connection, .keepAlive, .proxyConnection, .upgrade, .transferEncoding: throw .badRequest
+                default: fields.add(name: name, value: value)
+                }
             }
         }
         if let cookie {
@@ -63,12 +69,18 @@ struct RequestScreen {
         }
         guard let method, method != "CONNECT" else { throw method == nil ? .badRequest : .notSupported }
         guard !method.isEmpty, method.utf8.allSatisfy(\.isTokenCharacter), let target else { throw .badRequest }
-        guard facts.transferEncoding == nil, authority != nil || facts.hostCount == 1 else { throw .badRequest }
+        guard authority != nil || facts.hostCount == 1 else { throw .badRequest }
         let asked = authority ?? facts.host ?? ""
         try Self.check(authority: asked)
         facts.isDelimited = !endsStream
         guard target.hasPrefix("/") || target == "*" else { throw .badRequest }
         return try self.head(.http2, method, try Self.target(target, method: method).path, asked, fields, facts)
+    }
+
+    /// Takes a pseudo-header field, which comes once and before all others (RFC 9113, section 8.3).
+    private static func set(_ field: inout String?, to value: String, _ facts: Facts) throws(ProxyFailure) {
+        guard field == nil, facts.count == 0 else { throw .badRequest }
+        field = value
     }
 
     // MARK: Both

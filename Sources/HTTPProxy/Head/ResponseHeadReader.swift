@@ -32,7 +32,9 @@ struct ResponseHeadReader {
         let bytes = buffer.readableBytesUInt8Span
         var index = max(0, self.searched - 3)
         while index + 3 < bytes.count {
-            if bytes[index] == 13, bytes[index + 1] == 10, bytes[index + 2] == 13, bytes[index + 3] == 10 { return true }
+            let isEnd =
+                bytes[index] == 13 && bytes[index + 1] == 10 && bytes[index + 2] == 13 && bytes[index + 3] == 10
+            if isEnd { return true }
             index += 1
         }
         // Too large is found out by the parser.

@@ -15,7 +15,7 @@ final class EndOfTick {
         self.eventLoop = eventLoop.assumeIsolated()
     }
 
-    /// Calls `flush` at the end of the tick. To be called once per tick and flusher.
+    /// Calls `flush` at the end of the tick; to be called once per tick and flusher.
     func flush(_ flusher: any Flushing) {
         self.waiting.append(flusher)
         guard self.waiting.count == 1 else { return }

@@ -2,7 +2,9 @@ import Logging
 import NIOCore
 import NIOPosix
 
-/// What the connections of one event loop share. Nothing here is ever touched from another thread.
+/// What the connections of one event loop share.
+///
+/// Nothing here is ever touched from another thread.
 final class LoopState {
     let eventLoop: any EventLoop
     let endOfTick: EndOfTick

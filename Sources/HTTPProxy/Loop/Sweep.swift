@@ -10,7 +10,9 @@ protocol Swept: AnyObject {
     func shutDown()
 }
 
-/// All connections of an event loop. One coarse timer looks at them all, so that a request sets none.
+/// All connections of an event loop.
+///
+/// One coarse timer looks at them all, so that a request sets none.
 final class Sweep {
     private let eventLoop: NIOIsolatedEventLoop
     private let interval: TimeAmount

@@ -22,6 +22,8 @@ final class ConnectionPool: Swept {
     private let sweep: Sweep
     private var state = ConnectionPoolState<UpstreamConnection, AnyUser>()
     private var isShutDown = false
+    /// Whether the budget has been asked to tell of room.
+    private var isWaitingForRoom = false
 
     /// `any UpstreamUser` is no class type of its own, which the state machine needs.
     final class AnyUser {
@@ -106,9 +108,16 @@ final class ConnectionPool: Swept {
     private func waitForRoom() {
         // An idle connection of another kind may be in the way of one that has to be fresh.
         if let idle = self.state.takeIdle() { return idle.connection.close() }
+        guard !self.isWaitingForRoom else { return }
+        self.isWaitingForRoom = true
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
-        self.budget.onRoom { eventLoop.execute { bound.value.makeMissing() } }
+        self.budget.onRoom {
+            eventLoop.execute {
+                bound.value.isWaitingForRoom = false
+                bound.value.makeMissing()
+            }
+        }
     }
 
     private func connect() {

@@ -62,7 +62,9 @@ struct ResponseReader {
             case nil: return nil
             }
         case .untilClose, .tunnel:
-            guard let bytes = buffer.readSlice(length: buffer.readableBytes), bytes.readableBytes > 0 else { return nil }
+            guard buffer.readableBytes > 0, let bytes = buffer.readSlice(length: buffer.readableBytes) else {
+                return nil
+            }
             if case .tunnel = self.state { return .tunnel(bytes) }
             return .body(bytes)
         }

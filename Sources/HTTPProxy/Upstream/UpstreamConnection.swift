@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// A connection to the upstream. It carries one request at a time.
+/// A connection to the upstream, which carries one request at a time.
 final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
