@@ -82,10 +82,15 @@ struct ResponseHeadReader {
     }
 
     private static func status(in bytes: Span<UInt8>, end: Int) throws(MalformedMessage) -> (Int, Bool) {
-        let start = "HTTP/1.".utf8
-        guard end >= 12, zip(start, 0..<7).allSatisfy({ $0 == bytes[$1] }), bytes[8] == 0x20,
-            bytes[7] == 0x30 || bytes[7] == 0x31, end == 12 || bytes[12] == 0x20
-        else { throw MalformedMessage("No status line") }
+        guard end >= 12 else { throw MalformedMessage("No status line") }
+        var index = 0
+        for byte in "HTTP/1.".utf8 {
+            guard bytes[index] == byte else { throw MalformedMessage("No status line") }
+            index += 1
+        }
+        guard bytes[8] == 0x20, bytes[7] == 0x30 || bytes[7] == 0x31, end == 12 || bytes[12] == 0x20 else {
+            throw MalformedMessage("No status line")
+        }
         var status = 0
         for index in 9..<12 {
             guard (0x30...0x39).contains(bytes[index]) else { throw MalformedMessage("No status code") }
