@@ -114,7 +114,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
 
     // MARK: To the upstream
 
-    private func takeConnection(_ demand: ConnectionPool.Demand) {
+    private func takeConnection(_ demand: ConnectionDemand) {
         self.state = .waiting(nil)
         let waiter = self.loop.pool.take(for: self, demand)
         if let waiter, case .waiting = self.state { self.state = .waiting(waiter) }

@@ -42,7 +42,7 @@ final class HandledForward: UpstreamUser, Sendable {
 
     func begin(
         _ head: RequestHead, from client: HandledProcess, on loop: LoopState, body: ByteBuffer, changes: FieldChanges,
-        demand: ForwardDemand, timeout: TimeAmount?, _ continuation: CheckedContinuation<ForwardResult, Never>
+        demand: ConnectionDemand, timeout: TimeAmount?, _ continuation: CheckedContinuation<ForwardResult, Never>
     ) {
         guard !self.isAbandoned.value else {
             return continuation.resume(returning: .notSent(UpstreamFailure(.notSent, "It was cancelled")))
@@ -50,12 +50,6 @@ final class HandledForward: UpstreamUser, Sendable {
         self.state.value = State(
             head: head, client: client, body: body, changes: changes, timeout: timeout, continuation: continuation,
             loop: loop)
-        let demand: ConnectionPool.Demand =
-            switch demand {
-            case .any: .any
-            case .seenAlive: .seenAlive
-            case .fresh: .fresh
-            }
         let waiter = loop.pool.take(for: self, demand)
         self.state.value?.waiter = waiter
     }

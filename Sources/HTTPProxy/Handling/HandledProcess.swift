@@ -92,7 +92,7 @@ final class HandledProcess: RequestProcess {
     // MARK: The upstream
 
     func begin(
-        _ forward: HandledForward, body: ByteBuffer, changes: FieldChanges, demand: ForwardDemand,
+        _ forward: HandledForward, body: ByteBuffer, changes: FieldChanges, demand: ConnectionDemand,
         timeout: TimeAmount?, _ continuation: CheckedContinuation<ForwardResult, Never>
     ) {
         forward.begin(

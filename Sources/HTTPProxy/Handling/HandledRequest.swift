@@ -41,7 +41,7 @@ package struct HandledRequest: Sendable {
     package func forward(
         body: ByteBuffer,
         changes: FieldChanges = FieldChanges(),
-        demand: ForwardDemand = .seenAlive,
+        demand: ConnectionDemand = .seenAlive,
         timeout: Duration? = nil
     ) async -> ForwardResult {
         let (process, timeout) = (self.process, timeout.map { TimeAmount($0) })
@@ -58,16 +58,6 @@ package struct HandledRequest: Sendable {
             forward.abandon()
         }
     }
-}
-
-/// Which connection a handled request may be sent over.
-package enum ForwardDemand: Sendable {
-    /// Any that is not known to be closed.
-    case any
-    /// One that was used just now and is not closed, or a fresh one.
-    case seenAlive
-    /// A fresh one.
-    case fresh
 }
 
 /// What came of a request that was sent to the upstream.

@@ -4,16 +4,6 @@ import NIOSSL
 
 /// The connections from one event loop to the upstream.
 final class ConnectionPool: Swept {
-    /// Which connection a request may be sent over.
-    enum Demand {
-        /// Any that is not known to be closed.
-        case any
-        /// One that was just seen alive, or a fresh one.
-        case seenAlive
-        /// One that nobody has used.
-        case fresh
-    }
-
     private let eventLoop: any EventLoop
     private let configuration: ServerConfiguration
     private let timeouts: Timeouts
@@ -55,7 +45,7 @@ final class ConnectionPool: Swept {
     ///
     /// - Returns: What to ``cancel(_:)`` if nobody needs the connection any more.
     @discardableResult
-    func take(for user: any UpstreamUser, _ demand: Demand) -> AnyUser? {
+    func take(for user: any UpstreamUser, _ demand: ConnectionDemand) -> AnyUser? {
         guard !self.isShutDown else {
             user.connectionUnavailable(UpstreamFailure(.notSent, "The proxy is shutting down"))
             return nil
