@@ -1,7 +1,6 @@
 package import Logging
 package import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A reverse proxy: it forwards requests to one upstream, and hands those that a handler wants to the handler.
 ///
@@ -81,9 +80,10 @@ package final class ProxyServer: Sendable {
     /// Whether no client is connected, and no handler at work.
     package func isIdle() async -> Bool {
         guard self.running.isZero else { return false }
-        let isBusy = Atomic(false)
-        await self.onEachLoop { if !$0.isIdle { isBusy.store(true, ordering: .relaxed) } }
-        return !isBusy.load(ordering: .relaxed)
+        for loop in self.loops {
+            guard (try? await loop.eventLoop.submit { loop.value.isIdle }.get()) ?? true else { return false }
+        }
+        return true
     }
 
     /// Ends all that waits for the upstream: its clients get 502, and what was sent may have been processed.

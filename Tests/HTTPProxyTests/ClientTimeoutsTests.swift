@@ -15,7 +15,8 @@ struct ClientTimeoutsTests {
             $0.maxBodyTime = .seconds(100)
         }
         var timeouts = ClientTimeouts(Timeouts(limits), minimumRate: 100)
-        #expect(!timeouts.isOver(now: Self.at(0), isReading: true, written: 0, untaken: 0))
+        let isOver1 = timeouts.isOver(now: Self.at(0), isReading: true, written: 0, untaken: 0)
+        #expect(!isOver1)
         return timeouts
     }
 
@@ -23,9 +24,11 @@ struct ClientTimeoutsTests {
     func head() {
         var timeouts = Self.fresh()
         timeouts.received(size: 10_000)
-        #expect(!timeouts.isOver(now: Self.at(9), isReading: true, written: 0, untaken: 0))
+        let isOver2 = timeouts.isOver(now: Self.at(9), isReading: true, written: 0, untaken: 0)
+        #expect(!isOver2)
         timeouts.received(size: 10_000)
-        #expect(timeouts.isOver(now: Self.at(10), isReading: true, written: 0, untaken: 0))
+        let isOver3 = timeouts.isOver(now: Self.at(10), isReading: true, written: 0, untaken: 0)
+        #expect(isOver3)
     }
 
     @Test("for a body has no gap that is longer than permitted, whatever came before")
@@ -33,9 +36,12 @@ struct ClientTimeoutsTests {
         var timeouts = Self.fresh()
         timeouts.enter(.body)
         timeouts.received(size: 1_000_000)
-        #expect(!timeouts.isOver(now: Self.at(1), isReading: true, written: 0, untaken: 0))
-        #expect(!timeouts.isOver(now: Self.at(5), isReading: true, written: 0, untaken: 0))
-        #expect(timeouts.isOver(now: Self.at(6), isReading: true, written: 0, untaken: 0))
+        let isOver4 = timeouts.isOver(now: Self.at(1), isReading: true, written: 0, untaken: 0)
+        #expect(!isOver4)
+        let isOver5 = timeouts.isOver(now: Self.at(5), isReading: true, written: 0, untaken: 0)
+        #expect(!isOver5)
+        let isOver6 = timeouts.isOver(now: Self.at(6), isReading: true, written: 0, untaken: 0)
+        #expect(isOver6)
     }
 
     @Test("for a body needs a rate over each window, and earns nothing by what came before it")
@@ -57,12 +63,15 @@ struct ClientTimeoutsTests {
         var timeouts = Self.fresh()
         timeouts.enter(.body)
         for second: Int64 in 1...90 {
-            #expect(!timeouts.isOver(now: Self.at(second), isReading: false, written: 0, untaken: 0))
+            let isOver7 = timeouts.isOver(now: Self.at(second), isReading: false, written: 0, untaken: 0)
+            #expect(!isOver7)
         }
         for second: Int64 in 91...94 {
-            #expect(!timeouts.isOver(now: Self.at(second), isReading: true, written: 0, untaken: 0))
+            let isOver8 = timeouts.isOver(now: Self.at(second), isReading: true, written: 0, untaken: 0)
+            #expect(!isOver8)
         }
-        #expect(timeouts.isOver(now: Self.at(95), isReading: true, written: 0, untaken: 0))
+        let isOver9 = timeouts.isOver(now: Self.at(95), isReading: true, written: 0, untaken: 0)
+        #expect(isOver9)
     }
 
     @Test("for a body is bounded, however fast it comes")
@@ -82,11 +91,16 @@ struct ClientTimeoutsTests {
     func taking() {
         var timeouts = Self.fresh()
         timeouts.enter(.responding)
-        #expect(!timeouts.isOver(now: Self.at(1), isReading: false, written: 100, untaken: 100))
-        #expect(!timeouts.isOver(now: Self.at(5), isReading: false, written: 50, untaken: 150))
+        let isOver10 = timeouts.isOver(now: Self.at(1), isReading: false, written: 100, untaken: 100)
+        #expect(!isOver10)
+        let isOver11 = timeouts.isOver(now: Self.at(5), isReading: false, written: 50, untaken: 150)
+        #expect(!isOver11)
         // It took a hundred, and another hundred came.
-        #expect(!timeouts.isOver(now: Self.at(6), isReading: false, written: 100, untaken: 150))
-        #expect(!timeouts.isOver(now: Self.at(10), isReading: false, written: 0, untaken: 150))
-        #expect(timeouts.isOver(now: Self.at(11), isReading: false, written: 0, untaken: 150))
+        let isOver12 = timeouts.isOver(now: Self.at(6), isReading: false, written: 100, untaken: 150)
+        #expect(!isOver12)
+        let isOver13 = timeouts.isOver(now: Self.at(10), isReading: false, written: 0, untaken: 150)
+        #expect(!isOver13)
+        let isOver14 = timeouts.isOver(now: Self.at(11), isReading: false, written: 0, untaken: 150)
+        #expect(isOver14)
     }
 }

@@ -16,7 +16,8 @@ struct ConnectionPoolStateTests {
     private static func pool(idle: [Thing]) -> Pool {
         var pool = Pool()
         for (second, connection) in idle.enumerated() {
-            #expect(pool.released(connection, now: Self.at(Int64(second))) == nil)
+            let result14 = pool.released(connection, now: Self.at(Int64(second)))
+            #expect(result14 == nil)
         }
         return pool
     }
@@ -25,9 +26,12 @@ struct ConnectionPoolStateTests {
     func lastInFirstOut() {
         let (a, b) = (Thing(), Thing())
         var pool = Self.pool(idle: [a, b])
-        #expect(pool.takeIdle()?.connection === b)
-        #expect(pool.takeIdle()?.connection === a)
-        #expect(pool.takeIdle() == nil)
+        let result15 = pool.takeIdle()
+        #expect(result15?.connection === b)
+        let result16 = pool.takeIdle()
+        #expect(result16?.connection === a)
+        let result17 = pool.takeIdle()
+        #expect(result17 == nil)
     }
 
     @Test("serves those that wait in their order, with whatever comes first")
@@ -39,10 +43,13 @@ struct ConnectionPoolStateTests {
         #expect(pool.missing == 2)
         pool.connectionBegan()
         #expect(pool.missing == 1)
-        #expect(pool.released(connection, now: Self.at(0)) === first)
-        #expect(pool.connected(Thing(), now: Self.at(0)) === second)
+        let result18 = pool.released(connection, now: Self.at(0))
+        #expect(result18 === first)
+        let result19 = pool.connected(Thing(), now: Self.at(0))
+        #expect(result19 === second)
         #expect(pool.missing == 0)
-        #expect(pool.released(connection, now: Self.at(1)) == nil)
+        let result20 = pool.released(connection, now: Self.at(1))
+        #expect(result20 == nil)
         #expect(pool.idle.count == 1)
     }
 
@@ -52,10 +59,13 @@ struct ConnectionPoolStateTests {
         var pool = Pool()
         pool.wait(fresh, needsFresh: true, deadline: Self.at(5))
         pool.wait(any, needsFresh: false, deadline: Self.at(5))
-        #expect(pool.released(used, now: Self.at(0)) === any)
-        #expect(pool.released(used, now: Self.at(0)) == nil)
+        let result21 = pool.released(used, now: Self.at(0))
+        #expect(result21 === any)
+        let result22 = pool.released(used, now: Self.at(0))
+        #expect(result22 == nil)
         pool.connectionBegan()
-        #expect(pool.connected(Thing(), now: Self.at(0)) === fresh)
+        let result23 = pool.connected(Thing(), now: Self.at(0))
+        #expect(result23 === fresh)
     }
 
     @Test("fails one that waits for each connection that cannot be made, unless another is being made for it")
@@ -65,23 +75,31 @@ struct ConnectionPoolStateTests {
         pool.wait(first, needsFresh: false, deadline: Self.at(5))
         pool.wait(second, needsFresh: false, deadline: Self.at(5))
         for _ in 1...3 { pool.connectionBegan() }
-        #expect(pool.connectingFailed() == nil)
-        #expect(pool.connectingFailed() === first)
+        let result24 = pool.connectingFailed()
+        #expect(result24 == nil)
+        let result25 = pool.connectingFailed()
+        #expect(result25 === first)
         pool.cancel(second)
-        #expect(pool.connectingFailed() == nil)
+        let result26 = pool.connectingFailed()
+        #expect(result26 == nil)
     }
 
     @Test("lets go of what is idle, and of who waits, for too long")
     func expiry() {
         let (a, b, waiter) = (Thing(), Thing(), Thing())
         var pool = Self.pool(idle: [a, b])
-        #expect(pool.expireIdle(before: Self.at(0)).isEmpty)
-        #expect(pool.expireIdle(before: Self.at(1)).map(ObjectIdentifier.init) == [ObjectIdentifier(a)])
+        let result27 = pool.expireIdle(before: Self.at(0))
+        #expect(result27.isEmpty)
+        let result28 = pool.expireIdle(before: Self.at(1))
+        #expect(result28.map(ObjectIdentifier.init) == [ObjectIdentifier(a)])
         pool.closed(b)
-        #expect(pool.takeIdle() == nil)
+        let result29 = pool.takeIdle()
+        #expect(result29 == nil)
         pool.wait(waiter, needsFresh: false, deadline: Self.at(5))
-        #expect(pool.expireWaiting(now: Self.at(4)).isEmpty)
-        #expect(pool.expireWaiting(now: Self.at(5)).count == 1)
+        let result30 = pool.expireWaiting(now: Self.at(4))
+        #expect(result30.isEmpty)
+        let result31 = pool.expireWaiting(now: Self.at(5))
+        #expect(result31.count == 1)
         #expect(pool.missing == 0)
     }
 }

@@ -28,7 +28,7 @@ struct DepartureTests {
             ended.add()
             return response
         }
-        try await TestProxy.with(script: script, handle: handle) { proxy in
+        try await TestProxy.with(script: script, handle: handle) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 try await eventually { gate.arrivals == 1 }
@@ -48,7 +48,7 @@ struct DepartureTests {
             gate.open()
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
                 await gate.pass()
@@ -60,7 +60,7 @@ struct DepartureTests {
 
     @Test("at once leaves nothing behind", arguments: Farewell.allCases)
     func atOnce(farewell: Farewell) async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy in
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 1...100 {
                     group.addTask {
@@ -85,7 +85,7 @@ struct DepartureTests {
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 _ = try await connection.read(until: "abc")
@@ -110,7 +110,7 @@ struct DepartureTests {
                 upstream.record(WireMessage(start: "reset"))
             }
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 let start = framing.hasPrefix("T") ? "5\r\nhello\r\n" : "hello"
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\n\(framing)\r\n\r\n\(start)")
@@ -137,7 +137,7 @@ struct DepartureTests {
             }
             throw ClientLeft()
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 let start = framing.hasPrefix("T") ? "c\r\n{\"amount\":5}\r\n" : "{\"amount\":5}"
                 try await connection.write(

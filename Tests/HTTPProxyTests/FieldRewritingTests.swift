@@ -13,7 +13,7 @@ struct FieldRewritingTests {
             "X-Other: 1",
             "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "TE: trailers", "Upgrade: h2c", "X-B: 1",
         ]
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             #expect(try await proxy.send("GET /", fields).text == "")
             let request = try #require(proxy.upstream.request)
             #expect(
@@ -30,7 +30,7 @@ struct FieldRewritingTests {
             "Proxy-Connection: keep-alive", "Upgrade: h2c", "X-B: 1", "Via: 1.1 inner",
         ]
         try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", fields, body: "x") }) {
-            proxy in
+            proxy async throws in
             for answer in [try await proxy.send("GET /"), try await proxy.pay()] {
                 #expect(answer.fields.filter { $0.hasPrefix("X-A") || $0.hasPrefix("X-B") } == ["X-A: 1", "X-B: 1"])
                 #expect(answer["Via"] == ["1.1 inner"])
@@ -43,7 +43,7 @@ struct FieldRewritingTests {
 
     @Test("does not drop what only the end of the way may read, whoever names it")
     func endToEnd() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             // A client must not be able to take away what the proxy adds.
             _ = try await proxy.send(
                 "GET /", ["Connection: Via, X-Forwarded-For, Forwarded, X-Forwarded-Proto, X-Forwarded-Host, Host"])
@@ -60,7 +60,7 @@ struct FieldRewritingTests {
             "Forwarded: for=1.2.3.4",
             "X-Forwarded-For: 5.6.7.8", "Via: 1.0 before", "Via: 1.1 between",
         ]
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             _ = try await proxy.send("GET /", lies)
             let request = try #require(proxy.upstream.request)
             #expect(request["X-Forwarded-For"] == ["127.0.0.1"])
@@ -81,7 +81,7 @@ struct FieldRewritingTests {
             $0.rewriting.forwarded = isExtending ? .extended : .replaced
             $0.rewriting.ownedFields = ["x-idempotency-attempt"]
         }
-        try await TestProxy.with(configure: configure) { proxy in
+        try await TestProxy.with(configure: configure) { proxy async throws in
             _ = try await proxy.send("GET /", lies)
             let names = try #require(proxy.upstream.request).fields.compactMap { $0.split(separator: ":").first }
             #expect(names.filter { $0.contains("_") } == ["forwarded_", "X_A"])
@@ -95,7 +95,7 @@ struct FieldRewritingTests {
             "Forwarded: for=1.2.3.4",
             "X-Forwarded-For: 5.6.7.8",
         ]
-        try await TestProxy.with(configure: Change { $0.rewriting.forwarded = .extended }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rewriting.forwarded = .extended }) { proxy async throws in
             _ = try await proxy.send("GET /", before)
             let request = try #require(proxy.upstream.request)
             #expect(request["X-Forwarded-For"] == ["1.2.3.4, 5.6.7.8, 127.0.0.1"])
@@ -107,7 +107,7 @@ struct FieldRewritingTests {
 
     @Test("quotes a host with a port")
     func quotedHost() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n")
                 _ = try await connection.readAnswer()
@@ -118,7 +118,7 @@ struct FieldRewritingTests {
 
     @Test("tells the upstream its own name, if that is what it answers to")
     func hostOfUpstream() async throws {
-        try await TestProxy.with(configure: Change { $0.rewriting.host = .upstream }) { proxy in
+        try await TestProxy.with(configure: Change { $0.rewriting.host = .upstream }) { proxy async throws in
             _ = try await proxy.send("GET /")
             let port = try #require(proxy.upstream.port)
             #expect(proxy.upstream.request?["Host"] == ["127.0.0.1:\(port)"])

@@ -20,7 +20,7 @@ struct HandledTests {
             seen.add()
             return HandledResponse(head: HTTPResponse(status: .created), body: .bytes(ByteBuffer(string: "made here")))
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             let answer = try await proxy.send(
                 "POST /charges?a=b", ["X-A: 1", "Idempotency-Key: k", "x-a: 2"], body: "abc")
             #expect(answer.start == "HTTP/1.1 201 Created")
@@ -43,7 +43,7 @@ struct HandledTests {
             else { throw ProxyFailure.upstreamFailed }
             return try await response.collected()
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             for _ in 1...3 { _ = try await proxy.pay(["Accept-Encoding: gzip", "x-idempotency-attempt: 9", "X-A: 1"]) }
             let request = try #require(proxy.upstream.requests.last)
             #expect(request["Accept-Encoding"] == [])
@@ -68,7 +68,7 @@ struct HandledTests {
                     return [HTTPField(name: name, value: "7")]
                 })
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 #expect(try await connection.read(until: "first").contains("Transfer-Encoding: chunked"))
@@ -91,7 +91,7 @@ struct HandledTests {
                 written.add()
             }
         }
-        try await TestProxy.with(script: script, handle: TestHandler.streaming) { proxy in
+        try await TestProxy.with(script: script, handle: TestHandler.streaming) { proxy async throws in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(
                     ByteBuffer(
@@ -112,7 +112,7 @@ struct HandledTests {
             for try await chunk in request.body { size += chunk.readableBytes }
             return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer(string: "\(size)")))
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             let (written, size, count) = (Ledger(), 64 * 1024, 16_384)
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
@@ -135,7 +135,7 @@ struct HandledTests {
 
     @Test("gets leave to send its body when somebody reads it")
     func expectContinue() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy in
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message([
@@ -158,7 +158,7 @@ struct HandledTests {
             await gate.pass()
             return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer()))
         }
-        try await TestProxy.with(handle: handle) { proxy in
+        try await TestProxy.with(handle: handle) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 try await eventually { gate.arrivals == 1 }
@@ -184,7 +184,7 @@ struct HandledTests {
             task.cancel()
             return try await task.value
         }
-        try await TestProxy.with(script: script, handle: handle) { proxy in
+        try await TestProxy.with(script: script, handle: handle) { proxy async throws in
             #expect(try await proxy.pay().text == "upstreamFailed")
             #expect(extents.all == [.mayHaveBeenProcessed])
             try await eventually { proxy.upstream.closedConnections == 1 }

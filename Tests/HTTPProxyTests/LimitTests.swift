@@ -11,7 +11,7 @@ struct LimitTests {
             configuration.limits.maxHeaderSize = 4_000
             configuration.limits.maxHeaderCount = 20
         }
-        try await TestProxy.with(configure: Change(configure)) { proxy in
+        try await TestProxy.with(configure: Change(configure)) { proxy async throws in
             let long = String(repeating: "x", count: 1_000)
             let answer =
                 switch kind {
@@ -31,7 +31,7 @@ struct LimitTests {
 
     @Test("of the body, announced")
     func announcedBody() async throws {
-        try await TestProxy.with(configure: Change { $0.limits.maxBodySize = 10 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.maxBodySize = 10 }) { proxy async throws in
             for fields in [[], ["Idempotency-Key: k-1"]] {
                 let answer = try await proxy.send("POST /", fields, body: "01234567890")
                 #expect(answer.status == 413)
@@ -50,7 +50,7 @@ struct LimitTests {
             await upload.pass()
             upstream.record(WireMessage(body: try await connection.takeRest()))
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.maxBodySize = 10 }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.maxBodySize = 10 }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
                 if chunks == 2 {
@@ -78,7 +78,7 @@ struct LimitTests {
         ])
     func silentClient(start: String) async throws {
         let isAnswered = start.hasPrefix("GET") && start.hasSuffix("\r\n\r\n")
-        try await TestProxy.with(configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(start)
                 // This side says nothing more: that the connection ends is the proxy's doing.
@@ -97,7 +97,7 @@ struct LimitTests {
             configuration.limits.minimumBodyRate = 1_000_000
         }
         let script: TestUpstream.Script = { connection, _ in try await connection.readToEnd() }
-        try await TestProxy.with(script: script, configure: Change(configure)) { proxy in
+        try await TestProxy.with(script: script, configure: Change(configure)) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     isHead ? "GET /" : "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
@@ -116,7 +116,7 @@ struct LimitTests {
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy async throws in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
@@ -128,7 +128,7 @@ struct LimitTests {
     func slowReader(isHandled: Bool) async throws {
         let size = 16 << 20
         let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(4)) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(4)) }) { proxy async throws in
             let request = isHandled ? "POST /charges" : "GET /"
             try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
                 let answer = try await connection.sendSlowly(request, body: isHandled ? #"{"amount":5}"# : nil)
@@ -145,7 +145,7 @@ struct LimitTests {
             if request.start.contains("slow") { await gate.pass() }
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { slow in
                 try await slow.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
                 try await eventually { gate.arrivals == 1 }
@@ -159,7 +159,7 @@ struct LimitTests {
 
     @Test("of connections: one more waits until another ends")
     func connections() async throws {
-        try await TestProxy.with(configure: Change { $0.limits.maxConnections = 2 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.maxConnections = 2 }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { third in
                 try await RawConnection.open(port: proxy.port) { first in
                     _ = try await first.send("GET /")
@@ -186,7 +186,7 @@ struct LimitTests {
             configuration.limits.maxUpstreamConnections = 1
             configuration.limits.connectTimeout = .seconds(1)
         }
-        try await TestProxy.with(script: script, configure: Change(configure)) { proxy in
+        try await TestProxy.with(script: script, configure: Change(configure)) { proxy async throws in
             async let first = proxy.pay()
             try await eventually { gate.arrivals == 1 }
             let second = try await proxy.pay()
@@ -201,7 +201,7 @@ struct LimitTests {
 
     @Test("are met by two hundred clients at a time")
     func manyClients() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy in
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for client in 1...200 {
                     group.addTask {

@@ -10,7 +10,7 @@ struct PassThroughTests {
             "/a;b=1,2/c:d@e", "/~!$&'()*+,;=:@-._", "/a?b?c/d//e", "/{}|\\^`[]\"<>", "/a?//host/x", "/?",
         ])
     func target(_ target: String) async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             _ = try await proxy.send("GET \(target)")
             #expect(proxy.upstream.request?.start == "GET \(target) HTTP/1.1")
         }
@@ -35,7 +35,7 @@ struct PassThroughTests {
         try await TestProxy.with(
             script: TestUpstream.answering { _ in .answer("204 No Content", ["Allow: GET"], bytes: []) }
         ) {
-            proxy in
+            proxy async throws in
             let answer = try await proxy.send("OPTIONS *")
             #expect(answer["Allow"] == ["GET"])
             #expect(proxy.upstream.request?.start == "OPTIONS * HTTP/1.1")
@@ -44,7 +44,7 @@ struct PassThroughTests {
 
     @Test("with the host in the target, if it has the absolute form")
     func absoluteForm() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             _ = try await proxy.send("GET http://real.test:81/a?b")
             #expect(proxy.upstream.request?.start == "GET /a?b HTTP/1.1")
             #expect(proxy.upstream.request?["Host"] == ["real.test:81"])
@@ -63,7 +63,7 @@ struct PassThroughTests {
             "Server: odd/1", "ETag: W/\"1\"", "WWW-Authenticate: Basic realm=\"a, b\"", "X-Odd: \u{e9}",
         ]
         try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", answered, body: "x") }) {
-            proxy in
+            proxy async throws in
             let answer = try await proxy.send("GET /", fields)
             let request = try #require(proxy.upstream.request)
             let added = request.fields(
@@ -76,7 +76,7 @@ struct PassThroughTests {
 
     @Test("with any status", arguments: [200, 203, 299, 302, 404, 418, 451, 499, 503, 599, 600, 999])
     func status(_ status: Int) async throws {
-        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("\(status) X", body: "x") }) { proxy in
+        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("\(status) X", body: "x") }) { proxy async throws in
             let answer = try await proxy.send("GET /")
             #expect(answer.start.hasPrefix("HTTP/1.1 \(status) "))
             #expect(answer.text == "x")
@@ -91,7 +91,7 @@ struct PassThroughTests {
             return .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"])
                 + .chunks(bytes, of: 77_777) + .message(["0", "X-Sum: 7"])
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let answer = try await RawConnection.open(port: proxy.port) { connection in
                 let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(bytes.count)"
                 try await connection.write(.message(["PUT / HTTP/1.1", "Host: api.test", framing]))
@@ -111,7 +111,7 @@ struct PassThroughTests {
 
     @Test("with an empty body, said or unsaid")
     func emptyBody() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             _ = try await proxy.send("GET /")
             _ = try await proxy.send("GET /", body: "")
             _ = try await proxy.send("DELETE /")
@@ -125,7 +125,7 @@ struct PassThroughTests {
     func head(length: String?) async throws {
         let fields = length.map { [$0] } ?? []
         let script = TestUpstream.answering { _ in .message(["HTTP/1.1 200 OK", "ETag: \"a\""] + fields) }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
                     let answer = try await connection.send("HEAD /")
@@ -139,7 +139,7 @@ struct PassThroughTests {
     func bodiless(_ status: String) async throws {
         let length = status.hasPrefix("304") ? ["Content-Length: 7"] : []
         let script = TestUpstream.answering { _ in .message(["HTTP/1.1 \(status)", "ETag: \"a\""] + length) }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
                     let answer = try await connection.send("GET /")
@@ -156,7 +156,7 @@ struct PassThroughTests {
             _ = try await connection.readMessage()
             try await connection.write(.message(["HTTP/1.0 200 OK"]) + Array("to the end".utf8))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let answer = try await proxy.send("GET /")
             #expect(answer.text == "to the end")
             #expect(answer["Transfer-Encoding"] == ["chunked"])
@@ -169,7 +169,7 @@ struct PassThroughTests {
             .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .chunks(Array("abc".utf8), of: 2)
                 + .message(["0"])
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let answer = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.0\r\n\r\n")
                 return try await connection.readAnswer()
@@ -183,7 +183,7 @@ struct PassThroughTests {
 
     @Test("one after the other over one connection, also if sent at once")
     func pipelined() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy in
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 let requests = (1...20).map { "PUT /\($0) HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" }
                 try await connection.write(requests.joined())
@@ -203,7 +203,7 @@ struct PassThroughTests {
         ]
         let count = Ledger()
         let script = TestUpstream.answering { _ in answers[(count.add() - 1) % answers.count] }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 var statuses: [Int] = []
                 for _ in 1...10 { statuses.append(try await connection.send("GET /").status) }
@@ -220,7 +220,7 @@ struct PassThroughTests {
             .message(["HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", "Connection: X-Hop", "X-Hop: 1"])
                 + .message(["HTTP/1.1 102 Processing"]) + .answer(body: "done")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 let hints = try await connection.readAnswer()
@@ -244,7 +244,7 @@ struct PassThroughTests {
             upstream.record(request)
             try await connection.write(.answer(body: "thanks"))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
@@ -266,7 +266,7 @@ struct PassThroughTests {
             try await connection.write(.answer("417 Expectation Failed", body: "no"))
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
@@ -280,7 +280,7 @@ struct PassThroughTests {
 
     @Test("unless its method asks for a tunnel")
     func connect() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             let answer = try await proxy.send("CONNECT example.test:443")
             #expect(answer.status == 501)
             #expect(answer.text == "notSupported")
@@ -290,7 +290,7 @@ struct PassThroughTests {
 
     @Test("unless its method is of nobody's knowledge")
     func unknownMethod() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             let answer = try await proxy.send("FROBNICATE /")
             #expect(answer.status == 501)
             #expect(answer.text == "notSupported")
@@ -306,7 +306,7 @@ struct PassThroughTests {
                 Array("HTTP/1.1 299 Odd  but so\r\nX-Name: M".utf8) + [0xFC]
                     + Array("ller\r\nx-cASe:  a  b \r\nContent-Length: 0\r\n\r\n".utf8))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 _ = try await connection.read(until: "\r\n\r\n")
@@ -324,7 +324,7 @@ struct PassThroughTests {
             (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) }
                 + .answer(body: "done")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
@@ -341,7 +341,7 @@ struct PassThroughTests {
 
     @Test("with the trailers of a request")
     func requestTrailers() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: X-Sum"])
@@ -357,7 +357,7 @@ struct PassThroughTests {
 
     @Test("unless it has passed here before")
     func loop() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             let answer = try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-1 (x)"])
             #expect(answer.status == 508)
             #expect(try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-12"]).status == 200)
@@ -367,7 +367,7 @@ struct PassThroughTests {
 
     @Test("through as many proxies as OPTIONS and TRACE permit")
     func maxForwards() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             #expect(try await proxy.send("OPTIONS /", ["Max-Forwards: 0"]).status == 200)
             #expect(try await proxy.send("TRACE /", ["Max-Forwards: 0"]).status == 501)
             #expect(proxy.upstream.connections == 0)
@@ -384,7 +384,7 @@ struct PassThroughTests {
             await gate.pass()
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 let received = try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
@@ -400,7 +400,7 @@ struct PassThroughTests {
 
     @Test("with the version of HTTP that was spoken in Via, and without what HTTP/1.0 does not know")
     func oldVersion() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx")

@@ -73,9 +73,13 @@ struct ResponseHeadReaderTests {
         #expect(throws: MalformedMessage.self) { try Self.read("HTTP/1.1 200 OK\r\nA: \(long)") }
         var reader = ResponseHeadReader(maxSize: 1_000, maxCount: 10)
         var buffer = ByteBuffer(string: "HTTP/1.1 200 OK\r\nA: ")
-        #expect(try reader.read(from: &buffer) == nil)
+        let result32 = try reader.read(from: &buffer)
+        #expect(result32 == nil)
         buffer.writeString(long)
-        #expect(throws: MalformedMessage.self) { try reader.read(from: &buffer) }
+        #expect(throws: MalformedMessage.self) {
+            var rest = buffer
+            _ = try reader.read(from: &rest)
+        }
     }
 
     @Test("knows where no body follows")

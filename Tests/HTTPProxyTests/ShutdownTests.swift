@@ -12,7 +12,7 @@ struct ShutdownTests {
             await gate.pass()
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             async let handled = proxy.pay()
             async let forwarded = proxy.send("GET /")
             try await eventually { gate.arrivals == 2 }
@@ -31,7 +31,7 @@ struct ShutdownTests {
 
     @Test("does not wait for clients that are connected and silent")
     func idleClients() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { used in
                 _ = try await used.send("GET /")
                 try await RawConnection.open(port: proxy.port) { unused in
@@ -54,7 +54,7 @@ struct ShutdownTests {
             gate.open()
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             async let running = isHandled ? proxy.pay() : proxy.send("GET /")
             await gate.pass()
             async let end: Void = proxy.server.shutDown(drainTime: .milliseconds(50), lastTime: .seconds(60))
@@ -79,7 +79,7 @@ struct ShutdownTests {
             }
             try await connection.readToEnd()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await proxy.openWithoutReading { channel in
                 let request =
                     `where` == "body"
@@ -95,7 +95,7 @@ struct ShutdownTests {
     func slowReader() async throws {
         let size = 8 << 20
         let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 _ = try #require(try await connection.readHead())

@@ -53,7 +53,7 @@ struct SmugglingTests {
             "Host: b\r\n\r\n",
         ])
     func refused(_ rest: String) async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\n\(key)\(rest)\(Self.hidden)")
@@ -80,7 +80,7 @@ struct SmugglingTests {
             "GE T / HTTP/1.1", "(GET) / HTTP/1.1",
         ])
     func refusedLine(_ line: String) async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("\(line)\r\nHost: a\r\n\r\n\(Self.hidden)")
                 let answer = try await connection.readAnswer()
@@ -97,7 +97,7 @@ struct SmugglingTests {
             "[::1]x", "u@a",
         ])
     func refusedHost(_ host: String) async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
                 let answer = try await connection.readAnswer()
@@ -110,7 +110,7 @@ struct SmugglingTests {
 
     @Test("is refused for want of a host")
     func noHost() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\n\r\n")
                 #expect(try await connection.readAnswer().status == 400)
@@ -126,7 +126,7 @@ struct SmugglingTests {
             await gate.pass()
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nX-A\r\n\r\n\(Self.hidden)")
@@ -150,7 +150,7 @@ struct SmugglingTests {
             await upload.pass()
             upstream.record(WireMessage(body: try await connection.takeRest()))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     "POST / HTTP/1.1\r\nHost: a\r\n\(key)Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
@@ -170,7 +170,7 @@ struct SmugglingTests {
 
     @Test("by a body of TRACE is refused")
     func trace() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             let answer = try await proxy.send("TRACE /", body: "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(answer.status == 400)
             #expect(answer.text == "badRequest")
@@ -180,7 +180,7 @@ struct SmugglingTests {
 
     @Test("by a body of GET passes as what it is")
     func bodyOfGET() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             _ = try await proxy.send("GET /", body: Self.hidden)
             #expect(proxy.upstream.request?.text == Self.hidden)
         }

@@ -15,7 +15,7 @@ struct StreamingTests {
             await gate.pass()
             try await connection.write(.chunks(Array("data: 2\n\n".utf8), of: 100) + .message(["0"]))
         }
-        try await TestProxy.with(script: script, handle: TestHandler.streaming) { proxy in
+        try await TestProxy.with(script: script, handle: TestHandler.streaming) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 if isHandled {
                     try await connection.post("/", host: "api.test", key: "k-1", body: "x")
@@ -39,7 +39,7 @@ struct StreamingTests {
             await gate.pass()
             try await connection.write("def")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 #expect(try await connection.read(until: "abc").contains("Content-Length: 6"))
@@ -62,7 +62,7 @@ struct StreamingTests {
             upstream.record(request)
             try await connection.write(.answer(body: "thanks"))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\n\(framing)\r\n\r\n")
                 try await connection.write(isChunked ? "3\r\nabc\r\n" : "abc")
@@ -83,7 +83,7 @@ struct StreamingTests {
             while let chunk = try await connection.readChunk() { try await connection.write(.chunks(chunk, of: 1_000)) }
             try await connection.write(.message(["0"]))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
                 for number in 1...10 {
@@ -107,7 +107,7 @@ struct StreamingTests {
                 written.add()
             }
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 let amount = try await Self.settled { written.count * size }
@@ -127,7 +127,7 @@ struct StreamingTests {
             await gate.pass()
             _ = connection
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let (written, size) = (Ledger(), 64 * 1024)
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size * 16_384)\r\n\r\n")

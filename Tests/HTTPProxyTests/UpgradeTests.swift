@@ -24,7 +24,7 @@ struct UpgradeTests {
 
     @Test("passes end to end, with what the client sends at once")
     func tunnel() async throws {
-        try await TestProxy.with(script: Self.echo) { proxy in
+        try await TestProxy.with(script: Self.echo) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(.message(Self.request) + Array("early ".utf8))
                 let head = try #require(try await connection.readHead())
@@ -54,7 +54,7 @@ struct UpgradeTests {
             _ = try await connection.readHead()
             try await connection.write("HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nlast words")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let received = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(.message(Self.request))
                 return try await connection.readToEnd()
@@ -66,7 +66,7 @@ struct UpgradeTests {
     @Test("that the upstream refuses gets its response, and the connection ends")
     func refused() async throws {
         try await TestProxy.with(script: TestUpstream.answering { _ in .answer("426 Upgrade Required", body: "no") }) {
-            proxy in
+            proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(.message(Self.request))
                 let answer = try await connection.readAnswer()
@@ -79,7 +79,7 @@ struct UpgradeTests {
 
     @Test("to HTTP/2 is not passed on: the upstream would speak it to the wrong one")
     func http2() async throws {
-        try await TestProxy.with { proxy in
+        try await TestProxy.with { proxy async throws in
             let answer = try await proxy.send(
                 "GET /", ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"])
             #expect(answer.status == 200)

@@ -31,7 +31,7 @@ struct UpstreamFailureTests {
             let configure = Change { $0.limits.connectTimeout = .milliseconds(500) }
             let extents = Extents()
             try await TestProxy.run(to: address, in: upstream, handle: extents.relaying, configure: configure) {
-                proxy in
+                proxy async throws in
                 #expect(try await proxy.send("GET /").text == "upstreamUnreachable")
                 #expect(try await proxy.pay().text == "upstreamUnreachable")
                 #expect(extents.all == [.notSent])
@@ -55,7 +55,7 @@ struct UpstreamFailureTests {
             }
         }
         let extents = Extents()
-        try await TestProxy.with(script: script, handle: extents.relaying) { proxy in
+        try await TestProxy.with(script: script, handle: extents.relaying) { proxy async throws in
             let answer = try await proxy.pay()
             #expect(answer.status == 502)
             #expect(answer.text == "upstreamFailed")
@@ -72,7 +72,7 @@ struct UpstreamFailureTests {
             try await connection.readToEnd()
         }
         try await TestProxy.with(script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(200) }) {
-            proxy in
+            proxy async throws in
             let answer = isHandled ? try await proxy.pay() : try await proxy.send("GET /")
             #expect(answer.status == 504)
             #expect(answer.text == "upstreamTimeout")
@@ -88,7 +88,7 @@ struct UpstreamFailureTests {
             let framing = isChunked ? "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" : "Content-Length: 9\r\n\r\nabc"
             try await connection.write("HTTP/1.1 200 OK\r\n\(framing)")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let received = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 return try await connection.readToEnd()
@@ -105,7 +105,7 @@ struct UpstreamFailureTests {
             upstream.record(try #require(try await connection.readMessage()))
             try await connection.write(.answer(body: "done"))
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             for number in 1...20 {
                 let answer = isHandled ? try await proxy.pay() : try await proxy.send("POST /", body: "x")
                 #expect(answer.text == "done")
@@ -123,7 +123,7 @@ struct UpstreamFailureTests {
             try await connection.write(.answer(body: "done"))
             _ = try await connection.readHead()
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection async throws in
                 #expect(try await connection.send("GET /").text == "done")
                 let answer = try await connection.send(isIdempotent ? "PUT /" : "POST /", body: "x")
@@ -143,7 +143,7 @@ struct UpstreamFailureTests {
                     .answer(body: request.start) + .answer("200 OK", ["X-Evil: 1"], body: "evil"))
             }
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             for number in 1...5 {
                 let answer = try await proxy.send("GET /\(number)")
                 #expect(answer["X-Evil"] == [])
@@ -165,7 +165,7 @@ struct UpstreamFailureTests {
             upstream.record(try #require(try await connection.readMessage()))
             try await connection.write("HTTP/1.1 200 OK\r\n\(framing)\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         }
-        try await TestProxy.with(script: script) { proxy in
+        try await TestProxy.with(script: script) { proxy async throws in
             let answer = try await proxy.send("GET /")
             #expect(answer.status == 502)
             #expect(answer.text == "upstreamFailed")

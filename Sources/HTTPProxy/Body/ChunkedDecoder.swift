@@ -53,15 +53,20 @@ struct ChunkedDecoder {
 
     /// Takes a line off the front, without its end.
     private static func line(from buffer: inout ByteBuffer) throws(MalformedMessage) -> ByteBuffer? {
+        guard let length = try Self.lineLength(in: buffer) else { return nil }
+        let line = buffer.readSlice(length: length)
+        buffer.moveReaderIndex(forwardBy: 2)
+        return line
+    }
+
+    private static func lineLength(in buffer: ByteBuffer) throws(MalformedMessage) -> Int? {
         let bytes = buffer.readableBytesUInt8Span
         var index = 0
         while index < bytes.count {
             if bytes[index] == 13 {
                 guard index + 1 < bytes.count else { return nil }
                 guard bytes[index + 1] == 10 else { throw MalformedMessage("A CR without LF") }
-                let line = buffer.readSlice(length: index)
-                buffer.moveReaderIndex(forwardBy: 2)
-                return line
+                return index
             }
             guard bytes[index].isFieldCharacter else { throw MalformedMessage("A control character in a line") }
             index += 1

@@ -17,7 +17,7 @@ extension ByteBuffer {
             self.writeString(field.name.rawName)
             self.writeStaticString(": ")
             // Byte for byte, also what is no UTF-8.
-            unsafe field.withUnsafeBytesOfValue { unsafe _ = self.writeBytes($0) }
+            unsafe field.withUnsafeBytesOfValue { _ = unsafe self.writeBytes($0) }
             self.writeStaticString("\r\n")
         }
         for (name, value) in extra { self.writeField(name, value) }

@@ -30,7 +30,7 @@ struct MinimumRate {
     mutating func add(size: Int, over duration: TimeAmount) -> Bool {
         self.duration = self.duration + duration
         self.size += size
-        if let last = self.slices.indices.last, self.slices[last].duration < self.window / 16 {
+        if let last = self.slices.indices.last, self.slices[last].duration * 16 < self.window {
             self.slices[last].duration = self.slices[last].duration + duration
             self.slices[last].size += size
         } else {

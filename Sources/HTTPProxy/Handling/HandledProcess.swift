@@ -36,16 +36,28 @@ final class HandledProcess: RequestProcess {
         let request = HandledRequest(
             head: self.head, client: self.address.text, isSecure: self.address.isSecure, body: body,
             signals: self.signals, process: bound)
-        let (handler, running) = (self.loop.handler, self.loop.running)
-        running.add()
-        // The task outlives the client: what has begun ends.
-        Task(executorPreference: eventLoop.taskExecutor) {
-            defer { running.remove() }
-            do {
-                try await Self.respond(with: try await handler.handle(request), bound)
-            } catch {
-                try? await eventLoop.submit { bound.value.failed(error) }.get()
-            }
+        self.loop.running.add()
+        Self.run(request, by: self.loop.handler, counting: self.loop.running, on: self.loop.executor)
+    }
+
+    /// Starts the one task, which outlives the client: what has begun ends.
+    private static func run(
+        _ request: HandledRequest, by handler: any RequestHandler, counting running: RunningCount,
+        on executor: LoopExecutor
+    ) {
+        let operation: @Sendable () async -> Void = {
+            await Self.run(handler, request)
+            running.remove()
+        }
+        Task(executorPreference: executor, operation: operation)
+    }
+
+    private static func run(_ handler: any RequestHandler, _ request: HandledRequest) async {
+        let process = request.process
+        do {
+            try await Self.respond(with: try await handler.handle(request), process)
+        } catch {
+            try? await process.eventLoop.submit { process.value.failed(error) }.get()
         }
     }
 

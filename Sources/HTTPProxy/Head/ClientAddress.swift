@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 /// Where a request comes from, as the upstream is told.
 package final class ClientAddress {

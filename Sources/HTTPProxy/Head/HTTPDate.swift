@@ -15,7 +15,7 @@ struct HTTPDate {
     let text: String
 
     /// The seconds since 1970.
-    static var now: Int { unsafe Int(time(nil)) }
+    static var now: Int { Int(time(nil)) }
 
     /// - Parameter seconds: The seconds since 1970, not before.
     init(secondsSince1970 seconds: Int) {

@@ -28,6 +28,8 @@ package struct RequestHead: Sendable {
     /// Over HTTP/1, `Host` is among them; over HTTP/2, it is not.
     package let fields: HTTPHeaders
     let body: BodyFraming
+    /// The names that `Connection` declares to be of the client's connection only, in lower case; nearly always none.
+    let connectionOptions: [String]
     /// The protocol that the client asks to change to (RFC 9110, section 7.8).
     private(set) var upgrade: String?
     /// Whether the parser of HTTP/1 reads no further after this request, since it asks for another protocol.

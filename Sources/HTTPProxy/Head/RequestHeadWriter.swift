@@ -28,13 +28,12 @@ struct RequestHeadWriter: Sendable {
         buffer.writeString(head.target)
         buffer.writeStaticString(" HTTP/1.1\r\n")
         var lists = Lists()
-        let options = head.fields.connectionOptions
-        let hasHost = head.version != .http2 && head.fields.contains(name: "host")
+        let hasHost = head.version == .http11 || (head.version == .http10 && head.fields.contains(name: "host"))
         if !hasHost { buffer.writeField("Host", self.host(of: head)) }
         for (name, value) in head.fields {
             switch FieldKind(name.utf8) {
             case .other, .date, .cookie:
-                guard !self.isDropped(name, options), changes.passes(name) else { continue }
+                guard !self.isDropped(name, head.connectionOptions), changes.passes(name) else { continue }
                 buffer.writeField(name, value)
             case .host: buffer.writeField(name, self.host(of: head))
             case .contentLength: self.writeLength(name, framing, of: head, to: &buffer, &lists)
@@ -129,13 +128,6 @@ struct RequestHeadWriter: Sendable {
         guard let upgrade = head.upgrade else { return }
         buffer.writeField("Connection", "upgrade")
         buffer.writeField("Upgrade", upgrade)
-    }
-}
-
-extension HTTPHeaders {
-    /// The names of fields that `Connection` declares to be of this connection only; nearly always none.
-    fileprivate var connectionOptions: [String] {
-        self.contains { FieldKind($0.name.utf8) == .connection } ? self["connection"].flatMap(\.listElements) : []
     }
 }
 

@@ -103,6 +103,7 @@ struct RequestScreen {
         let isBounded = method == "OPTIONS" || method == "TRACE"
         return RequestHead(
             version: version, method: method, target: target, authority: authority, fields: fields, body: body,
+            connectionOptions: facts.connectionOptions,
             upgrade: version == .http11 && facts.asksForUpgrade ? facts.upgrade.flatMap(Self.passable) : nil,
             stopsParser: facts.asksForUpgrade && facts.upgrade != nil,
             expectsContinue: version != .http10 && facts.expectsContinue && body != .none,
@@ -116,7 +117,9 @@ struct RequestScreen {
 
     /// Whether a value of `Via` has passed here before.
     private func isOwn(_ via: String) -> Bool {
-        via.listElements.contains { $0.split(separator: " ").dropFirst().first.map(String.init) == self.pseudonym }
+        via.listElements.contains {
+            $0.split(separator: " ").dropFirst().first.map(String.init) == self.pseudonym.lowercased()
+        }
     }
 
     /// What the fields say together.
@@ -132,6 +135,7 @@ struct RequestScreen {
         var expectsContinue = false
         var maxForwards: Int?
         var via: [String] = []
+        var connectionOptions: [String] = []
 
         @inline(__always)
         mutating func add(_ name: String, _ value: String) throws(ProxyFailure) {
@@ -150,7 +154,9 @@ struct RequestScreen {
                     throw .badRequest
                 }
                 self.transferEncoding = value
-            case .connection: if value.listElements.contains("upgrade") { self.asksForUpgrade = true }
+            case .connection:
+                self.connectionOptions += value.listElements
+                self.asksForUpgrade = self.connectionOptions.contains("upgrade")
             case .upgrade: self.upgrade = value
             case .expect: self.expectsContinue = value.utf8.equalsLowercased("100-continue")
             case .maxForwards: self.maxForwards = value.trimmed.asDigits

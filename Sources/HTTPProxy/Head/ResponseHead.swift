@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 /// The head of a response as the upstream sent it: its bytes, and where its fields stand in them.
 ///

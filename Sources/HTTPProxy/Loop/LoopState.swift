@@ -7,6 +7,8 @@ import NIOPosix
 /// Nothing here is ever touched from another thread.
 final class LoopState {
     let eventLoop: any EventLoop
+    /// Where handlers run.
+    let executor: LoopExecutor
     let endOfTick: EndOfTick
     let clients: Sweep
     let pool: ConnectionPool
@@ -31,6 +33,7 @@ final class LoopState {
         let limits = configuration.limits
         let timeouts = Timeouts(limits)
         self.eventLoop = eventLoop
+        self.executor = LoopExecutor(on: eventLoop)
         self.endOfTick = EndOfTick(on: eventLoop)
         self.clients = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
         self.pool = ConnectionPool(
@@ -116,6 +119,7 @@ struct Timeouts {
         self.upstreamIdle = TimeAmount(limits.upstreamIdleTimeout)
         self.seenAlive = TimeAmount(limits.seenAliveTime)
         let shortest = [self.idle, self.gap, self.rateWindow, self.connect, self.upstream, self.upstreamIdle].min()
-        self.sweepInterval = min(.milliseconds(500), max(.milliseconds(5), (shortest ?? .seconds(1)) / 8))
+        self.sweepInterval = min(
+            .milliseconds(500), max(.milliseconds(5), .nanoseconds((shortest ?? .seconds(1)).nanoseconds / 8)))
     }
 }
