@@ -50,7 +50,8 @@ struct LimitTests {
             await upload.pass()
             upstream.record(WireMessage(body: try await connection.takeRest()))
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.maxBodySize = 10 }) { proxy async throws in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.maxBodySize = 10 }) {
+            proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
                 if chunks == 2 {
@@ -116,7 +117,8 @@ struct LimitTests {
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy async throws in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
+            proxy async throws in
             try await proxy.openWithoutReading { channel in
                 try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
@@ -128,7 +130,8 @@ struct LimitTests {
     func slowReader(isHandled: Bool) async throws {
         let size = 16 << 20
         let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(4)) }) { proxy async throws in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(4)) }) {
+            proxy async throws in
             let request = isHandled ? "POST /charges" : "GET /"
             try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
                 let answer = try await connection.sendSlowly(request, body: isHandled ? #"{"amount":5}"# : nil)
@@ -145,7 +148,8 @@ struct LimitTests {
             if request.start.contains("slow") { await gate.pass() }
             return .answer(body: request.start)
         }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) { proxy async throws in
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
+            proxy async throws in
             try await RawConnection.open(port: proxy.port) { slow in
                 try await slow.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
                 try await eventually { gate.arrivals == 1 }

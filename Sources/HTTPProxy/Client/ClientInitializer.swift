@@ -59,15 +59,17 @@ struct ClientInitializer: Sendable {
         stream.outboundBufferSizeLowWatermark = 32 * 1024
         let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
         let pipeline = channel.pipeline.syncOperations
+        let gracefulClose = HTTP2GracefulCloseHandler(on: loop)
         try pipeline.addHandler(HTTP2ContinuationHandler())
         _ = try pipeline.configureHTTP2Pipeline(
-            mode: .server, connectionConfiguration: connection, streamConfiguration: stream
+            mode: .server, connectionConfiguration: connection, streamConfiguration: stream,
+            streamDelegate: gracefulClose.streamDelegate
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
                 try stream.pipeline.syncOperations.addHandler(HTTP2Stream(stream, on: bound.value))
             }
         }
-        try pipeline.addHandler(HTTP2GracefulCloseHandler(on: loop))
+        try pipeline.addHandler(gracefulClose)
     }
 }
 

@@ -63,6 +63,8 @@ struct ClientTimeouts {
         let elapsed = self.lastLook.map { now - $0 } ?? .zero
         self.lastLook = now
         if self.takesNothing(elapsed, written: written, untaken: untaken) { return true }
+        // A response ends when the client has taken all of it.
+        guard untaken == 0 || self.phase == .body else { return false }
         self.phaseTime = self.phaseTime + elapsed
         switch self.phase {
         case .idle: return self.phaseTime >= self.timeouts.idle

@@ -47,18 +47,28 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         self.loop.clients.remove(self)
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        switch event {
-        case let event as NIOHTTP2StreamCreatedEvent:
-            self.openStreams += 1
-            self.lastStream = max(self.lastStream, event.streamID)
-        case is StreamClosedEvent:
-            self.openStreams -= 1
-            self.idleTime = .zero
-            self.closeIfDone()
-        default: break
-        }
-        context.fireUserInboundEventTriggered(event)
+    /// Tells the handler of the streams of its connection.
+    struct StreamDelegate: NIOHTTP2StreamDelegate, Sendable {
+        let handler: NIOLoopBound<HTTP2GracefulCloseHandler>
+
+        func streamCreated(_ id: HTTP2StreamID, channel: any Channel) { self.handler.value.streamOpened(id) }
+
+        func streamClosed(_ id: HTTP2StreamID, channel: any Channel) { self.handler.value.streamClosed() }
+    }
+
+    var streamDelegate: StreamDelegate {
+        StreamDelegate(handler: NIOLoopBound(self, eventLoop: self.loop.eventLoop))
+    }
+
+    private func streamOpened(_ id: HTTP2StreamID) {
+        self.openStreams += 1
+        self.lastStream = max(self.lastStream, id)
+    }
+
+    private func streamClosed() {
+        self.openStreams -= 1
+        self.idleTime = .zero
+        self.closeIfDone()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
