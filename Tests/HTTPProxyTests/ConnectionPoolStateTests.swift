@@ -16,8 +16,8 @@ struct ConnectionPoolStateTests {
     private static func pool(idle: [Thing]) -> Pool {
         var pool = Pool()
         for (second, connection) in idle.enumerated() {
-            let result14 = pool.released(connection, now: Self.at(Int64(second)))
-            #expect(result14 == nil)
+            let none = pool.released(connection, now: Self.at(Int64(second)))
+            #expect(none == nil)
         }
         return pool
     }
@@ -26,12 +26,12 @@ struct ConnectionPoolStateTests {
     func lastInFirstOut() {
         let (a, b) = (Thing(), Thing())
         var pool = Self.pool(idle: [a, b])
-        let result15 = pool.takeIdle()
-        #expect(result15?.connection === b)
-        let result16 = pool.takeIdle()
-        #expect(result16?.connection === a)
-        let result17 = pool.takeIdle()
-        #expect(result17 == nil)
+        let last = pool.takeIdle()
+        #expect(last?.connection === b)
+        let first = pool.takeIdle()
+        #expect(first?.connection === a)
+        let empty = pool.takeIdle()
+        #expect(empty == nil)
     }
 
     @Test("serves those that wait in their order, with whatever comes first")
@@ -43,13 +43,13 @@ struct ConnectionPoolStateTests {
         #expect(pool.missing == 2)
         pool.connectionBegan()
         #expect(pool.missing == 1)
-        let result18 = pool.released(connection, now: Self.at(0))
-        #expect(result18 === first)
-        let result19 = pool.connected(Thing(), now: Self.at(0))
-        #expect(result19 === second)
+        let servedFirst = pool.released(connection, now: Self.at(0))
+        #expect(servedFirst === first)
+        let servedSecond = pool.connected(Thing(), now: Self.at(0))
+        #expect(servedSecond === second)
         #expect(pool.missing == 0)
-        let result20 = pool.released(connection, now: Self.at(1))
-        #expect(result20 == nil)
+        let idle = pool.released(connection, now: Self.at(1))
+        #expect(idle == nil)
         #expect(pool.idle.count == 1)
     }
 
@@ -59,13 +59,13 @@ struct ConnectionPoolStateTests {
         var pool = Pool()
         pool.wait(fresh, needsFresh: true, deadline: Self.at(5))
         pool.wait(any, needsFresh: false, deadline: Self.at(5))
-        let result21 = pool.released(used, now: Self.at(0))
-        #expect(result21 === any)
-        let result22 = pool.released(used, now: Self.at(0))
-        #expect(result22 == nil)
+        let servedAny = pool.released(used, now: Self.at(0))
+        #expect(servedAny === any)
+        let servedNobody = pool.released(used, now: Self.at(0))
+        #expect(servedNobody == nil)
         pool.connectionBegan()
-        let result23 = pool.connected(Thing(), now: Self.at(0))
-        #expect(result23 === fresh)
+        let servedFresh = pool.connected(Thing(), now: Self.at(0))
+        #expect(servedFresh === fresh)
     }
 
     @Test("fails one that waits for each connection that cannot be made, unless another is being made for it")
@@ -75,31 +75,31 @@ struct ConnectionPoolStateTests {
         pool.wait(first, needsFresh: false, deadline: Self.at(5))
         pool.wait(second, needsFresh: false, deadline: Self.at(5))
         for _ in 1...3 { pool.connectionBegan() }
-        let result24 = pool.connectingFailed()
-        #expect(result24 == nil)
-        let result25 = pool.connectingFailed()
-        #expect(result25 === first)
+        let notFailed = pool.connectingFailed()
+        #expect(notFailed == nil)
+        let failed = pool.connectingFailed()
+        #expect(failed === first)
         pool.cancel(second)
-        let result26 = pool.connectingFailed()
-        #expect(result26 == nil)
+        let cancelled = pool.connectingFailed()
+        #expect(cancelled == nil)
     }
 
     @Test("lets go of what is idle, and of who waits, for too long")
     func expiry() {
         let (a, b, waiter) = (Thing(), Thing(), Thing())
         var pool = Self.pool(idle: [a, b])
-        let result27 = pool.expireIdle(before: Self.at(0))
-        #expect(result27.isEmpty)
-        let result28 = pool.expireIdle(before: Self.at(1))
-        #expect(result28.map(ObjectIdentifier.init) == [ObjectIdentifier(a)])
+        let young = pool.expireIdle(before: Self.at(0))
+        #expect(young.isEmpty)
+        let old = pool.expireIdle(before: Self.at(1))
+        #expect(old.map(ObjectIdentifier.init) == [ObjectIdentifier(a)])
         pool.closed(b)
-        let result29 = pool.takeIdle()
-        #expect(result29 == nil)
+        let gone = pool.takeIdle()
+        #expect(gone == nil)
         pool.wait(waiter, needsFresh: false, deadline: Self.at(5))
-        let result30 = pool.expireWaiting(now: Self.at(4))
-        #expect(result30.isEmpty)
-        let result31 = pool.expireWaiting(now: Self.at(5))
-        #expect(result31.count == 1)
+        let patient = pool.expireWaiting(now: Self.at(4))
+        #expect(patient.isEmpty)
+        let late = pool.expireWaiting(now: Self.at(5))
+        #expect(late.count == 1)
         #expect(pool.missing == 0)
     }
 }

@@ -73,8 +73,8 @@ struct ResponseHeadReaderTests {
         #expect(throws: MalformedMessage.self) { try Self.read("HTTP/1.1 200 OK\r\nA: \(long)") }
         var reader = ResponseHeadReader(maxSize: 1_000, maxCount: 10)
         var buffer = ByteBuffer(string: "HTTP/1.1 200 OK\r\nA: ")
-        let result32 = try reader.read(from: &buffer)
-        #expect(result32 == nil)
+        let incomplete = try reader.read(from: &buffer)
+        #expect(incomplete == nil)
         buffer.writeString(long)
         #expect(throws: MalformedMessage.self) {
             var rest = buffer

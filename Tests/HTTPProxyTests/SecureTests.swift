@@ -354,7 +354,7 @@ struct SecureTests {
 
     @Test("over HTTP/2 says GOAWAY to a client that is idle, and ends")
     func http2Idle() async throws {
-        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(300) }) { proxy, certificates in
+        try await Self.with(configure: Change { $0.limits.idleTimeout = .seconds(2) }) { proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 #expect(try await client.send(.head("GET", "/")).status == "200")
                 try await client.channel.closeFuture.get()

@@ -31,7 +31,9 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         var isAnswered = false
         var record: RequestRecord
 
-        /// - Parameter head: The head; `nil` if it could not be read.
+        /// - Parameters:
+        ///   - head: The head; `nil` if it could not be read.
+        ///   - client: Who sent it.
         init(_ head: HTTPRequestHead?, from client: ClientAddress) {
             self.isHead = head?.method == .HEAD
             self.isHTTP10 = head.map { $0.version.minor == 0 } ?? false

@@ -16,7 +16,12 @@ final class HTTP2ContinuationHandler: ChannelOutboundHandler {
     private static let endHeaders: UInt8 = 4
 
     /// How much of the last frame comes with later writes.
-    private var payloadToCome = 0
+    private var payloadToCome: Int
+
+    /// - Parameter prefaceSize: How many bytes come before the first frame: a server has none.
+    init(prefaceSize: Int = 0) {
+        self.payloadToCome = prefaceSize
+    }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         var bytes = self.unwrapOutboundIn(data)

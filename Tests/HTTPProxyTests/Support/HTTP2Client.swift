@@ -42,7 +42,7 @@ struct HTTP2Client {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
-                    try channel.pipeline.syncOperations.addHandler(HTTP2ContinuationHandler())
+                    try channel.pipeline.syncOperations.addHandler(HTTP2ContinuationHandler(prefaceSize: 24))
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
                         mode: .client, configuration: Self.lenient
                     ) { stream in Self.wrap(stream) }
