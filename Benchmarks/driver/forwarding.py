@@ -44,7 +44,9 @@ def main():
             cpu = statistics.median(sample.cpu for sample in taken)
             rate = statistics.median(sample.requests_per_second for sample in taken)
             spread = f"{min(sample.cpu for sample in taken):.1f}-{max(sample.cpu for sample in taken):.1f}"
-            print(f"{name:20} {cpu:7.1f} us ({spread}), {cpu / reference:5.2f} x nginx, {rate:8.0f} requests/s")
+            p50, p99 = (statistics.median(getattr(sample, name) for sample in taken) / 1000 for name in ("p50", "p99"))
+            print(f"{name:20} {cpu:7.1f} us ({spread}), {cpu / reference:5.2f} x nginx, {rate:8.0f} requests/s, "
+                  f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
 main()

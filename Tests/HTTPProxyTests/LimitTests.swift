@@ -230,5 +230,6 @@ extension ServerLimits {
         self.idleTimeout = time
         self.gapTimeout = time
         self.rateWindow = time
+        self.upstreamIdleTimeout = time
     }
 }

@@ -125,24 +125,25 @@ extension ResponseHead {
     ) throws(MalformedMessage) {
         var (length, codings): (Int?, Int) = (nil, 0)
         var isPersistent = isHTTP11
-        let view = ByteBufferView(bytes)
+        let span = bytes.readableBytesUInt8Span
         for field in fields where field.kind != .other {
-            let value = view[field.valueStart..<field.valueEnd]
+            let value = field.valueStart..<field.valueEnd
             switch field.kind {
             case .contentLength:
                 // Also one that says the same twice: readers differ about it.
-                guard length == nil, let number = String(decoding: value, as: UTF8.self).asDigits else {
+                guard length == nil, let number = Self.number(in: span, value) else {
                     throw MalformedMessage("The length of the body is in doubt")
                 }
                 length = number
             case .transferEncoding:
                 codings += 1
                 // There is no one here who can undo other codings than chunks.
-                guard codings == 1, isHTTP11, value.equalsLowercased("chunked") else {
+                guard codings == 1, isHTTP11, Self.equals(span, value, "chunked") else {
                     throw MalformedMessage("A transfer coding that is not supported")
                 }
-            case .connection where !value.equalsLowercased("keep-alive"):
-                if String(decoding: value, as: UTF8.self).listElements.contains("close") { isPersistent = false }
+            case .connection where !Self.equals(span, value, "keep-alive"):
+                let options = String(decoding: ByteBufferView(bytes)[value], as: UTF8.self).listElements
+                if options.contains("close") { isPersistent = false }
             default: break
             }
         }
@@ -151,5 +152,28 @@ extension ResponseHead {
         self.init(
             bytes: bytes, status: status, statusText: statusText, fields: fields, framing: framing,
             isPersistent: isPersistent)
+    }
+
+    /// A decimal number, of digits only.
+    private static func number(in bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        // More digits than any body has, or than an Int could hold.
+        guard !range.isEmpty, range.count <= 18 else { return nil }
+        var number = 0
+        for index in range {
+            guard (0x30...0x39).contains(bytes[index]) else { return nil }
+            number = number * 10 + Int(bytes[index] - 0x30)
+        }
+        return number
+    }
+
+    /// Whether this is `lowercased`, apart from the case of letters.
+    private static func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowercased: String) -> Bool {
+        guard range.count == lowercased.utf8.count else { return false }
+        var index = range.lowerBound
+        for byte in lowercased.utf8 {
+            guard bytes[index].lowercasedASCII == byte else { return false }
+            index += 1
+        }
+        return true
     }
 }

@@ -13,9 +13,9 @@ struct ResponseHeadWriter {
     ///   - date: The present moment, for a response without one.
     ///   - buffer: Where to write.
     func write(_ head: ResponseHead, isChunked: Bool, closes: Bool, date: String, to buffer: inout ByteBuffer) {
-        let bytes = ByteBufferView(head.bytes)
+        let bytes = head.bytes.readableBytesSpan
         buffer.writeStaticString("HTTP/1.1 ")
-        buffer.writeBytes(bytes[head.statusText])
+        buffer.writeBytes(bytes.extracting(head.statusText))
         buffer.writeStaticString("\r\n")
         let options = head.connectionOptions
         // What passes is mostly in one piece.
@@ -24,12 +24,12 @@ struct ResponseHeadWriter {
             if field.kind == .date { hasDate = true }
             guard self.passes(field, of: head, options) else { continue }
             if field.start != runEnd {
-                if runEnd > runStart { buffer.writeBytes(bytes[runStart..<runEnd]) }
+                if runEnd > runStart { buffer.writeBytes(bytes.extracting(runStart..<runEnd)) }
                 runStart = field.start
             }
             runEnd = field.end
         }
-        if runEnd > runStart { buffer.writeBytes(bytes[runStart..<runEnd]) }
+        if runEnd > runStart { buffer.writeBytes(bytes.extracting(runStart..<runEnd)) }
         if !hasDate, !head.isInterim { buffer.writeField("Date", date) }
         self.writeFraming(head, isChunked: isChunked, closes: closes, to: &buffer)
     }

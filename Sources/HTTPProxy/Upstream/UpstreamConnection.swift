@@ -24,6 +24,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     private let endOfTick: EndOfTick
     private let timeouts: Timeouts
     private var context: ChannelHandlerContext?
+    private var socket: NIOBSDSocket.Handle?
     /// Whether the connection is made, its handshake included.
     private var isReady: Bool
     private let isSecure: Bool
@@ -75,16 +76,12 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     /// Whether the upstream has, as far as this host knows, not closed the connection.
     var isAlive: Bool {
         guard self.channel.isActive, !self.isClosed else { return false }
+        guard let socket else { return true }
         // What has arrived and was not looked at yet is the end of the connection, or something that nobody asked for; over
         // TLS it may be news of the connection itself.
-        let isAlive = try? self.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self
-        ) { socket in
-            var byte: UInt8 = 0
-            let count = unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
-            return count < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : count > 0 && self.isSecure
-        }
-        return isAlive ?? self.channel.isActive
+        var byte: UInt8 = 0
+        let count = unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        return count < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : count > 0 && self.isSecure
     }
 
     /// Begins a request.
@@ -243,7 +240,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         self.servedCount += 1
         self.isReadHeld = false
         // What nobody asked for must never be taken for the response to the next request.
-        let isReusable = self.isRequestComplete && self.reader.isPersistent && !hasMore && self.channel.isActive
+        let isReusable = self.isRequestComplete && self.reader.isPersistent && !hasMore
         user?.receivedEnd(trailers)
         if isReusable, !self.isClosed {
             self.pool.release(self)
@@ -270,6 +267,8 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        // Kept, since finding it costs more than a tenth of a request; never used once the channel is closed.
+        self.socket = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable { $0 }
         if self.isReady { self.pool.connected(self) }
         context.fireChannelActive()
     }
