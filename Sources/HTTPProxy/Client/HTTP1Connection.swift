@@ -255,7 +255,6 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     // MARK: Writing
 
     private func write(_ body: (inout ByteBuffer) -> Void) {
-        if !self.isFlushDue { self.out.clear() }
         self.setFlushDue()
         body(&self.out)
     }
@@ -263,6 +262,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     private func setFlushDue() {
         guard !self.isFlushDue else { return }
         self.isFlushDue = true
+        // What the last tick wrote has left; its room is used again.
+        self.out.clear()
         self.loop.endOfTick.flush(self)
     }
 

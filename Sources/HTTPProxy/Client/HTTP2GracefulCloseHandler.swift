@@ -71,6 +71,12 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         self.closeIfDone()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A client of HTTP/2 that closes its side has left: it could not say anything about its streams any more.
+        if event as? ChannelEvent == .inputClosed { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         // Anything else a client could say for ever.
         if case .ping(Self.question, ack: true) = self.unwrapInboundIn(data).payload { self.heard() }

@@ -23,6 +23,8 @@ package struct ResponseHead: Sendable {
     let fields: [Field]
     /// How the end of the body is found, were this the response to GET.
     let framing: BodyFraming
+    /// The names that `Connection` declares to be of this connection only, in lower case; nearly always none.
+    let connectionOptions: [String]
     /// Whether the connection can be used after this response.
     let isPersistent: Bool
 
@@ -45,10 +47,5 @@ package struct ResponseHead: Sendable {
     /// The values of all fields of a kind.
     func values(of kind: FieldKind) -> [String] {
         self.fields.filter { $0.kind == kind }.map { String(decoding: self.value(of: $0), as: UTF8.self) }
-    }
-
-    /// The names of fields that `Connection` declares to be of this connection only; nearly always none.
-    var connectionOptions: [String] {
-        self.fields.contains { $0.kind == .connection } ? self.values(of: .connection).flatMap(\.listElements) : []
     }
 }

@@ -124,7 +124,7 @@ extension ResponseHead {
         bytes: ByteBuffer, status: Int, statusText: Range<Int>, fields: [Field], isHTTP11: Bool
     ) throws(MalformedMessage) {
         var (length, codings): (Int?, Int) = (nil, 0)
-        var isPersistent = isHTTP11
+        var options: [String] = []
         let span = bytes.readableBytesUInt8Span
         for field in fields where field.kind != .other {
             let value = field.valueStart..<field.valueEnd
@@ -142,8 +142,7 @@ extension ResponseHead {
                     throw MalformedMessage("A transfer coding that is not supported")
                 }
             case .connection where !Self.equals(span, value, "keep-alive"):
-                let options = String(decoding: ByteBufferView(bytes)[value], as: UTF8.self).listElements
-                if options.contains("close") { isPersistent = false }
+                options += String(decoding: ByteBufferView(bytes)[value], as: UTF8.self).listElements
             default: break
             }
         }
@@ -151,7 +150,7 @@ extension ResponseHead {
         let framing: BodyFraming = codings > 0 ? .chunked : length.map { .length($0) } ?? .untilClose
         self.init(
             bytes: bytes, status: status, statusText: statusText, fields: fields, framing: framing,
-            isPersistent: isPersistent)
+            connectionOptions: options, isPersistent: isHTTP11 && !options.contains("close"))
     }
 
     /// A decimal number, of digits only.

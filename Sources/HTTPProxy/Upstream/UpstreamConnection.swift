@@ -103,7 +103,6 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
 
     /// Writes to the buffer that leaves at the end of the tick.
     func write(_ body: (inout ByteBuffer) -> Void) {
-        if !self.isFlushDue { self.out.clear() }
         self.setFlushDue()
         body(&self.out)
     }
@@ -166,6 +165,8 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     private func setFlushDue() {
         guard !self.isFlushDue else { return }
         self.isFlushDue = true
+        // What the last tick wrote has left; its room is used again.
+        self.out.clear()
         self.endOfTick.flush(self)
     }
 
