@@ -96,6 +96,37 @@ struct StreamingTests {
         }
     }
 
+    @Test("come once and in their order, whatever the size of their pieces")
+    func pieces() async throws {
+        let sizes = [10, 100_000, 5, 70_000, 9_000, 1, 200_000, 8_192, 8_193, 3]
+        let pieces = sizes.enumerated().map { number, size in
+            (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ number) }
+        }
+        let script: TestUpstream.Script = { connection, upstream in
+            var request = try #require(try await connection.readHead())
+            try await connection.readBody(of: &request)
+            upstream.record(request)
+            try await connection.write(.message(["HTTP/1.1 200 OK", "Content-Length: \(sizes.reduce(0, +))"]))
+            for piece in pieces {
+                try await connection.write(piece)
+                try await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            let answer = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: \(sizes.reduce(0, +))"]))
+                for piece in pieces {
+                    try await connection.write(piece)
+                    try await Task.sleep(for: .milliseconds(2))
+                }
+                return try await connection.readAnswer()
+            }
+            #expect(proxy.upstream.request?.body == pieces.flatMap { $0 })
+            #expect(answer.body == pieces.flatMap { $0 })
+        }
+    }
+
     @Test("do not pile up in front of a client that takes nothing")
     func stalledReader() async throws {
         let (written, size) = (Ledger(), 64 * 1024)

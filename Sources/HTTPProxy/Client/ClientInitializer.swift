@@ -60,7 +60,6 @@ struct ClientInitializer: Sendable {
         let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
         let pipeline = channel.pipeline.syncOperations
         let gracefulClose = HTTP2GracefulCloseHandler(on: loop)
-        try pipeline.addHandler(HTTP2ContinuationHandler())
         _ = try pipeline.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: connection, streamConfiguration: stream,
             streamDelegate: gracefulClose.streamDelegate

@@ -10,6 +10,12 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    /// How large a head may be, in bytes of its names and values.
+    ///
+    /// SwiftNIO writes each head as one frame, knows no CONTINUATION, and ends the connection of all streams with a head
+    /// that is larger than the frames that every client takes (RFC 9113, section 4.2). Some room is left for their coding.
+    private static let maxHeadSize = 15_000
+
     let address: ClientAddress
     private let channel: any Channel
     private let loop: LoopState
@@ -92,8 +98,9 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     var isWritable: Bool { self.channel.isWritable }
 
     func writeInterim(_ head: ResponseHead) {
-        guard !self.hasHead else { return }
-        self.write(.headers(.init(headers: self.headers(of: head))))
+        let headers = self.headers(of: head)
+        guard !self.hasHead, Self.fits(headers) else { return }
+        self.write(.headers(.init(headers: headers)))
     }
 
     func writeInterim(_ head: HTTPResponse) {
@@ -114,7 +121,15 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         self.writeHead(headers, status: head.status.code)
     }
 
+    private static func fits(_ headers: HPACKHeaders) -> Bool {
+        headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } <= Self.maxHeadSize
+    }
+
     private func writeHead(_ headers: HPACKHeaders, status: Int) {
+        guard Self.fits(headers) else {
+            self.leave()
+            return self.refuse(.upstreamFailed)
+        }
         self.hasHead = true
         self.hasBody = self.mayHaveBody(status)
         self.record.status = status

@@ -6,8 +6,6 @@ import NIOSSL
 import TestSupport
 import Testing
 
-@testable import HTTPProxy
-
 /// A client of HTTP/2 that sends just the frames that a test wants.
 struct HTTP2Client {
     typealias Stream = NIOAsyncChannel<HTTP2Frame.FramePayload, HTTP2Frame.FramePayload>
@@ -42,7 +40,6 @@ struct HTTP2Client {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
-                    try channel.pipeline.syncOperations.addHandler(HTTP2ContinuationHandler(prefaceSize: 24))
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
                         mode: .client, configuration: Self.lenient
                     ) { stream in Self.wrap(stream) }
