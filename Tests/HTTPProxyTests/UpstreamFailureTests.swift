@@ -6,11 +6,6 @@ import Testing
 
 @Suite("When the upstream fails")
 struct UpstreamFailureTests {
-    /// An address to which nobody answers.
-    private static func refusingPort() async throws -> Int {
-        try await TestUpstream.with(script: TestUpstream.answering { _ in [] }) { try #require($0.port) }
-    }
-
     @Test(
         "before it was reached, nothing was sent",
         arguments: ["refused", "name", "https", "silent handshake", "socket"])
@@ -20,7 +15,8 @@ struct UpstreamFailureTests {
             let port = try #require(upstream.port)
             let address: ServerConfiguration.Upstream =
                 switch kind {
-                case "refused": .init(.host("127.0.0.1", port: try await Self.refusingPort()), authority: "a")
+                // Nobody listens there, and no other test is given this port.
+                case "refused": .init(.host("127.0.0.1", port: 1), authority: "a")
                 case "name": .init(.host("no-such-host.invalid", port: 81), authority: "a")
                 case "socket": .init(.unixSocket(path: "/nowhere/app.sock"), authority: "a")
                 default:
