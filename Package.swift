@@ -99,6 +99,20 @@ let package = Package(
             ]
         ),
         .target(
+            name: "HTTPProxy",
+            dependencies: [
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHPACK", package: "swift-nio-http2", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Proxy"])),
+                .product(name: "NIOTLS", package: "swift-nio", condition: .when(traits: ["Proxy"])),
+            ]
+        ),
+        .target(
             name: "IdemptxProxy",
             dependencies: [
                 "Idemptx", "IdemptxHummingbird",
@@ -233,6 +247,20 @@ let package = Package(
             ]
         ),
         .testTarget(
+            name: "HTTPProxyTests",
+            dependencies: [
+                "HTTPProxy", "RedisServerTesting", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]
+        ),
+        .testTarget(
             name: "IdemptxProxyTests",
             dependencies: [
                 "Idemptx", "IdemptxProxy", "IdemptxTesting", "RedisServerTesting", "TestSupport",
@@ -297,6 +325,19 @@ if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             path: "Benchmarks/Support"
+        )
+    )
+    package.targets.append(
+        .executableTarget(
+            name: "ForwardingProxy",
+            dependencies: [
+                "HTTPProxy",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Forwarding"
         )
     )
 }

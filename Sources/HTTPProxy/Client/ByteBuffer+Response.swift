@@ -1,0 +1,26 @@
+import HTTPTypes
+import NIOCore
+
+extension ByteBuffer {
+    /// Writes the head of a response that was made here, without what says how its end is found.
+    ///
+    /// - Parameters:
+    ///   - head: Status and fields.
+    ///   - keepsLength: Whether `Content-Length` is one of its own, and speaks of no body that follows.
+    ///   - extra: Fields that go on besides.
+    mutating func writeResponse(_ head: HTTPResponse, keepsLength: Bool = false, extra: [(String, String)]) {
+        let (code, phrase) = (head.status.code, head.status.reasonPhrase)
+        self.writeString("HTTP/1.1 \(code) \(phrase.isEmpty ? StatusText.reason(of: code) : phrase)\r\n")
+        for field in head.headerFields {
+            let kind = FieldKind(field.name.rawName.utf8)
+            guard !kind.isHopByHop, kind != .contentLength || keepsLength else { continue }
+            self.writeString(field.name.rawName)
+            self.writeStaticString(": ")
+            // Byte for byte, also what is no UTF-8.
+            unsafe field.withUnsafeBytesOfValue { _ = unsafe self.writeBytes($0) }
+            self.writeStaticString("\r\n")
+        }
+        for (name, value) in extra { self.writeField(name, value) }
+        self.writeStaticString("\r\n")
+    }
+}

@@ -1,0 +1,87 @@
+import NIOCore
+import NIOHTTP1
+import NIOHTTP2
+import NIOSSL
+import NIOTLS
+
+/// Sets up the connections that clients make.
+struct ClientInitializer: Sendable {
+    let configuration: ServerConfiguration
+
+    /// On the event loop of the connection.
+    func initialize(_ channel: any Channel, on loop: LoopState) throws {
+        channel.keepLittleUnsent()
+        guard let tls = self.configuration.tls else { return try self.addHTTP1(to: channel, on: loop, isSecure: false) }
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(NIOSSLServerHandler(context: tls()))
+        // Until the two have agreed, nothing else looks at the time.
+        let timeout = loop.eventLoop.scheduleTask(in: loop.timeouts.idle) { channel.close(promise: nil) }
+        let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
+        let negotiation = NIOTypedApplicationProtocolNegotiationHandler<Void> { result in
+            channel.eventLoop.makeCompletedFuture {
+                timeout.cancel()
+                if result == .negotiated("h2") {
+                    try self.addHTTP2(to: channel, on: bound.value)
+                } else {
+                    try self.addHTTP1(to: channel, on: bound.value, isSecure: true)
+                }
+            }
+        }
+        try pipeline.addHandler(negotiation)
+        negotiation.protocolNegotiationResult.whenFailure { _ in
+            timeout.cancel()
+            channel.close(promise: nil)
+        }
+    }
+
+    private func addHTTP1(to channel: any Channel, on loop: LoopState, isSecure: Bool) throws {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = loop.limits.maxHeaderSize
+        limits.maxHeaderListSize = loop.limits.maxHeaderSize
+        limits.maxHeaderFieldCount = loop.limits.maxHeaderCount
+        let decoder = ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(decoder)
+        try pipeline.addHandler(HTTP1Connection(channel, on: loop, isSecure: isSecure, decoder: decoder))
+    }
+
+    private func addHTTP2(to channel: any Channel, on loop: LoopState) throws {
+        var connection = NIOHTTP2Handler.ConnectionConfiguration()
+        connection.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: loop.limits.maxConcurrentStreams),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: loop.limits.maxHeaderSize),
+        ]
+        // What is malformed is answered on its stream, and does not end the connection of all others.
+        connection.headerBlockValidation = .disabled
+        var stream = NIOHTTP2Handler.StreamConfiguration()
+        stream.outboundBufferSizeHighWatermark = 64 * 1024
+        stream.outboundBufferSizeLowWatermark = 32 * 1024
+        let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
+        let pipeline = channel.pipeline.syncOperations
+        let gracefulClose = HTTP2GracefulCloseHandler(on: loop)
+        _ = try pipeline.configureHTTP2Pipeline(
+            mode: .server, connectionConfiguration: connection, streamConfiguration: stream,
+            streamDelegate: gracefulClose.streamDelegate
+        ) { stream in
+            stream.eventLoop.makeCompletedFuture {
+                try stream.pipeline.syncOperations.addHandler(HTTP2Stream(stream, on: bound.value))
+            }
+        }
+        try pipeline.addHandler(gracefulClose)
+    }
+}
+
+extension Channel {
+    /// Lets the system tell soon what a client takes: it would keep some megabytes of a response to itself, and report
+    /// nothing until a third of them has gone.
+    fileprivate func keepLittleUnsent() {
+        #if canImport(Darwin)
+        let option = NIOBSDSocket.Option(rawValue: 0x201)
+        #else
+        let option = NIOBSDSocket.Option(rawValue: 25)
+        #endif
+        // TCP_NOTSENT_LOWAT. Where there is none, a slow client has to be a little faster.
+        try? self.syncOptions?.setOption(.tcpOption(option), value: 128 * 1024)
+    }
+}

@@ -1,0 +1,406 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+
+/// A connection of a client that speaks HTTP/1: behind SwiftNIO's request decoder, and in front of the socket.
+///
+/// Responses are written as bytes; there is no encoder. Requests that come before the response to the one before has ended
+/// wait here, and as long as some do, nothing is read.
+final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, ClientStream, Flushing, Swept {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Part {
+        case message(HTTPServerRequestPart)
+        case failure(ProxyFailure)
+    }
+
+    /// The request that is being answered.
+    private final class OpenRequest {
+        var process: (any RequestProcess)?
+        let isHead: Bool
+        let isHTTP10: Bool
+        /// Whether the connection ends with the response.
+        var closes: Bool
+        var isComplete = false
+        var hasHead = false
+        var isChunked = false
+        var hasBody = true
+        var isAnswered = false
+        var record: RequestRecord
+
+        /// - Parameters:
+        ///   - head: The head; `nil` if it could not be read.
+        ///   - client: Who sent it.
+        init(_ head: HTTPRequestHead?, from client: ClientAddress) {
+            self.isHead = head?.method == .HEAD
+            self.isHTTP10 = head.map { $0.version.minor == 0 } ?? false
+            self.closes = head.map { $0.version.minor == 0 || !$0.isKeepAlive } ?? true
+            self.record = RequestRecord(method: head?.method.rawValue, target: head?.uri, client: client.text)
+        }
+    }
+
+    /// Bodies up to this size are copied into the buffer of the head: a second write costs more.
+    private static let copiedSize = 8 * 1024
+
+    let address: ClientAddress
+    private let channel: any Channel
+    private let loop: LoopState
+    private let decoder: ByteToMessageHandler<HTTPRequestDecoder>
+    private var context: ChannelHandlerContext?
+    private var queue = CircularBuffer<Part>(initialCapacity: 2)
+    private var request: OpenRequest?
+    private var isAdvancing = false
+    /// What follows is not read: the connection ends with the present response.
+    private var isReadingEnded = false
+    private var isInputClosed = false
+    private var isOutputClosed = false
+    private var isTunnel = false
+
+    private var out = ByteBuffer()
+    private var isFlushDue = false
+    private var written = 0
+    private var isReadHeld = false
+    private var isReadWanted = false
+    private var timeouts: ClientTimeouts
+
+    init(_ channel: any Channel, on loop: LoopState, isSecure: Bool, decoder: ByteToMessageHandler<HTTPRequestDecoder>)
+    {
+        self.channel = channel
+        self.loop = loop
+        self.decoder = decoder
+        self.address = ClientAddress(channel.remoteAddress, isSecure: isSecure)
+        self.timeouts = ClientTimeouts(loop.timeouts, minimumRate: loop.limits.minimumBodyRate)
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !self.isTunnel else { return context.fireChannelRead(data) }
+        self.take(.message(self.unwrapInboundIn(data)))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else { return self.close() }
+        switch error {
+        case .headerOverflow: self.take(.failure(.headerTooLarge))
+        case .invalidMethod: self.take(.failure(.notSupported))
+        default: self.take(.failure(.badRequest))
+        }
+    }
+
+    private func take(_ part: Part) {
+        guard !self.isReadingEnded else { return }
+        // A request waits for the end of the one before; the rest of one does not wait.
+        guard self.queue.isEmpty, !(self.request?.isComplete ?? false) else { return self.queue.append(part) }
+        self.process(part)
+    }
+
+    private func process(_ part: Part) {
+        switch part {
+        case .message(.head(let head)): self.begin(head)
+        case .message(.body(let bytes)):
+            self.timeouts.received(size: bytes.readableBytes)
+            self.request?.process?.received(bytes)
+        case .message(.end(let trailers)): self.endRequest(trailers)
+        case .failure(let failure):
+            self.isReadingEnded = true
+            if self.request == nil { self.request = OpenRequest(nil, from: self.address) }
+            self.request?.process?.clientLeft()
+            self.refuse(failure)
+        }
+    }
+
+    private func begin(_ head: HTTPRequestHead) {
+        let request = OpenRequest(head, from: self.address)
+        self.request = request
+        self.timeouts.enter(.body)
+        do {
+            let screened = try self.loop.screen.screen(head)
+            // The parser reads no further after a request to change the protocol.
+            if screened.stopsParser { request.closes = true }
+            let process = self.loop.process(screened, from: self)
+            request.process = process
+            process.start()
+        } catch {
+            self.isReadingEnded = true
+            self.refuse(error)
+        }
+    }
+
+    private func endRequest(_ trailers: HTTPHeaders?) {
+        guard let request else { return }
+        request.isComplete = true
+        if request.closes { self.isReadingEnded = true }
+        self.timeouts.enter(.responding)
+        request.process?.requestEnded(trailers.map { $0.map { ($0.name, $0.value) } } ?? [])
+        self.advance()
+    }
+
+    /// Goes on to the next request if this one is over.
+    private func advance() {
+        guard !self.isAdvancing else { return }
+        self.isAdvancing = true
+        defer {
+            self.isAdvancing = false
+            self.updateReading()
+        }
+        while let request, request.isAnswered {
+            guard request.isComplete, !request.closes, !self.isReadingEnded else { return self.closeOutput() }
+            self.request = nil
+            self.timeouts.enter(.idle)
+            while !(self.request?.isComplete ?? false), let part = self.queue.popFirst() { self.process(part) }
+        }
+        if self.request == nil, self.isInputClosed || self.loop.isDraining { self.closeOutput() }
+    }
+
+    // MARK: Responses
+
+    var isWritable: Bool { self.channel.isWritable }
+
+    func writeInterim(_ head: ResponseHead) {
+        // HTTP/1.0 has none (RFC 9110, section 15.2).
+        guard let request, !request.isHTTP10, !request.hasHead else { return }
+        self.write { self.loop.responseWriter.write(head, isChunked: false, closes: false, date: "", to: &$0) }
+    }
+
+    func writeInterim(_ head: HTTPResponse) {
+        guard let request, !request.isHTTP10, !request.hasHead else { return }
+        self.write { $0.writeResponse(head, extra: []) }
+    }
+
+    func writeHead(_ head: ResponseHead) {
+        guard let request else { return }
+        self.prepare(request, status: head.status, hasLength: head.framing != .untilClose && head.framing != .chunked)
+        self.write {
+            self.loop.responseWriter.write(
+                head, isChunked: request.isChunked, closes: request.closes, date: self.loop.date, to: &$0)
+        }
+    }
+
+    func writeHead(_ head: HTTPResponse, length: Int?) {
+        guard let request else { return }
+        let status = head.status.code
+        self.prepare(request, status: status, hasLength: length != nil)
+        var extra: [(String, String)] = []
+        if head.headerFields[.date] == nil { extra.append(("Date", self.loop.date)) }
+        // Where there is none, the field speaks of the body that another request would get.
+        if let length, request.hasBody { extra.append(("Content-Length", "\(length)")) }
+        if request.isChunked { extra.append(("Transfer-Encoding", "chunked")) }
+        if request.closes { extra.append(("Connection", "close")) }
+        let ownsLength = !request.hasBody && status != 204
+        self.write { $0.writeResponse(head, keepsLength: ownsLength, extra: extra) }
+    }
+
+    /// Decides how the end of the response is found (RFC 9112, section 6.3).
+    private func prepare(_ request: OpenRequest, status: Int, hasLength: Bool) {
+        request.hasHead = true
+        request.record.status = status
+        request.record.end = .now()
+        guard status != 101 else { return }
+        request.hasBody = !request.isHead && status != 204 && status != 304
+        request.isChunked = request.hasBody && !hasLength && !request.isHTTP10
+        // The client may go on to send what nobody needs any more.
+        let isCut = !request.isComplete || self.isInputClosed || self.loop.isDraining
+        request.closes = request.closes || isCut || (request.hasBody && !hasLength && !request.isChunked)
+    }
+
+    func writeBody(_ bytes: ByteBuffer) {
+        guard let request, request.hasBody || self.isTunnel, bytes.readableBytes > 0 else { return }
+        if request.isChunked { self.write { $0.writeChunkStart(size: bytes.readableBytes) } }
+        if bytes.readableBytes <= Self.copiedSize {
+            self.write { $0.writeImmutableBuffer(bytes) }
+        } else {
+            self.writeOut()
+            self.setFlushDue()
+            self.written += bytes.readableBytes
+            self.context?.write(self.wrapOutboundOut(bytes), promise: nil)
+        }
+        if request.isChunked { self.write { $0.writeStaticString("\r\n") } }
+    }
+
+    func writeEnd(_ trailers: Trailers) {
+        guard let request, !request.isAnswered else { return }
+        if self.isTunnel { return self.closeOutput() }
+        if request.isChunked { self.write { $0.writeLastChunk(trailers: trailers) } }
+        self.endResponse()
+    }
+
+    private func endResponse() {
+        guard let request else { return }
+        request.isAnswered = true
+        request.process = nil
+        self.isReadHeld = false
+        self.loop.handler.responded(request.record)
+        self.advance()
+    }
+
+    func refuse(_ failure: ProxyFailure) {
+        guard let request, !request.hasHead else { return self.cut() }
+        // What the client goes on to send is nobody's business.
+        if !request.isComplete { request.closes = true }
+        let response = self.loop.handler.problem(failure)
+        self.writeHead(response.head, length: response.body.count)
+        self.writeBody(ByteBuffer(bytes: response.body))
+        self.endResponse()
+    }
+
+    func cut() {
+        self.request?.process = nil
+        self.close()
+    }
+
+    // MARK: Writing
+
+    private func write(_ body: (inout ByteBuffer) -> Void) {
+        self.setFlushDue()
+        body(&self.out)
+    }
+
+    private func setFlushDue() {
+        guard !self.isFlushDue else { return }
+        self.isFlushDue = true
+        // What the last tick wrote has left; its room is used again.
+        self.out.clear()
+        self.loop.endOfTick.flush(self)
+    }
+
+    private func writeOut() {
+        guard self.isFlushDue, self.out.readableBytes > 0 else { return }
+        self.written += self.out.readableBytes
+        self.context?.write(self.wrapOutboundOut(self.out), promise: nil)
+        self.out = ByteBuffer()
+    }
+
+    func flush() {
+        guard self.isFlushDue else { return }
+        self.isFlushDue = false
+        guard let context else { return }
+        if self.out.readableBytes > 0 {
+            self.written += self.out.readableBytes
+            context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
+        } else {
+            context.flush()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.request?.process?.clientWritabilityChanged()
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Reading
+
+    func holdReading(_ isHeld: Bool) {
+        self.isReadHeld = isHeld
+        self.updateReading()
+    }
+
+    /// Whether what the client sends waits in the system, and not here.
+    private var holdsReading: Bool { self.isReadHeld || !self.queue.isEmpty }
+
+    private func updateReading() {
+        guard self.isReadWanted, !self.holdsReading else { return }
+        self.isReadWanted = false
+        self.context?.read()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        guard !self.holdsReading else {
+            self.isReadWanted = true
+            return
+        }
+        context.read()
+    }
+
+    // MARK: A changed protocol
+
+    func startTunnel() {
+        self.isTunnel = true
+        self.isReadingEnded = true
+        self.timeouts.enter(.responding)
+        guard let context else { return }
+        let pipeline = context.pipeline.syncOperations
+        do {
+            let tunnel = TunnelHandler { [weak self] in self?.request?.process?.received($0) }
+            try pipeline.addHandler(tunnel, position: .after(self))
+            // What it has read beyond the request comes through here.
+            pipeline.removeHandler(self.decoder, promise: nil)
+        } catch {
+            self.close()
+        }
+    }
+
+    // MARK: The life of the connection
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        self.loop.clients.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        self.loop.clients.remove(self)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed {
+            self.isInputClosed = true
+            self.isReadingEnded = self.isReadingEnded || self.queue.isEmpty
+            if self.isOutputClosed { return self.close() }
+            self.request?.process?.clientClosedItsSide()
+            self.advance()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let process = self.request?.process
+        self.request = nil
+        self.queue.removeAll()
+        self.isReadingEnded = true
+        process?.clientLeft()
+        context.fireChannelInactive()
+    }
+
+    private func close() {
+        self.flush()
+        self.channel.close(promise: nil)
+    }
+
+    /// Ends the connection after the last response.
+    ///
+    /// Not the whole of it: what is still on its way from the client would make the system throw the response away.
+    private func closeOutput() {
+        guard !self.isOutputClosed else { return }
+        self.isOutputClosed = true
+        self.isReadingEnded = true
+        self.request = nil
+        self.queue.removeAll()
+        guard !self.isInputClosed else { return self.close() }
+        self.timeouts.enter(.closing)
+        self.flush()
+        self.channel.close(mode: .output, promise: nil)
+    }
+
+    // MARK: Time
+
+    func sweep(now: NIODeadline) {
+        let untaken = (try? self.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let isReading = !self.holdsReading && (self.request?.process?.isWaitingForClient ?? true)
+        defer { self.written = 0 }
+        if self.timeouts.isOver(now: now, isReading: isReading, written: self.written, untaken: untaken) {
+            self.channel.close(promise: nil)
+        }
+    }
+
+    func drain() {
+        if self.request == nil { self.closeOutput() }
+    }
+
+    func shutDown() {
+        self.channel.close(promise: nil)
+    }
+}

@@ -1,0 +1,288 @@
+import HTTPTypes
+import NIOCore
+import NIOHPACK
+import NIOHTTP1
+import NIOHTTP2
+
+/// A stream of a client that speaks HTTP/2: one request and its response.
+final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
+    typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundIn = HTTP2Frame.FramePayload
+    typealias OutboundOut = HTTP2Frame.FramePayload
+
+    /// How large a head may be, in bytes of its names and values.
+    ///
+    /// SwiftNIO writes each head as one frame, knows no CONTINUATION, and ends the connection of all streams with a head
+    /// that is larger than the frames that every client takes (RFC 9113, section 4.2). Some room is left for their coding.
+    private static let maxHeadSize = 15_000
+
+    let address: ClientAddress
+    private let channel: any Channel
+    private let loop: LoopState
+    private var context: ChannelHandlerContext?
+    private var process: (any RequestProcess)?
+    private var record: RequestRecord
+    private var isHead = false
+    private var hasRequest = false
+    private var isRequestComplete = false
+    private var hasHead = false
+    private var hasBody = true
+    private var isResponseComplete = false
+
+    /// The frame that was written last: it may turn out to be the last of all.
+    private var held: HTTP2Frame.FramePayload?
+    private var isFlushDue = false
+    private var isReadHeld = false
+    private var isReadWanted = false
+    private var timeouts: ClientTimeouts
+    private var hasTaken = false
+
+    init(_ channel: any Channel, on loop: LoopState) {
+        self.channel = channel
+        self.loop = loop
+        self.address = ClientAddress(channel.remoteAddress, isSecure: true)
+        self.record = RequestRecord(method: nil, target: nil, client: self.address.text)
+        self.timeouts = ClientTimeouts(loop.timeouts, minimumRate: loop.limits.minimumBodyRate)
+    }
+
+    // MARK: The request
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch self.unwrapInboundIn(data) {
+        case .headers(let frame) where !self.hasRequest: self.begin(frame.headers, endsStream: frame.endStream)
+        case .headers(let frame):
+            guard frame.endStream else { return }
+            self.endRequest(frame.headers.map { ($0.name, $0.value) })
+        case .data(let frame):
+            guard case .byteBuffer(let bytes) = frame.data else { return }
+            self.timeouts.received(size: bytes.readableBytes)
+            if bytes.readableBytes > 0 { self.process?.received(bytes) }
+            if frame.endStream { self.endRequest([]) }
+        case .rstStream: self.leave()
+        default: break
+        }
+    }
+
+    private func begin(_ headers: HPACKHeaders, endsStream: Bool) {
+        self.hasRequest = true
+        self.isHead = headers.first(name: ":method") == "HEAD"
+        self.record = RequestRecord(
+            method: headers.first(name: ":method"), target: headers.first(name: ":path"), client: self.address.text)
+        self.timeouts.enter(.body)
+        if endsStream { self.isRequestComplete = true }
+        do {
+            let head = try self.loop.screen.screen(headers, endsStream: endsStream)
+            let process = self.loop.process(head, from: self)
+            self.process = process
+            process.start()
+            if endsStream { self.endRequest([]) }
+        } catch {
+            self.refuse(error)
+        }
+    }
+
+    private func endRequest(_ trailers: Trailers) {
+        self.isRequestComplete = true
+        self.timeouts.enter(.responding)
+        self.process?.requestEnded(trailers)
+    }
+
+    private func leave() {
+        let process = self.process
+        self.process = nil
+        process?.clientLeft()
+    }
+
+    // MARK: The response
+
+    var isWritable: Bool { self.channel.isWritable }
+
+    func writeInterim(_ head: ResponseHead) {
+        let headers = self.headers(of: head)
+        guard !self.hasHead, Self.fits(headers) else { return }
+        self.write(.headers(.init(headers: headers)))
+    }
+
+    func writeInterim(_ head: HTTPResponse) {
+        guard !self.hasHead else { return }
+        self.write(.headers(.init(headers: self.headers(of: head, length: nil))))
+    }
+
+    func writeHead(_ head: ResponseHead) {
+        var headers = self.headers(of: head)
+        if !headers.contains(name: "date") { headers.add(name: "date", value: self.loop.date) }
+        self.writeHead(headers, status: head.status)
+    }
+
+    func writeHead(_ head: HTTPResponse, length: Int?) {
+        self.hasBody = self.mayHaveBody(head.status.code)
+        var headers = self.headers(of: head, length: length)
+        if !headers.contains(name: "date") { headers.add(name: "date", value: self.loop.date) }
+        self.writeHead(headers, status: head.status.code)
+    }
+
+    private static func fits(_ headers: HPACKHeaders) -> Bool {
+        headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } <= Self.maxHeadSize
+    }
+
+    private func writeHead(_ headers: HPACKHeaders, status: Int) {
+        guard Self.fits(headers) else {
+            self.leave()
+            return self.refuse(.upstreamFailed)
+        }
+        self.hasHead = true
+        self.hasBody = self.mayHaveBody(status)
+        self.record.status = status
+        self.record.end = .now()
+        self.write(.headers(.init(headers: headers)))
+    }
+
+    private func mayHaveBody(_ status: Int) -> Bool { !self.isHead && status != 204 && status != 304 }
+
+    private func headers(of head: ResponseHead) -> HPACKHeaders {
+        var headers = HPACKHeaders([(":status", "\(head.status)")])
+        let options = head.connectionOptions
+        for field in head.fields where self.loop.responseWriter.passes(field, of: head, options) {
+            headers.add(
+                name: String(decoding: head.name(of: field), as: UTF8.self).lowercased(),
+                value: String(decoding: head.value(of: field), as: UTF8.self))
+        }
+        return headers
+    }
+
+    private func headers(of head: HTTPResponse, length: Int?) -> HPACKHeaders {
+        var headers = HPACKHeaders([(":status", "\(head.status.code)")])
+        for field in head.headerFields {
+            let kind = FieldKind(field.name.canonicalName.utf8)
+            guard !kind.isHopByHop, kind != .contentLength || (!self.hasBody && head.status.code != 204) else {
+                continue
+            }
+            headers.add(name: field.name.canonicalName, value: field.value)
+        }
+        if let length, self.hasBody { headers.add(name: "content-length", value: "\(length)") }
+        return headers
+    }
+
+    func writeBody(_ bytes: ByteBuffer) {
+        guard self.hasBody, bytes.readableBytes > 0 else { return }
+        self.write(.data(.init(data: .byteBuffer(bytes))))
+    }
+
+    func writeEnd(_ trailers: Trailers) {
+        guard !self.isResponseComplete else { return }
+        self.isResponseComplete = true
+        self.process = nil
+        if !trailers.isEmpty {
+            let headers = HPACKHeaders(trailers.map { ($0.name.lowercased(), $0.value) })
+            self.write(.headers(.init(headers: headers, endStream: true)))
+        } else {
+            switch self.held {
+            case .headers(var frame):
+                frame.endStream = true
+                self.held = .headers(frame)
+            case .data(var frame):
+                frame.endStream = true
+                self.held = .data(frame)
+            default: self.write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)))
+            }
+        }
+        self.loop.handler.responded(self.record)
+        // What the client goes on to send is nobody's business (RFC 9113, section 8.1).
+        if !self.isRequestComplete { self.write(.rstStream(.noError)) }
+    }
+
+    func refuse(_ failure: ProxyFailure) {
+        self.process = nil
+        guard !self.hasHead else { return self.cut() }
+        let response = self.loop.handler.problem(failure)
+        self.writeHead(response.head, length: response.body.count)
+        self.writeBody(ByteBuffer(bytes: response.body))
+        self.writeEnd([])
+    }
+
+    func cut() {
+        self.process = nil
+        self.write(.rstStream(.internalError))
+    }
+
+    func startTunnel() {}
+
+    // MARK: Writing
+
+    private func write(_ frame: HTTP2Frame.FramePayload) {
+        if let held { self.context?.write(self.wrapOutboundOut(held), promise: nil) }
+        self.held = frame
+        guard !self.isFlushDue else { return }
+        self.isFlushDue = true
+        self.loop.endOfTick.flush(self)
+    }
+
+    func flush() {
+        guard self.isFlushDue else { return }
+        self.isFlushDue = false
+        guard let context, let held else { return }
+        self.held = nil
+        context.writeAndFlush(self.wrapOutboundOut(held), promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.hasTaken = true
+        self.process?.clientWritabilityChanged()
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Reading
+
+    func holdReading(_ isHeld: Bool) {
+        self.isReadHeld = isHeld
+        guard !isHeld, self.isReadWanted else { return }
+        self.isReadWanted = false
+        self.context?.read()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        guard !self.isReadHeld else {
+            self.isReadWanted = true
+            return
+        }
+        context.read()
+    }
+
+    // MARK: The life of the stream
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        self.loop.clients.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        self.loop.clients.remove(self)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.leave()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.leave()
+        self.channel.close(promise: nil)
+    }
+
+    // MARK: Time
+
+    func sweep(now: NIODeadline) {
+        let isReading = !self.isReadHeld && (self.process?.isWaitingForClient ?? !self.isRequestComplete)
+        // A stream does not tell how much is on its way, only whether it is too much.
+        let untaken = self.isWritable || self.hasTaken ? 0 : 1
+        self.hasTaken = false
+        if self.timeouts.isOver(now: now, isReading: isReading, written: 0, untaken: untaken) { self.shutDown() }
+    }
+
+    func drain() {}
+
+    func shutDown() {
+        self.channel.close(promise: nil)
+    }
+}

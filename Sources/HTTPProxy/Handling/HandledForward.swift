@@ -1,0 +1,122 @@
+import NIOCore
+
+/// A request of a handler on its way to the upstream and back.
+final class HandledForward: UpstreamUser, Sendable {
+    private struct State {
+        var head: RequestHead
+        var client: HandledProcess?
+        var body: ByteBuffer
+        var changes: FieldChanges
+        var timeout: TimeAmount?
+        var continuation: CheckedContinuation<ForwardResult, Never>?
+        var loop: LoopState
+        var connection: UpstreamConnection?
+        var waiter: ConnectionPool.AnyUser?
+        var response: BodyPipe?
+    }
+
+    private let eventLoop: any EventLoop
+    /// `nil` before the request begins, and after its end.
+    private let state: NIOLoopBoundBox<State?>
+    private let isAbandoned: NIOLoopBoundBox<Bool>
+
+    init(on eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        self.state = .makeEmptyBox(eventLoop: eventLoop)
+        self.isAbandoned = .makeBoxSendingValue(false, eventLoop: eventLoop)
+    }
+
+    /// Nobody waits for the response any more.
+    func abandon() {
+        self.eventLoop.execute {
+            self.isAbandoned.value = true
+            let state = self.state.value
+            self.finish(
+                UpstreamFailure(state?.connection == nil ? .notSent : .mayHaveBeenProcessed, "It was cancelled"))
+            if let waiter = state?.waiter { state?.loop.pool.cancel(waiter) }
+            state?.connection?.abandon()
+        }
+    }
+
+    // MARK: On the event loop
+
+    func begin(
+        _ head: RequestHead, from client: HandledProcess, on loop: LoopState, body: ByteBuffer, changes: FieldChanges,
+        demand: ConnectionDemand, timeout: TimeAmount?, _ continuation: CheckedContinuation<ForwardResult, Never>
+    ) {
+        guard !self.isAbandoned.value else {
+            return continuation.resume(returning: .notSent(UpstreamFailure(.notSent, "It was cancelled")))
+        }
+        self.state.value = State(
+            head: head, client: client, body: body, changes: changes, timeout: timeout, continuation: continuation,
+            loop: loop)
+        let waiter = loop.pool.take(for: self, demand)
+        self.state.value?.waiter = waiter
+    }
+
+    func connectionReady(_ connection: UpstreamConnection) {
+        guard let state = self.state.value, let client = state.client else { return connection.unused() }
+        self.state.value?.connection = connection
+        self.state.value?.waiter = nil
+        let hasBody = state.body.readableBytes > 0
+        connection.begin(
+            self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
+        connection.write { buffer in
+            state.loop.requestWriter.write(
+                state.head.withoutUpgrade, from: client.address,
+                framing: hasBody ? .length(state.body.readableBytes) : .none, awaitsContinue: false,
+                changes: state.changes, to: &buffer)
+        }
+        connection.sealHead()
+        if hasBody { connection.write(state.body) }
+        connection.requestEnded()
+    }
+
+    func connectionUnavailable(_ failure: UpstreamFailure) {
+        self.upstreamFailed(failure)
+    }
+
+    func received(_ head: ResponseHead) {
+        guard let state = self.state.value else { return }
+        guard !head.isInterim else { return state.client?.writeInterim(head) ?? () }
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        let eventLoop = self.eventLoop
+        let body = BodyPipe { eventLoop.execute { bound.value.state.value?.connection?.holdReading(false) } }
+        let length: Int? =
+            switch head.bodyFraming(isResponseToHead: state.head.method == "HEAD") {
+            case .none: 0
+            case .length(let length): length
+            case .chunked, .untilClose: nil
+            }
+        self.state.value?.response = body
+        self.state.value?.continuation = nil
+        state.continuation?.resume(returning: .response(UpstreamResponse(rawHead: head, body: body, length: length)))
+    }
+
+    func receivedBody(_ bytes: ByteBuffer) {
+        guard let state = self.state.value, let response = state.response else { return }
+        if !response.write(bytes) { state.connection?.holdReading(true) }
+    }
+
+    func receivedEnd(_ trailers: Trailers) {
+        self.state.value?.response?.end(.success(trailers))
+        self.state.value = nil
+    }
+
+    func upstreamFailed(_ failure: UpstreamFailure) {
+        self.state.value?.loop.report(failure)
+        self.finish(failure)
+    }
+
+    private func finish(_ failure: UpstreamFailure) {
+        let state = self.state.value
+        self.state.value = nil
+        state?.response?.end(.failure(failure))
+        switch failure.extent {
+        case .notSent: state?.continuation?.resume(returning: .notSent(failure))
+        case .mayHaveBeenProcessed: state?.continuation?.resume(returning: .mayHaveBeenProcessed(failure))
+        }
+    }
+
+    func upstreamWritabilityChanged() {}
+}

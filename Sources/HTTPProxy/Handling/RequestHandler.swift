@@ -1,0 +1,43 @@
+package import HTTPTypes
+
+/// What an embedding program decides and does about requests.
+package protocol RequestHandler: Sendable {
+    /// Decides from the head, on the event loop that read it, whether a request is the handler's business.
+    ///
+    /// - Parameter head: The head; it is not converted.
+    /// - Returns: What becomes of the request.
+    func route(_ head: borrowing RequestHead) -> RequestRoute
+
+    /// Answers a request for which ``route(_:)`` returned ``RequestRoute/handle``.
+    ///
+    /// It goes on when the client leaves.
+    func handle(_ request: HandledRequest) async throws -> HandledResponse
+
+    /// The response to a request that the proxy answers itself.
+    func problem(_ failure: ProxyFailure) -> ProblemResponse
+
+    /// The upstream did not respond. On the event loop.
+    func upstreamFailed(_ failure: ProxyFailure)
+
+    /// A response has ended. On the event loop.
+    func responded(_ record: RequestRecord)
+}
+
+/// What becomes of a request.
+package enum RequestRoute: Sendable {
+    /// It passes, on the event loop that read it.
+    case forward
+    /// The handler answers it.
+    case handle
+}
+
+/// A small response that is made on the event loop.
+package struct ProblemResponse: Sendable {
+    package var head: HTTPResponse
+    package var body: [UInt8]
+
+    package init(head: HTTPResponse, body: [UInt8]) {
+        self.head = head
+        self.body = body
+    }
+}

@@ -1,0 +1,24 @@
+package import NIOCore
+
+/// What became of a request, for logs and metrics.
+package struct RequestRecord: Sendable {
+    /// `nil` if the request could not be read.
+    package let method: String?
+    /// As it was sent; `nil` if the request could not be read.
+    package let target: String?
+    /// The address of the client.
+    package let client: String?
+    package let start = NIODeadline.now()
+    package internal(set) var status = 0
+    /// When the head of the response was there.
+    package internal(set) var end = NIODeadline.uptimeNanoseconds(0)
+
+    /// The time to the head of the response.
+    package var duration: TimeAmount { self.end - self.start }
+
+    init(method: String?, target: String?, client: String?) {
+        self.method = method
+        self.target = target
+        self.client = client
+    }
+}

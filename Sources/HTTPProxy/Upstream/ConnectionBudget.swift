@@ -1,0 +1,55 @@
+import Synchronization
+
+/// How many connections to the upstream there may be, for the pools of all event loops together.
+final class ConnectionBudget: Sendable {
+    private struct State {
+        /// Who waits for a connection to be closed.
+        var starving: [@Sendable () -> Void] = []
+    }
+
+    private let limit: Int
+    private let used = Atomic(0)
+    private let starvingCount = Atomic(0)
+    private let state = Mutex(State())
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// Whether so many connections are in use that none should be given to a request that may not need it.
+    var isTight: Bool { self.used.load(ordering: .relaxed) * 2 >= self.limit }
+
+    /// Whether a pool of another event loop has no connection, and cannot make one.
+    var hasStarving: Bool { self.starvingCount.load(ordering: .relaxed) > 0 }
+
+    /// - Returns: Whether one more connection may be made.
+    func take() -> Bool {
+        let new = self.used.add(1, ordering: .relaxed).newValue
+        guard new > self.limit else { return true }
+        self.used.subtract(1, ordering: .relaxed)
+        return false
+    }
+
+    /// A connection is no more.
+    func giveBack() {
+        self.used.subtract(1, ordering: .relaxed)
+        guard self.hasStarving else { return }
+        let next = self.state.withLock { state in
+            state.starving.isEmpty ? nil : state.starving.removeFirst()
+        }
+        guard let next else { return }
+        self.starvingCount.subtract(1, ordering: .relaxed)
+        next()
+    }
+
+    /// Calls `action`, from anywhere, once a connection is no more.
+    func onRoom(_ action: @escaping @Sendable () -> Void) {
+        self.starvingCount.add(1, ordering: .relaxed)
+        self.state.withLock { $0.starving.append(action) }
+        // One may have been given back in between, and nobody told.
+        if self.used.load(ordering: .relaxed) < self.limit {
+            self.used.add(1, ordering: .relaxed)
+            self.giveBack()
+        }
+    }
+}

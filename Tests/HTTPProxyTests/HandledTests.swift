@@ -1,0 +1,193 @@
+import HTTPProxy
+import HTTPTypes
+import NIOCore
+import TestSupport
+import Testing
+
+@Suite("A request that is handled")
+struct HandledTests {
+    @Test("has its head as it was sent, and as the rest of the Swift world has it")
+    func head() async throws {
+        let seen = Ledger()
+        let handle: TestHandler.Handle = { request in
+            let head = try #require(request.httpRequest)
+            #expect(head.method == .post)
+            #expect(head.path == "/charges?a=b")
+            #expect(head.authority == "api.test")
+            #expect(head.headerFields[values: HTTPField.Name("X-A") ?? .accept] == ["1", "2"])
+            #expect(request.client == "127.0.0.1")
+            #expect(!request.isSecure)
+            seen.add()
+            return HandledResponse(head: HTTPResponse(status: .created), body: .bytes(ByteBuffer(string: "made here")))
+        }
+        try await TestProxy.with(handle: handle) { proxy async throws in
+            let answer = try await proxy.send(
+                "POST /charges?a=b", ["X-A: 1", "Idempotency-Key: k", "x-a: 2"], body: "abc")
+            #expect(answer.start == "HTTP/1.1 201 Created")
+            #expect(answer.text == "made here")
+            #expect(answer["Content-Length"] == ["9"])
+            #expect(answer["Date"].count == 1)
+            #expect(seen.count == 1)
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test("goes on with what the handler changes of it")
+    func changes() async throws {
+        let handle: TestHandler.Handle = { request in
+            let changes = FieldChanges(
+                removed: ["accept-encoding"], added: [(name: "X-Idempotency-Attempt", value: "2")])
+            guard
+                case .response(let response) = await request.forward(
+                    body: try await request.collect(), changes: changes, demand: .fresh)
+            else { throw ProxyFailure.upstreamFailed }
+            return try await response.collected()
+        }
+        try await TestProxy.with(handle: handle) { proxy async throws in
+            for _ in 1...3 { _ = try await proxy.pay(["Accept-Encoding: gzip", "x-idempotency-attempt: 9", "X-A: 1"]) }
+            let request = try #require(proxy.upstream.requests.last)
+            #expect(request["Accept-Encoding"] == [])
+            #expect(request["X-Idempotency-Attempt"] == ["2"])
+            #expect(request["X-A"] == ["1"])
+            #expect(request.text == #"{"amount":5}"#)
+            #expect(proxy.upstream.connections == 3)
+        }
+    }
+
+    @Test("can be answered piece by piece, with trailers")
+    func streamed() async throws {
+        let gate = Gate()
+        let handle: TestHandler.Handle = { request in
+            let name = try #require(HTTPField.Name("X-Sum"))
+            return HandledResponse(
+                head: HTTPResponse(status: .ok),
+                body: .stream(length: nil) { writer in
+                    try await writer.write(ByteBuffer(string: "first"))
+                    await gate.pass()
+                    try await writer.write(ByteBuffer(string: "second"))
+                    return [HTTPField(name: name, value: "7")]
+                })
+        }
+        try await TestProxy.with(handle: handle) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.post("/", host: "api.test", key: "k-1", body: "x")
+                #expect(try await connection.read(until: "first").contains("Transfer-Encoding: chunked"))
+                gate.open()
+                let answer = try await connection.readAnswer()
+                #expect(answer.text == "firstsecond")
+                #expect(answer.trailers == ["X-Sum: 7"])
+            }
+        }
+    }
+
+    @Test("can be answered with the stream of the upstream, which waits for a client that takes nothing")
+    func backPressure() async throws {
+        let (written, size) = (Ledger(), 64 * 1024)
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readMessage()
+            try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: \(size * 16_384)\r\n\r\n")
+            for _ in 0..<16_384 {
+                try await connection.write([UInt8](repeating: 7, count: size))
+                written.add()
+            }
+        }
+        try await TestProxy.with(script: script, handle: TestHandler.streaming) { proxy async throws in
+            try await proxy.openWithoutReading { channel in
+                try await channel.writeAndFlush(
+                    ByteBuffer(
+                        string: "POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n"))
+                let amount = try await StreamingTests.settled { written.count * size }
+                #expect(amount > 0)
+                #expect(amount < 512 << 20)
+            }
+        }
+    }
+
+    @Test("whose handler reads slowly holds its client back")
+    func slowHandler() async throws {
+        let gate = Gate()
+        let handle: TestHandler.Handle = { request in
+            await gate.pass()
+            var size = 0
+            for try await chunk in request.body { size += chunk.readableBytes }
+            return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer(string: "\(size)")))
+        }
+        try await TestProxy.with(handle: handle) { proxy async throws in
+            let (written, size, count) = (Ledger(), 64 * 1024, 16_384)
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    "POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: \(size * count)\r\n\r\n")
+                let channel = connection.channel
+                let upload = Task {
+                    for _ in 0..<count {
+                        try await channel.writeAndFlush(ByteBuffer(repeating: 7, count: size))
+                        written.add()
+                    }
+                }
+                let amount = try await StreamingTests.settled { written.count * size }
+                #expect(amount < 512 << 20)
+                gate.open()
+                #expect(try await connection.readAnswer().text == "\(size * count)")
+                try await upload.value
+            }
+        }
+    }
+
+    @Test("gets leave to send its body when somebody reads it")
+    func expectContinue() async throws {
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    .message([
+                        "POST / HTTP/1.1", "Host: a", "Idempotency-Key: k", "Content-Length: 3", "Expect: 100-continue",
+                    ]))
+                #expect(try await connection.readAnswer().status == 100)
+                try await connection.write("abc")
+                #expect(try await connection.readAnswer().text == "abc")
+            }
+            #expect(proxy.upstream.request?["Expect"] == [])
+        }
+    }
+
+    @Test("tells its handler that its client has closed its side, or left", arguments: DepartureTests.Farewell.allCases)
+    func signals(farewell: DepartureTests.Farewell) async throws {
+        let (gate, told) = (Gate(), Ledger())
+        let expected: ClientSignals.Signal = farewell == .end ? .closedItsSide : .left
+        let handle: TestHandler.Handle = { request in
+            request.signals.onSignal { if $0 == expected { told.add() } }
+            await gate.pass()
+            return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer()))
+        }
+        try await TestProxy.with(handle: handle) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.post("/", host: "api.test", key: "k-1", body: "x")
+                try await eventually { gate.arrivals == 1 }
+                try await farewell.say(connection)
+                try await eventually { told.count == 1 }
+                gate.open()
+            }
+        }
+    }
+
+    @Test("can be broken off by its handler")
+    func cancelled() async throws {
+        let arrived = Gate()
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            arrived.open()
+            try await connection.readToEnd()
+        }
+        let extents = Extents()
+        let handle: TestHandler.Handle = { request in
+            let task = Task { try await extents.relaying(request) }
+            await arrived.pass()
+            task.cancel()
+            return try await task.value
+        }
+        try await TestProxy.with(script: script, handle: handle) { proxy async throws in
+            #expect(try await proxy.pay().text == "upstreamFailed")
+            #expect(extents.all == [.mayHaveBeenProcessed])
+            try await eventually { proxy.upstream.closedConnections == 1 }
+        }
+    }
+}

@@ -1,0 +1,414 @@
+import TestSupport
+import Testing
+
+@Suite("What is not guarded passes")
+struct PassThroughTests {
+    @Test(
+        "with its target byte for byte",
+        arguments: [
+            "/", "/a", "/a?", "/a?b=c&b=d", "//a//b/", "/a/../b/./c", "/%41%2f%2F%zz%", "/a%20b+c", "/a?b=%00&c=%FF",
+            "/a;b=1,2/c:d@e", "/~!$&'()*+,;=:@-._", "/a?b?c/d//e", "/{}|\\^`[]\"<>", "/a?//host/x", "/?",
+        ])
+    func target(_ target: String) async throws {
+        try await TestProxy.with { proxy async throws in
+            _ = try await proxy.send("GET \(target)")
+            #expect(proxy.upstream.request?.start == "GET \(target) HTTP/1.1")
+        }
+    }
+
+    @Test(
+        "with its method",
+        arguments: [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "REPORT", "PURGE",
+            "QUERY",
+            "LINK", "M-SEARCH",
+        ])
+    func method(_ method: String) async throws {
+        try await TestProxy.with { proxy async throws in
+            #expect(try await proxy.send("\(method) /a").status == 200)
+            #expect(proxy.upstream.request?.start == "\(method) /a HTTP/1.1")
+        }
+    }
+
+    @Test("as OPTIONS of the server itself")
+    func optionsAsterisk() async throws {
+        try await TestProxy.with(
+            script: TestUpstream.answering { _ in .answer("204 No Content", ["Allow: GET"], bytes: []) }
+        ) {
+            proxy async throws in
+            let answer = try await proxy.send("OPTIONS *")
+            #expect(answer["Allow"] == ["GET"])
+            #expect(proxy.upstream.request?.start == "OPTIONS * HTTP/1.1")
+        }
+    }
+
+    @Test("with the host in the target, if it has the absolute form")
+    func absoluteForm() async throws {
+        try await TestProxy.with { proxy async throws in
+            _ = try await proxy.send("GET http://real.test:81/a?b")
+            #expect(proxy.upstream.request?.start == "GET /a?b HTTP/1.1")
+            #expect(proxy.upstream.request?["Host"] == ["real.test:81"])
+        }
+    }
+
+    @Test("with its header fields in their order, spelling and number, and so does the answer")
+    func fields() async throws {
+        let fields = [
+            "x-b: 2", "X-A: 1", "X-b: 3", "Accept: text/html, */*;q=0.1", "Cookie: a=1; b=2", "X-Empty:", "X-A: 1",
+            "X-Odd: \"quoted, \\\" text\" ;;= \u{e9}\u{1F600}", "Authorization: Bearer abc",
+        ]
+        let answered = [
+            "Set-Cookie: a=1; Path=/", "x-b: 2", "Set-Cookie: b=2", "X-A: 1", "X-b: 3",
+            "Date: Tue, 01 Jan 2030 00:00:00 GMT",
+            "Server: odd/1", "ETag: W/\"1\"", "WWW-Authenticate: Basic realm=\"a, b\"", "X-Odd: \u{e9}",
+        ]
+        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", answered, body: "x") }) {
+            proxy async throws in
+            let answer = try await proxy.send("GET /", fields)
+            let request = try #require(proxy.upstream.request)
+            let added = request.fields(
+                without: "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded")
+            #expect(added == ["Host: api.test"] + fields.map { $0 == "X-Empty:" ? "X-Empty: " : $0 })
+            #expect(answer.fields == answered + ["Content-Length: 1"])
+            #expect(answer.text == "x")
+        }
+    }
+
+    @Test("with any status", arguments: [200, 203, 299, 302, 404, 418, 451, 499, 503, 599, 600, 999])
+    func status(_ status: Int) async throws {
+        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("\(status) X", body: "x") }) {
+            proxy async throws in
+            let answer = try await proxy.send("GET /")
+            #expect(answer.start.hasPrefix("HTTP/1.1 \(status) "))
+            #expect(answer.text == "x")
+        }
+    }
+
+    @Test("with a body of any bytes, of known length or chunked, both ways", arguments: [true, false], [true, false])
+    func body(isChunked: Bool, isAnswerChunked: Bool) async throws {
+        let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 / 7) } + (0...255).map { UInt8($0) }
+        let script = TestUpstream.answering { _ in
+            guard isAnswerChunked else { return .answer("200 OK", [], bytes: bytes) }
+            return .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"])
+                + .chunks(bytes, of: 77_777) + .message(["0", "X-Sum: 7"])
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            let answer = try await RawConnection.open(port: proxy.port) { connection in
+                let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(bytes.count)"
+                try await connection.write(.message(["PUT / HTTP/1.1", "Host: api.test", framing]))
+                try await connection.write(isChunked ? .chunks(bytes, of: 5_000) + .message(["0"]) : bytes)
+                return try await connection.readAnswer()
+            }
+            let request = try #require(proxy.upstream.request)
+            #expect(request.body == bytes)
+            #expect(request["Content-Length"] == (isChunked ? [] : ["\(bytes.count)"]))
+            #expect(request["Transfer-Encoding"] == (isChunked ? ["chunked"] : []))
+            #expect(answer.body == bytes)
+            #expect(answer["Content-Length"] == (isAnswerChunked ? [] : ["\(bytes.count)"]))
+            #expect(answer["Transfer-Encoding"] == (isAnswerChunked ? ["chunked"] : []))
+            #expect(answer.trailers == (isAnswerChunked ? ["X-Sum: 7"] : []))
+        }
+    }
+
+    @Test("with an empty body, said or unsaid")
+    func emptyBody() async throws {
+        try await TestProxy.with { proxy async throws in
+            _ = try await proxy.send("GET /")
+            _ = try await proxy.send("GET /", body: "")
+            _ = try await proxy.send("DELETE /")
+            _ = try await proxy.send("POST /")
+            #expect(proxy.upstream.requests.map { $0["Content-Length"] } == [[], ["0"], [], ["0"]])
+            #expect(proxy.upstream.requests.allSatisfy { $0["Transfer-Encoding"].isEmpty && $0.body.isEmpty })
+        }
+    }
+
+    @Test("with the length, and without the body, of an answer to HEAD", arguments: ["Content-Length: 77", nil])
+    func head(length: String?) async throws {
+        let fields = length.map { [$0] } ?? []
+        let script = TestUpstream.answering { _ in .message(["HTTP/1.1 200 OK", "ETag: \"a\""] + fields) }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                for _ in 1...2 {
+                    let answer = try await connection.send("HEAD /")
+                    #expect(answer.fields(without: "Date") == ["ETag: \"a\""] + fields)
+                }
+            }
+        }
+    }
+
+    @Test("as an answer that never has a body", arguments: ["204 No Content", "304 Not Modified"])
+    func bodiless(_ status: String) async throws {
+        let length = status.hasPrefix("304") ? ["Content-Length: 7"] : []
+        let script = TestUpstream.answering { _ in .message(["HTTP/1.1 \(status)", "ETag: \"a\""] + length) }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                for _ in 1...2 {
+                    let answer = try await connection.send("GET /")
+                    #expect(answer.start == "HTTP/1.1 \(status)")
+                    #expect(answer.fields(without: "Date") == ["ETag: \"a\""] + length)
+                }
+            }
+        }
+    }
+
+    @Test("as an answer whose end is that of the connection")
+    func closeDelimited() async throws {
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readMessage()
+            try await connection.write(.message(["HTTP/1.0 200 OK"]) + Array("to the end".utf8))
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            let answer = try await proxy.send("GET /")
+            #expect(answer.text == "to the end")
+            #expect(answer["Transfer-Encoding"] == ["chunked"])
+        }
+    }
+
+    @Test("to a client of HTTP/1.0, which knows no chunks")
+    func http10() async throws {
+        let script = TestUpstream.answering { _ in
+            .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .chunks(Array("abc".utf8), of: 2)
+                + .message(["0"])
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            let answer = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.0\r\n\r\n")
+                return try await connection.readAnswer()
+            }
+            #expect(answer.text == "abc")
+            #expect(answer["Transfer-Encoding"].isEmpty)
+            #expect(proxy.upstream.request?.start == "GET / HTTP/1.1")
+            #expect(proxy.upstream.request?["Host"] == ["127.0.0.1:\(try #require(proxy.upstream.port))"])
+        }
+    }
+
+    @Test("one after the other over one connection, also if sent at once")
+    func pipelined() async throws {
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                let requests = (1...20).map { "PUT /\($0) HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" }
+                try await connection.write(requests.joined())
+                for number in 1...20 {
+                    #expect(try await connection.readAnswer().text == "PUT /\(number) HTTP/1.1")
+                }
+            }
+            #expect(proxy.upstream.connections < 20)
+        }
+    }
+
+    @Test("over one connection after answers of every kind")
+    func reuse() async throws {
+        let answers: [[UInt8]] = [
+            .answer(body: "a"), .message(["HTTP/1.1 204 No Content"]), .answer("404 Not Found", body: "b"),
+            .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .message(["0"]), .answer("304 Not Modified"),
+        ]
+        let count = Ledger()
+        let script = TestUpstream.answering { _ in answers[(count.add() - 1) % answers.count] }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                var statuses: [Int] = []
+                for _ in 1...10 { statuses.append(try await connection.send("GET /").status) }
+                #expect(statuses == [200, 204, 404, 200, 304, 200, 204, 404, 200, 304])
+            }
+            // On a busy machine, one may be given back too late for the next request.
+            #expect(proxy.upstream.connections < 10)
+        }
+    }
+
+    @Test("after the interim answers of the upstream")
+    func interim() async throws {
+        let script = TestUpstream.answering { _ in
+            .message(["HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", "Connection: X-Hop", "X-Hop: 1"])
+                + .message(["HTTP/1.1 102 Processing"]) + .answer(body: "done")
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                let hints = try await connection.readAnswer()
+                #expect(hints.status == 103)
+                #expect(hints.fields == ["Link: </a>; rel=preload"])
+                #expect(try await connection.readAnswer().start == "HTTP/1.1 102 Processing")
+                #expect(try await connection.readAnswer().text == "done")
+            }
+        }
+    }
+
+    @Test("once the upstream has given leave to send the body")
+    func expectContinue() async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, upstream in
+            var request = try #require(try await connection.readHead())
+            #expect(request["Expect"] == ["100-continue"])
+            await gate.pass()
+            try await connection.write(.message(["HTTP/1.1 100 Continue"]))
+            try await connection.readBody(of: &request)
+            upstream.record(request)
+            try await connection.write(.answer(body: "thanks"))
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
+                try await eventually { gate.arrivals == 1 }
+                #expect(connection.received.isEmpty)
+                gate.open()
+                #expect(try await connection.readAnswer().status == 100)
+                try await connection.write("abc")
+                #expect(try await connection.readAnswer().text == "thanks")
+            }
+            #expect(proxy.upstream.request?.text == "abc")
+        }
+    }
+
+    @Test("without its body, if the upstream refuses it, and the connection ends")
+    func expectationFailed() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readHead()))
+            try await connection.write(.answer("417 Expectation Failed", body: "no"))
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
+                let answer = try await connection.readAnswer()
+                #expect(answer.start == "HTTP/1.1 417 Expectation Failed")
+                #expect(answer["Connection"] == ["close"])
+                try await connection.readToEnd()
+            }
+        }
+    }
+
+    @Test("unless its method asks for a tunnel")
+    func connect() async throws {
+        try await TestProxy.with { proxy async throws in
+            let answer = try await proxy.send("CONNECT example.test:443")
+            #expect(answer.status == 501)
+            #expect(answer.text == "notSupported")
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test("unless its method is of nobody's knowledge")
+    func unknownMethod() async throws {
+        try await TestProxy.with { proxy async throws in
+            let answer = try await proxy.send("FROBNICATE /")
+            #expect(answer.status == 501)
+            #expect(answer.text == "notSupported")
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test("with the reason phrase of the upstream, and bytes that are no UTF-8")
+    func byteTrue() async throws {
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            try await connection.write(
+                Array("HTTP/1.1 299 Odd  but so\r\nX-Name: M".utf8) + [0xFC]
+                    + Array("ller\r\nx-cASe:  a  b \r\nContent-Length: 0\r\n\r\n".utf8))
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                _ = try await connection.read(until: "\r\n\r\n")
+                let expected =
+                    Array("HTTP/1.1 299 Odd  but so\r\nX-Name: M".utf8) + [0xFC]
+                    + Array("ller\r\nx-cASe:  a  b \r\nContent-Length: 0\r\n".utf8)
+                #expect(connection.received.starts(with: expected))
+            }
+        }
+    }
+
+    @Test("after all of the upstream's interim responses, however many")
+    func manyInterim() async throws {
+        let script = TestUpstream.answering { _ in
+            (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) }
+                + .answer(body: "done")
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            for key in ["", "Idempotency-Key: k-1\r\n"] {
+                try await RawConnection.open(port: proxy.port) { connection in
+                    try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
+                    for number in 1...50 {
+                        let hint = try await connection.readAnswer()
+                        #expect(hint.status == 103)
+                        #expect(hint["X-Number"] == ["\(number)"])
+                    }
+                    #expect(try await connection.readAnswer().text == "done")
+                }
+            }
+        }
+    }
+
+    @Test("with the trailers of a request")
+    func requestTrailers() async throws {
+        try await TestProxy.with { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    .message(["PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: X-Sum"])
+                        + .chunks(Array("abc".utf8), of: 2) + .message(["0", "X-Sum: 7", "Via: 1.1 x"]))
+                #expect(try await connection.readAnswer().status == 200)
+            }
+            let request = try #require(proxy.upstream.request)
+            #expect(request.text == "abc")
+            #expect(request["Trailer"] == ["X-Sum"])
+            #expect(request.trailers == ["X-Sum: 7"])
+        }
+    }
+
+    @Test("unless it has passed here before")
+    func loop() async throws {
+        try await TestProxy.with { proxy async throws in
+            let answer = try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-1 (x)"])
+            #expect(answer.status == 508)
+            #expect(try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-12"]).status == 200)
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test("through as many proxies as OPTIONS and TRACE permit")
+    func maxForwards() async throws {
+        try await TestProxy.with { proxy async throws in
+            #expect(try await proxy.send("OPTIONS /", ["Max-Forwards: 0"]).status == 200)
+            #expect(try await proxy.send("TRACE /", ["Max-Forwards: 0"]).status == 501)
+            #expect(proxy.upstream.connections == 0)
+            #expect(try await proxy.send("OPTIONS /", ["Max-Forwards: 7"]).status == 200)
+            #expect(proxy.upstream.request?["Max-Forwards"] == ["6"])
+            #expect(try await proxy.send("GET /", ["Max-Forwards: 0"]).status == 200)
+        }
+    }
+
+    @Test("to a client that sends nothing more, but reads")
+    func halfClosed() async throws {
+        let gate = Gate()
+        let script = TestUpstream.answering { request in
+            await gate.pass()
+            return .answer(body: request.start)
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            for key in ["", "Idempotency-Key: k-1\r\n"] {
+                let received = try await RawConnection.open(port: proxy.port) { connection in
+                    try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
+                    connection.endWriting()
+                    try await eventually { gate.arrivals > 0 }
+                    gate.open()
+                    return try await connection.readToEnd()
+                }
+                #expect(received.hasSuffix("POST / HTTP/1.1"))
+            }
+        }
+    }
+
+    @Test("with the version of HTTP that was spoken in Via, and without what HTTP/1.0 does not know")
+    func oldVersion() async throws {
+        try await TestProxy.with { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx")
+                #expect(try await connection.readAnswer().status == 200)
+            }
+            #expect(proxy.upstream.request?["Via"] == ["1.0 proxy-1"])
+            #expect(proxy.upstream.request?["Expect"] == [])
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import HTTPProxy
+import NIOCore
+import TestSupport
+import Testing
+
+@Suite("A shutdown")
+struct ShutdownTests {
+    @Test("waits for what is under way, handled or not")
+    func graceful() async throws {
+        let gate = Gate()
+        let script = TestUpstream.answering { request in
+            await gate.pass()
+            return .answer(body: request.start)
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            async let handled = proxy.pay()
+            async let forwarded = proxy.send("GET /")
+            try await eventually { gate.arrivals == 2 }
+            async let end: Void = proxy.server.shutDown(drainTime: .seconds(3_600))
+            try await eventually("Nobody is let in any more") {
+                (try? await RawConnection.open(port: proxy.port) { _ in true }) == nil
+            }
+            gate.open()
+            let answers = (try await handled, try await forwarded)
+            #expect(answers.0.text == "POST /charges HTTP/1.1")
+            #expect(answers.1.text == "GET / HTTP/1.1")
+            #expect(answers.0["Connection"] == ["close"])
+            await end
+        }
+    }
+
+    @Test("does not wait for clients that are connected and silent")
+    func idleClients() async throws {
+        try await TestProxy.with { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { used in
+                _ = try await used.send("GET /")
+                try await RawConnection.open(port: proxy.port) { unused in
+                    async let end: Void = proxy.server.shutDown(drainTime: .seconds(3_600))
+                    _ = try? await used.readToEnd()
+                    _ = try? await unused.readToEnd()
+                    used.endWriting()
+                    unused.endWriting()
+                    await end
+                }
+            }
+        }
+    }
+
+    @Test("is bounded: what the upstream still holds is answered 502", arguments: [true, false])
+    func bounded(isHandled: Bool) async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            gate.open()
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            async let running = isHandled ? proxy.pay() : proxy.send("GET /")
+            await gate.pass()
+            async let end: Void = proxy.server.shutDown(drainTime: .milliseconds(50), lastTime: .seconds(60))
+            let answer = try await running
+            #expect(answer.status == 502)
+            #expect(answer.text == "upstreamFailed")
+            await end
+        }
+    }
+
+    @Test(
+        "is bounded also for clients that stall, in the middle of a body or of a response",
+        arguments: ["body", "response"])
+    func stalledClients(_ where: String) async throws {
+        let gate = Gate()
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readHead()
+            gate.open()
+            if `where` == "response" {
+                try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
+            }
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await proxy.openWithoutReading { channel in
+                let request =
+                    `where` == "body"
+                    ? "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+                try await channel.writeAndFlush(ByteBuffer(string: request))
+                await gate.pass()
+                await proxy.server.shutDown(drainTime: .milliseconds(50), lastTime: .milliseconds(50))
+            }
+        }
+    }
+
+    @Test("waits for a client that takes the last of a response slowly")
+    func slowReader() async throws {
+        let size = 8 << 20
+        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        try await TestProxy.with(script: script) { proxy async throws in
+            try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
+                try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
+                _ = try #require(try await connection.readHead())
+                async let end: Void = proxy.server.shutDown(drainTime: .seconds(3_600))
+                try await eventually("Nobody is let in any more") {
+                    (try? await RawConnection.open(port: proxy.port) { _ in true }) == nil
+                }
+                #expect(try await connection.takeRest().count == size)
+                connection.endWriting()
+                await end
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import NIOCore
+import NIOHPACK
+import NIOHTTP2
+import NIOPosix
+import NIOSSL
+import TestSupport
+import Testing
+
+/// A client of HTTP/2 that sends just the frames that a test wants.
+struct HTTP2Client {
+    typealias Stream = NIOAsyncChannel<HTTP2Frame.FramePayload, HTTP2Frame.FramePayload>
+
+    struct Answer {
+        var heads: [HPACKHeaders] = []
+        var body: [UInt8] = []
+        var error: (any Error)?
+
+        var head: HPACKHeaders? { self.heads.first { $0.first(name: ":status") != "103" } }
+        var status: String? { self.head?.first(name: ":status") }
+        var text: String { String(decoding: self.body, as: UTF8.self) }
+    }
+
+    let channel: any Channel
+    /// How often the server has said farewell.
+    let farewells: Ledger
+    private let multiplexer: NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>
+
+    static func with<Value: Sendable>(
+        port: Int,
+        authority: String,
+        _ body: (HTTP2Client) async throws -> Value
+    ) async throws -> Value {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.trustRoots = .file(authority)
+        configuration.applicationProtocols = ["h2"]
+        let tls = try NIOSSLContext(configuration: configuration)
+        let farewells = Ledger()
+        let (channel, multiplexer) = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+                    let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
+                        mode: .client, configuration: Self.lenient
+                    ) { stream in Self.wrap(stream) }
+                    try channel.pipeline.syncOperations.addHandler(FarewellCounter(farewells))
+                    return (channel, multiplexer)
+                }
+            }
+        let client = HTTP2Client(channel: channel, farewells: farewells, multiplexer: multiplexer)
+        do {
+            let value = try await body(client)
+            try? await channel.close()
+            return value
+        } catch {
+            try? await channel.close()
+            throw error
+        }
+    }
+
+    /// Says also what no client should, and takes large heads.
+    private static var lenient: NIOHTTP2Handler.Configuration {
+        var configuration = NIOHTTP2Handler.Configuration()
+        configuration.connection.headerBlockValidation = .disabled
+        configuration.connection.initialSettings = [HTTP2Setting(parameter: .maxHeaderListSize, value: 1 << 20)]
+        return configuration
+    }
+
+    private static func wrap(_ stream: any Channel) -> EventLoopFuture<Stream> {
+        stream.eventLoop.makeCompletedFuture { try Stream(wrappingChannelSynchronously: stream) }
+    }
+
+    /// Sends a request with all of its body, and reads the answer.
+    func send(_ headers: [(String, String)], body: String? = nil) async throws -> Answer {
+        try await self.open(headers, endStream: body == nil) { stream, outbound, inbound in
+            if let body { try await outbound.write(.data(body, endStream: true)) }
+            var answer = Answer()
+            do {
+                for try await frame in inbound {
+                    switch frame {
+                    case .headers(let headers): answer.heads.append(headers.headers)
+                    case .data(let data):
+                        if case .byteBuffer(let bytes) = data.data { answer.body += bytes.readableBytesView }
+                    default: break
+                    }
+                }
+            } catch {
+                answer.error = error
+            }
+            return answer
+        }
+    }
+
+    /// Opens a stream with a head.
+    func open<Value: Sendable>(
+        _ headers: [(String, String)],
+        endStream: Bool,
+        _ body: (
+            any Channel, NIOAsyncChannelOutboundWriter<HTTP2Frame.FramePayload>,
+            NIOAsyncChannelInboundStream<HTTP2Frame.FramePayload>
+        ) async throws -> Value
+    ) async throws -> Value {
+        let stream = try await self.multiplexer.openStream { Self.wrap($0) }
+        return try await stream.executeThenClose { inbound, outbound in
+            try await outbound.write(.headers(.init(headers: HPACKHeaders(headers), endStream: endStream)))
+            return try await body(stream.channel, outbound, inbound)
+        }
+    }
+}
+
+private final class FarewellCounter: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+
+    private let farewells: Ledger
+
+    init(_ farewells: Ledger) {
+        self.farewells = farewells
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .goAway = self.unwrapInboundIn(data).payload { self.farewells.add() }
+        context.fireChannelRead(data)
+    }
+}
+
+extension HTTP2Frame.FramePayload {
+    static func data(_ text: String, endStream: Bool) -> Self {
+        .data(.init(data: .byteBuffer(ByteBuffer(string: text)), endStream: endStream))
+    }
+}
+
+extension [(String, String)] {
+    static func head(_ method: String, _ path: String, _ fields: [(String, String)] = []) -> Self {
+        [(":method", method), (":scheme", "https"), (":authority", "api.test"), (":path", path)] + fields
+    }
+}
