@@ -8,14 +8,16 @@ public struct IdempotencyScope<Context: RequestContext>: Sendable {
 
     /// Finds the scope by a function of your own.
     ///
-    /// - Parameter find: Returns whose key it is. If it throws, the request does not run.
+    /// - Parameter find: Returns whose key it is. If it throws, the request does not run, unless the
+    ///   layer only observes.
     public init(_ find: @escaping @Sendable (Request, Context) async throws -> Scope) {
         self.find = find
     }
 
     /// The authenticated caller: what to use wherever there is one.
     ///
-    /// - Parameter id: Returns what identifies the caller for good. If it throws, the request does not run.
+    /// - Parameter id: Returns what identifies the caller for good. If it throws, the request does not run, unless the
+    ///   layer only observes.
     /// - Returns: The scope.
     public static func principal(
         _ id: @escaping @Sendable (Request, Context) async throws -> String

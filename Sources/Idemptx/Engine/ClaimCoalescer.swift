@@ -30,7 +30,7 @@ final class ClaimCoalescer: Sendable {
     /// - Parameters:
     ///   - request: What is claimed.
     ///   - call: Calls the store; told whether that happens at once.
-    /// - Returns: The result of a call that began after this.
+    /// - Returns: The result of a call that began after this, or a final one of a call that was under way.
     /// - Throws: What the call throws.
     func claim(
         _ request: ClaimRequest,
@@ -114,8 +114,9 @@ extension ClaimResult<Lease> {
     /// Whether it stays the same for as long as the record is kept.
     fileprivate var isFinal: Bool {
         switch self {
-        case .completed, .mismatch: true
-        case .granted, .inProgress, .unknown: false
+        case .completed: true
+        // The attempt that has the key for something else may yet release it.
+        case .granted, .inProgress, .mismatch, .unknown: false
         }
     }
 

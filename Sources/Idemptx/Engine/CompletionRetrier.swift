@@ -15,7 +15,7 @@ final class CompletionRetrier: Sendable {
     private struct State {
         var pending: [StorageKey: Pending] = [:]
         var bytes = 0
-        var withdrawals = 0
+        var releases = 0
         var observations = 0
         var observedBytes = 0
         var isStopped = false
@@ -26,16 +26,16 @@ final class CompletionRetrier: Sendable {
     /// How often the oldest outcome is looked for, which takes a time that grows with their number.
     private static let searchInterval = Duration.seconds(1)
 
-    /// More than these are left to their leases.
-    private static let maxWithdrawals = 10_000
+    /// Beyond this number, claims are left to expire with their leases.
+    private static let maxReleases = 10_000
 
-    /// One more is left out.
+    /// Beyond this number, observations are skipped.
     private static let maxObservations = 1_000
 
     private let time: TimeSource
     private let telemetry: Telemetry
     private let state = Mutex(State())
-    /// Spares claims the look into a table that is nearly always empty.
+    /// Lets claims skip the table, which is nearly always empty.
     private let count = Atomic(0)
 
     init(time: TimeSource, telemetry: Telemetry) {
@@ -103,21 +103,21 @@ final class CompletionRetrier: Sendable {
         self.telemetry.recordUnstored(count, oldest: oldest.map { $0.duration(to: now) } ?? .zero)
     }
 
-    // MARK: Withdrawals
+    // MARK: Releases
 
-    /// Takes note of a withdrawal that begins.
+    /// Takes note of a release in the background that begins.
     ///
     /// - Returns: `false` if there are too many.
-    func beginWithdrawal() -> Bool {
+    func beginRelease() -> Bool {
         self.state.withLock { state in
-            guard !state.isStopped, state.withdrawals < Self.maxWithdrawals else { return false }
-            state.withdrawals += 1
+            guard !state.isStopped, state.releases < Self.maxReleases else { return false }
+            state.releases += 1
             return true
         }
     }
 
-    func endWithdrawal() {
-        self.state.withLock { $0.withdrawals -= 1 }
+    func endRelease() {
+        self.state.withLock { $0.releases -= 1 }
     }
 
     // MARK: Observations
@@ -157,7 +157,7 @@ final class CompletionRetrier: Sendable {
 
     // MARK: The end
 
-    var isEmpty: Bool { self.state.withLock { $0.pending.isEmpty && $0.withdrawals == 0 } }
+    var isEmpty: Bool { self.state.withLock { $0.pending.isEmpty && $0.releases == 0 } }
 
     var isStopped: Bool { self.state.withLock { $0.isStopped } }
 

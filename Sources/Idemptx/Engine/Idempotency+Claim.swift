@@ -13,35 +13,35 @@ extension Idempotency {
         policy: SharedPolicy
     ) async throws -> ClaimResult<Lease> {
         var result = try await self.claimOrWait(request, policy: policy)
-        var isRecovered = false
-        for _ in 0..<3 {
+        var recovered: UnknownAttempt?
+        for _ in 0..<4 {
             guard case .granted(let lease) = result else { return result }
             if Task.isCancelled {
                 self.release(lease)
                 throw CancellationError()
             }
-            if !isRecovered, let recover = policy.onAbandoned.recover, let attempt = lease.claim.unknownAttempt {
-                isRecovered = true
-                result = await self.recover(lease, key: key, from: attempt, policy: policy, by: recover)
+            guard lease.maySafelyStart(at: self.time.now) else {
+                // The reply came late, or the process was paused. Nothing has run: the same token claims again.
+                result = try await self.claimAgain(lease, policy: policy)
                 continue
             }
-            if lease.maySafelyStart(at: self.time.now) { return result }
-            // The reply came late, or the process was paused. Nothing has run: the same token claims again.
-            result = try await self.claimAgain(lease, policy: policy)
+            // Another attempt may have had the key, and have failed, since the last one was asked about.
+            guard let recover = policy.onAbandoned.recover, let attempt = lease.claim.unknownAttempt,
+                attempt != recovered
+            else { return result }
+            recovered = attempt
+            result = await self.recover(lease, key: key, from: attempt, policy: policy, by: recover)
         }
-        if case .granted(let lease) = result {
-            guard !lease.maySafelyStart(at: self.time.now) else { return result }
-            self.release(lease)
-            throw StoreError(.unavailable, "The store takes longer than the lease to grant it.")
-        }
-        return result
+        guard case .granted(let lease) = result else { return result }
+        self.release(lease)
+        throw StoreError(.unavailable, "The store takes longer than the lease to grant it.")
     }
 
     /// Claims with the token of a lease under which it is too late to start.
     private func claimAgain(_ lease: Lease, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
         self.renewer.remove(lease)
         do {
-            let result = try await self.claimRepeatedly(lease.request, policy: policy)
+            let result = try await self.claimRepeatedly(lease.request, policy: policy, mayBeClaimed: true)
             if !result.isGranted { self.release(lease) }
             return result
         } catch {
@@ -101,13 +101,25 @@ extension Idempotency {
     }
 
     /// Claims a key, repeating the call while its failure may pass.
-    func claimRepeatedly(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
+    ///
+    /// - Parameters:
+    ///   - request: What is claimed.
+    ///   - policy: The policy.
+    ///   - mayBeClaimed: Whether the store may have granted it before.
+    /// - Returns: The store's result.
+    /// - Throws: ``StoreError``, or `CancellationError`.
+    func claimRepeatedly(
+        _ request: ClaimRequest,
+        policy: SharedPolicy,
+        mayBeClaimed: Bool = false
+    ) async throws -> ClaimResult<Lease> {
         let begin = self.time.now
         do {
-            return try await self.claimOnce(request, policy: policy, requestedAt: begin, mayBeClaimed: false)
+            return try await self.claimOnce(request, policy: policy, requestedAt: begin, mayBeClaimed: mayBeClaimed)
         } catch {
             let deadline = begin.advanced(by: min(policy.claimRetryTime, request.lease))
-            return try await self.claim(request, after: error, until: deadline, policy: policy)
+            return try await self.claim(
+                request, after: error, until: deadline, policy: policy, mayBeClaimed: mayBeClaimed)
         }
     }
 
@@ -116,11 +128,11 @@ extension Idempotency {
         _ request: ClaimRequest,
         after failure: any Error,
         until deadline: Timestamp,
-        policy: SharedPolicy
+        policy: SharedPolicy,
+        mayBeClaimed: Bool
     ) async throws -> ClaimResult<Lease> {
-        var failure = failure
+        var (failure, mayBeClaimed) = (failure, mayBeClaimed)
         var backoff = Backoff()
-        var mayBeClaimed = false
         do {
             while true {
                 // Any other error is a cancellation, which says nothing of what the store has done.
@@ -211,7 +223,7 @@ extension Idempotency {
 
     /// Finds out what happened in an attempt whose outcome is unknown.
     ///
-    /// In a task of its own, which the cancellation of the caller does not reach: one question is enough.
+    /// Runs in a task of its own, so that cancelling the caller does not start a second recovery.
     private func recover(
         _ lease: Lease,
         key: IdempotencyKey,
@@ -278,7 +290,7 @@ extension Idempotency {
         grantedUntil: Timestamp? = nil,
         _ free: @escaping @Sendable () async throws -> Bool
     ) {
-        guard self.retrier.beginWithdrawal() else { return }
+        guard self.retrier.beginRelease() else { return }
         startTask {
             // In a task that the cancellation of the caller does not reach.
             var backoff = Backoff()
@@ -293,7 +305,7 @@ extension Idempotency {
                 }
                 try? await self.time.sleep(for: backoff.next())
             }
-            self.retrier.endWithdrawal()
+            self.retrier.endRelease()
         }
     }
 

@@ -51,7 +51,7 @@ extension Idempotency {
         }
     }
 
-    /// The caller has waited for long enough, and the store has not replied.
+    /// Responds to the caller, who has waited long enough, while the call to the store is still pending.
     private func callerLeaves(_ completion: Completion) {
         let lease = completion.lease
         let hadResponse = completion.hasResponse
@@ -59,7 +59,7 @@ extension Idempotency {
         // It may have been stored just now, and taken off the list before it was on it.
         if lease.isOver { self.retrier.remove(lease.claim) }
         if completion.report(completion.disposition.conclusionIfLate) {
-            self.tellUnstored(completion, "the store is slow")
+            self.logUnstored(completion, "the store is slow")
         }
         // The call that hangs holds a response for which there is no room; the next one has a tombstone.
         if hadResponse, !completion.hasResponse { lease.interruptAttempt() }
@@ -98,9 +98,10 @@ extension Idempotency {
             do {
                 let isDone = try await self.tell(lease, disposition, outcome, keyTTL: completion.policy.keyTTL)
                 let conclusion = disposition.conclusion(of: outcome, isDone: isDone)
-                if completion.report(conclusion), conclusion == .unstored {
+                let isFirstReport = completion.report(conclusion)
+                if isFirstReport, conclusion == .unstored {
                     self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key")
-                } else if disposition.isStored, isDone, !backoff.isFresh {
+                } else if disposition.isStored, isDone, !isFirstReport || !backoff.isFresh {
                     self.telemetry.storedLate(lease.claim)
                 }
                 return .ended(conclusion)
@@ -115,7 +116,7 @@ extension Idempotency {
                 let goesOn = disposition.mayBeTold(after: error) && self.mayRetry(completion)
                 if goesOn { self.keepForRetries(completion) }
                 if isLate || !goesOn, completion.report(disposition.conclusionIfLate) {
-                    self.tellUnstored(completion, "\(error)")
+                    self.logUnstored(completion, "\(error)")
                 }
                 return goesOn ? .again(after: pause) : .ended(disposition.conclusionIfLate)
             }
@@ -124,7 +125,7 @@ extension Idempotency {
 
     /// Tells the store.
     ///
-    /// That the record of an operation has gone is no refusal of its outcome: nobody else has the key.
+    /// A record that is gone does not refuse the outcome: no other attempt has the key.
     private func tell(
         _ lease: Lease,
         _ disposition: Disposition,
@@ -174,7 +175,7 @@ extension Idempotency {
         self.waiters.hint(lease.claim.key)
     }
 
-    private func tellUnstored(_ completion: Completion, _ reason: String) {
+    private func logUnstored(_ completion: Completion, _ reason: String) {
         guard completion.disposition.isStored else { return }
         self.telemetry.outcomeNotStored(completion.lease.claim, reason: reason)
     }
@@ -192,7 +193,7 @@ extension Disposition {
     /// Whether an outcome is stored.
     fileprivate var isStored: Bool { self == .keep || self == .tombstone }
 
-    /// What the caller is told who cannot wait any longer.
+    /// What a caller is told when storing takes too long.
     fileprivate var conclusionIfLate: Conclusion {
         switch self {
         case .keep, .tombstone: .unstored

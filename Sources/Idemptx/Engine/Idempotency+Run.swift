@@ -17,7 +17,8 @@ extension Idempotency {
     ///
     /// The result is stored before this returns. If the store fails, the result is returned all the same after
     /// ``IdempotencyPolicy/completionRetryTime``, and storing goes on in the background. A caller who is cancelled cancels
-    /// nothing: the operation ends and its result is stored. Only the loss of its lease to another attempt cancels it.
+    /// nothing: the operation ends and its result is stored, as long as the policy is enforced and the store can be used.
+    /// Only the loss of its lease to another attempt cancels it.
     ///
     /// An error that `operation` throws reaches this caller as it is. The policy treats it as a status of 500: with
     /// ``ReplayPolicy/atMostOnce``, the default, later calls throw ``IdempotencyProblem/Kind/responseNotReplayable``,
@@ -158,6 +159,7 @@ extension Idempotency {
         } then: { (result: Result<Value, any Error>, handover) in
             if case .failure(let error) = result, error is CancellationError, lease.isLost {
                 self.renewer.remove(lease)
+                self.telemetry.executed(.unstored)
                 handover.fulfil(.failure(IdempotencyProblem.leaseLost.under(policy)))
                 return
             }

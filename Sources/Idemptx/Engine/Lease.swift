@@ -80,9 +80,12 @@ final class Lease: Sendable {
     /// Until when no other attempt can have taken the key.
     var heldUntil: Timestamp { self.state.withLock { $0.heldUntil } }
 
-    /// Whether there is time to start an operation.
+    /// Whether an operation may start: the lease is not lost, and there is time left.
     func maySafelyStart(at now: Timestamp) -> Bool {
-        now.advanced(by: self.duration / 10) < self.heldUntil
+        self.state.withLock { state in
+            guard case .running = state.phase else { return false }
+            return now.advanced(by: self.duration / 10) < state.heldUntil
+        }
     }
 
     /// Whether the store said that another attempt has the key, or none.

@@ -87,7 +87,7 @@ final class LeaseRenewer: Sendable {
         }
         self.executor.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number)
         }
-        // One that rings for nothing does no harm.
+        // A stale alarm is harmless.
         return {}
     }
 
@@ -104,7 +104,7 @@ final class LeaseRenewer: Sendable {
             return due
         }
         for (lease, event) in due {
-            event.action?()
+            withLogger(lease.logger) { _ in event.action?() }
             guard event.isRenewal else { continue }
             Task.detached(executorPreference: self.executor) {
                 await withLogger(lease.logger) { _ in await self.renew(lease) }

@@ -200,12 +200,13 @@ package struct FingerprintBuilder: Sendable {
 
     private var hostWord: UInt64 {
         let authority = self.head.authority ?? Self.hostField.flatMap { self.head.headerFields[$0] } ?? ""
-        return Self.lastHost.withLock { last in
-            if let last, last.authority == authority { return last.word }
-            let word = Digest32(hashing: Self.host(of: authority)).words.0
-            last = (authority, word)
-            return word
+        // By their bytes, as they are hashed: texts are equal if they only look the same.
+        if let last = Self.lastHost.withLock({ $0 }), last.authority.utf8.elementsEqual(authority.utf8) {
+            return last.word
         }
+        let word = Digest32(hashing: Self.host(of: authority)).words.0
+        Self.lastHost.withLock { $0 = (authority, word) }
+        return word
     }
 
     /// Nearly all requests to a server name the same host.

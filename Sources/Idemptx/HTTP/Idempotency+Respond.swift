@@ -12,12 +12,12 @@ extension Idempotency {
     ///   - request: The request.
     ///   - adapter: Translates between the framework and this.
     ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for ``ScopeProblem`` there is a
-    ///     response.
+    ///     response. While the layer only observes, the request passes unguarded.
     ///   - policy: The policy for this request, to its end; `nil` for ``policy``.
     ///   - operation: The handler. Gets `nil` if the request is not guarded.
     /// - Returns: The response to send.
     /// - Throws: What `scope` throws, what reading the body throws, and what `operation` throws if it is not guarded;
-    ///   `CancellationError` if the caller is cancelled before the operation starts. Nothing is claimed then.
+    ///   `CancellationError` if the caller is cancelled before the operation starts. What was claimed is released.
     public func respond<Adapter: HTTPAdapter>(
         to request: Adapter.Request,
         through adapter: Adapter,

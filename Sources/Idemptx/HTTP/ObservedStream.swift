@@ -4,7 +4,7 @@ import Synchronization
 /// The body of a streamed response that is only observed: made for its reader, at the reader's pace, as if there were no
 /// layer.
 ///
-/// It ends with its reader. What has come by then is what enforcing would have seen.
+/// It ends with its reader, where enforcing would go on recording: what has come by then is judged.
 final class ObservedStream: Sendable {
     private struct State {
         var chunks: [[UInt8]] = []

@@ -11,7 +11,7 @@ final class StreamRecorder: Sendable {
     /// The body is recorded, and its reader is gone.
     struct ReaderLeft: Error {}
 
-    /// The rest of the body is not kept any longer for a reader that does not take it.
+    /// The reader stalled, so the rest of the body is dropped.
     struct ReaderStalled: Error {}
 
     /// How long the producer waits for the reader to take the next piece.
@@ -180,26 +180,37 @@ final class StreamRecorder: Sendable {
 
     private func next() async throws -> [UInt8]? {
         while true {
-            if let chunk = self.takeNext() { return chunk }
-            switch self.state.withLock({ $0.end }) {
-            case .failed(let error): throw error
-            case .finished: return nil
-            case nil: await self.waitForProducer()
+            switch self.takeNext() {
+            case .piece(let bytes): return bytes
+            case .end(.failed(let error)): throw error
+            case .end(.finished): return nil
+            case .nothingYet: await self.waitForProducer()
             }
             try Task.checkCancellation()
         }
     }
 
-    private func takeNext() -> [UInt8]? {
-        let (piece, producer) = self.state.withLock { state -> ([UInt8]?, CheckedContinuation<Void, Never>?) in
-            guard state.next < state.chunks.count else { return (nil, nil) }
+    /// What the reader finds.
+    private enum Next {
+        case piece([UInt8])
+        case end(End)
+        case nothingYet
+    }
+
+    /// Takes the next piece, or the end; both are looked for at one moment, since the last piece and the end can come
+    /// between two.
+    private func takeNext() -> Next {
+        let (next, producer) = self.state.withLock { state -> (Next, CheckedContinuation<Void, Never>?) in
+            guard state.next < state.chunks.count else {
+                return (state.end.map { .end($0) } ?? .nothingYet, nil)
+            }
             if state.producer != nil { state.waitingSince = self.time.now }
             let piece = state.takePiece(atMost: Self.pieceSize)
             if state.hasOverflown, state.next == state.chunks.count { state.dropRead() }
-            return (piece, state.next == state.chunks.count ? state.producer.take() : nil)
+            return (.piece(piece), state.next == state.chunks.count ? state.producer.take() : nil)
         }
         producer?.resume()
-        return piece
+        return next
     }
 
     private func waitForProducer() async {

@@ -82,4 +82,28 @@ struct RecoveryTests {
         #expect(try await first.value == 2)
         gate.open()
     }
+
+    @Test("lets nothing run if another attempt got the key while it was asked")
+    func replaced() async throws {
+        let asking = Gate()
+        let (bench, gate) = try await self.recovering { _ in
+            await asking.pass()
+            return .rerun
+        }
+        let first = Task { await bench.problem { try await bench.charge() } }
+        try await eventually { asking.arrivals == 1 }
+        let claimed = try #require(bench.memory.records(in: .claimed, after: nil, limit: 2).records.first)
+        _ = try await bench.memory.release(claimed.key, force: true, reason: "an operator knows better")
+        let otherGate = Gate()
+        let other = try await bench.otherProcess().startCharge(until: otherGate)
+
+        bench.clock.advance(by: .seconds(11))
+        try await eventually { try bench.metrics.expectCounter("idempotency.lease.losses").totalValue == 1 }
+        asking.open()
+        #expect(await first.value?.kind == .requestInProgress)
+        #expect(bench.ledger.count == 2, "The first attempt, and the other process")
+        otherGate.open()
+        _ = try await other.value
+        gate.open()
+    }
 }
