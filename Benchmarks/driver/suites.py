@@ -37,11 +37,11 @@ def hummingbird(servers, results, rounds, seconds):
 
 
 def fastapi(servers, results, rounds, seconds):
-    """The older idemptx, over the same kind of Redis server."""
+    """The older idemptx, and next to it this one, over the same Redis server."""
     redis = servers.redis()
-    server = servers.fastapi(redis.port)
+    older, ours = servers.fastapi(redis.port), servers.hummingbird(redis.url)
 
-    def case(name, path, kind="none", redis=None):
+    def case(name, path, kind="none", redis=None, server=older):
         return Case(name, server, path, kind, count_at_hummingbird(server), redis, prefix=f"{name}-".replace(" ", "-"))
 
     results.alternate("fastapi", [
@@ -49,7 +49,9 @@ def fastapi(servers, results, rounds, seconds):
         case("memory first", "/memory/orders", "first"),
         case("memory replay", "/memory/orders", "replay"),
         case("redis first", "/redis/orders", "first", redis),
+        case("hummingbird redis first", "/orders", "first", redis, ours),
         case("redis replay", "/redis/orders", "replay", redis),
+        case("hummingbird redis replay", "/orders", "replay", redis, ours),
     ], rounds, seconds)
     servers.stop_all()
 
