@@ -1,6 +1,7 @@
 import HTTPTypes
 import Idemptx
 import IdemptxTesting
+import MetricsTestKit
 import Synchronization
 import TestSupport
 import Testing
