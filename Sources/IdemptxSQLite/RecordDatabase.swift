@@ -25,7 +25,7 @@ struct RecordDatabase: Sendable {
             try pool.writeWithoutTransaction(Self.makeDurable)
             try Self.migrate(pool)
             self.writer = pool
-            self.readers = try RecordReaders(path: path)
+            self.readers = try RecordReaders(path: path, busyTimeout: busyTimeout)
         } catch let error as StoreError {
             throw error
         } catch {

@@ -30,9 +30,9 @@ final class RecordReaders: Sendable {
     private let readers: [RecordReader]
     private let turn = Atomic(0)
 
-    init(path: String) throws {
+    init(path: String, busyTimeout: Duration) throws {
         self.readers = try (0..<max(2, ProcessInfo.processInfo.activeProcessorCount)).map { _ in
-            try RecordReader(path: path)
+            try RecordReader(path: path, busyTimeout: busyTimeout)
         }
     }
 
@@ -54,9 +54,13 @@ private final class RecordReader: Sendable {
 
     private let handles: Mutex<Handles>
 
-    init(path: String) throws {
+    init(path: String, busyTimeout: Duration) throws {
         let connection = try ReadOnlyConnection(path: path)
+        // Another process may be closing the file, or recovering it after a crash.
+        connection.wait(atMost: busyTimeout)
         let select = try connection.prepare(RecordTable.select)
+        // From now on, the writer waits, with its deadline.
+        connection.wait(atMost: .zero)
         self.handles = Mutex(Handles(select: select, connection: connection))
     }
 
@@ -82,6 +86,10 @@ private struct ReadOnlyConnection: ~Copyable {
 
     deinit {
         unsafe sqlite3_close_v2(self.handle)
+    }
+
+    func wait(atMost timeout: Duration) {
+        unsafe sqlite3_busy_timeout(self.handle, Int32(clamping: timeout.wholeMilliseconds))
     }
 
     func prepare(_ sql: String) throws -> PreparedStatement {
