@@ -16,7 +16,7 @@ extension ByteBuffer {
             guard !kind.isHopByHop, kind != .contentLength || keepsLength else { continue }
             self.writeString(field.name.rawName)
             self.writeStaticString(": ")
-            // Byte for byte, also what is no UTF-8.
+            // Byte for byte, even if it is not UTF-8.
             unsafe field.withUnsafeBytesOfValue { _ = unsafe self.writeBytes($0) }
             self.writeStaticString("\r\n")
         }

@@ -52,7 +52,7 @@ struct ClientInitializer: Sendable {
             HTTP2Setting(parameter: .maxConcurrentStreams, value: loop.limits.maxConcurrentStreams),
             HTTP2Setting(parameter: .maxHeaderListSize, value: loop.limits.maxHeaderSize),
         ]
-        // What is malformed is answered on its stream, and does not end the connection of all others.
+        // A malformed request ends its own stream, not the connection that it shares.
         connection.headerBlockValidation = .disabled
         var stream = NIOHTTP2Handler.StreamConfiguration()
         stream.outboundBufferSizeHighWatermark = 64 * 1024

@@ -20,9 +20,9 @@ protocol ClientStream: AnyObject {
     func writeInterim(_ head: HTTPResponse)
     func writeBody(_ bytes: ByteBuffer)
     func writeEnd(_ trailers: Trailers)
-    /// Answers the request with a problem, if there is no response yet; breaks the response off if there is one.
+    /// Responds to the request with a problem, or cuts the response if one has begun.
     func refuse(_ failure: ProxyFailure)
-    /// Breaks off, so that nobody takes what was sent for the whole.
+    /// Cuts the response, so that the client does not take a part for the whole.
     func cut()
     /// Stops reading the body, or goes on.
     func holdReading(_ isHeld: Bool)
@@ -38,7 +38,7 @@ protocol RequestProcess: AnyObject {
     func clientWritabilityChanged()
     /// The client sends no more, but may still read.
     func clientClosedItsSide()
-    /// Nobody waits for the response any more.
+    /// The client has left.
     func clientLeft()
     /// Whether the client is being waited for: for the rest of its body.
     var isWaitingForClient: Bool { get }

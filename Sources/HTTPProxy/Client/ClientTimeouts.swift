@@ -73,7 +73,7 @@ struct ClientTimeouts {
         case .body: break
         }
         guard isReading else {
-            // Nobody reads: the upstream takes its time.
+            // Reading is paused while the upstream catches up.
             self.phaseTime = self.phaseTime - elapsed
             return false
         }

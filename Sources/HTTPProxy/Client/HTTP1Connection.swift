@@ -17,7 +17,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         case failure(ProxyFailure)
     }
 
-    /// The request that is being answered.
+    /// The request that is being responded to.
     private final class OpenRequest {
         var process: (any RequestProcess)?
         let isHead: Bool
@@ -202,7 +202,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         guard status != 101 else { return }
         request.hasBody = !request.isHead && status != 204 && status != 304
         request.isChunked = request.hasBody && !hasLength && !request.isHTTP10
-        // The client may go on to send what nobody needs any more.
+        // The client may go on sending a body that is not needed any more.
         let isCut = !request.isComplete || self.isInputClosed || self.loop.isDraining
         request.closes = request.closes || isCut || (request.hasBody && !hasLength && !request.isChunked)
     }
@@ -239,7 +239,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     func refuse(_ failure: ProxyFailure) {
         guard let request, !request.hasHead else { return self.cut() }
-        // What the client goes on to send is nobody's business.
+        // The rest of the request is dropped.
         if !request.isComplete { request.closes = true }
         let response = self.loop.handler.problem(failure)
         self.writeHead(response.head, length: response.body.count)

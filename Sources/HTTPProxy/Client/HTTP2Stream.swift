@@ -187,7 +187,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
             }
         }
         self.loop.handler.responded(self.record)
-        // What the client goes on to send is nobody's business (RFC 9113, section 8.1).
+        // The rest of the request is dropped (RFC 9113, section 8.1).
         if !self.isRequestComplete { self.write(.rstStream(.noError)) }
     }
 

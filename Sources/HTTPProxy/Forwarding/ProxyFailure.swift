@@ -1,4 +1,4 @@
-/// Why the proxy itself answers a request.
+/// Why the proxy itself responds to a request.
 package enum ProxyFailure: String, Error, CaseIterable, Sendable {
     /// The request did not reach the upstream: nothing ran.
     case upstreamUnreachable

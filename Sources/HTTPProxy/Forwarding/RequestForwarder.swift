@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Forwards a request that is nobody's business but the client's and the upstream's, on the event loop that read it.
+/// Forwards a request that is not guarded, on the event loop that read it.
 final class RequestForwarder: RequestProcess, UpstreamUser {
     private enum State {
         /// The start of the body is waited for: an upstream connection is not taken by those who send none.
@@ -44,7 +44,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     // MARK: From the client
 
     func start() {
-        // Whoever waits for leave to send the body waits for the upstream's.
+        // A client that waits for `100 Continue` gets it from the upstream.
         if self.head.body == .none || self.head.expectsContinue { self.takeConnection(.any) }
     }
 

@@ -5,7 +5,7 @@ package final class ClientSignals: Sendable {
     package enum Signal: Int, Sendable, Comparable {
         /// The client sends nothing more: over HTTP/1, it may have left, or wait for its response (RFC 9112, section 9.6).
         case closedItsSide
-        /// Nobody waits for the response any more.
+        /// The client has left.
         case left
 
         package static func < (lhs: Signal, rhs: Signal) -> Bool { lhs.rawValue < rhs.rawValue }

@@ -1,7 +1,7 @@
 import HTTPTypes
 import NIOCore
 
-/// Answers OPTIONS and TRACE that are to go no further (RFC 9110, section 7.6.2).
+/// Responds to OPTIONS and TRACE that must not be forwarded (RFC 9110, section 7.6.2).
 final class FinalRecipient: RequestProcess {
     private let head: RequestHead
     private let client: any ClientStream
@@ -18,7 +18,7 @@ final class FinalRecipient: RequestProcess {
     func received(_ bytes: ByteBuffer) {}
 
     func requestEnded(_ trailers: Trailers) {
-        // What a client sends is nobody else's to see.
+        // TRACE would echo what the client sent, credentials included.
         guard self.head.method == "OPTIONS" else { return self.client.refuse(.notSupported) }
         self.client.writeHead(HTTPResponse(status: .ok), length: 0)
         self.client.writeEnd([])

@@ -26,7 +26,7 @@ final class HandledForward: UpstreamUser, Sendable {
         self.isAbandoned = .makeBoxSendingValue(false, eventLoop: eventLoop)
     }
 
-    /// Nobody waits for the response any more.
+    /// The client has left.
     func abandon() {
         self.eventLoop.execute {
             self.isAbandoned.value = true

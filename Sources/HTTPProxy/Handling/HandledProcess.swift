@@ -1,12 +1,12 @@
 import HTTPTypes
 import NIOCore
 
-/// A request that the handler answers, as the event loop sees it.
+/// A request that the handler responds to, as the event loop sees it.
 final class HandledProcess: RequestProcess {
     private let head: RequestHead
     let address: ClientAddress
     private let loop: LoopState
-    /// `nil` once nobody waits for the response any more, or it has ended.
+    /// `nil` once the client has left or the response has ended.
     private var client: (any ClientStream)?
     private let signals = ClientSignals()
     private var body: BodyPipe?

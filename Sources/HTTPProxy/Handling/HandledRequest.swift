@@ -1,7 +1,7 @@
 package import HTTPTypes
 package import NIOCore
 
-/// A request that the handler answers.
+/// A request that the handler responds to.
 package struct HandledRequest: Sendable {
     /// As it was sent.
     package let head: RequestHead
@@ -10,7 +10,7 @@ package struct HandledRequest: Sendable {
     package let isSecure: Bool
     /// The body, as the client sends it.
     ///
-    /// Whoever reads it gives the client leave to send it.
+    /// Reading it lets the client send it.
     package let body: BodyPipe
     /// What becomes of the client.
     package let signals: ClientSignals
@@ -66,7 +66,7 @@ package enum ForwardResult: Sendable {
     case response(UpstreamResponse)
     /// Nothing of the request was sent: nothing ran.
     case notSent(UpstreamFailure)
-    /// Some or all of it was sent, and there is no response: nobody knows what ran.
+    /// Some or all of it was sent, and there is no response: the outcome is unknown.
     case mayHaveBeenProcessed(UpstreamFailure)
 }
 

@@ -24,14 +24,14 @@ package struct ResponseWriter: Sendable {
 
     /// Writes a piece of the body, and waits until there is room for the next one.
     ///
-    /// - Throws: ``ClientLeft`` if nobody reads any more.
+    /// - Throws: ``ClientLeft`` if the client has left.
     package func write(_ bytes: ByteBuffer) async throws {
         let process = self.process
         try await process.eventLoop.flatSubmit { process.value.write(bytes) }.get()
     }
 }
 
-/// Nobody waits for the response any more, or the rest of the request will not come.
+/// The client has left, or the rest of the request will not come.
 package struct ClientLeft: Error {
     package init() {}
 }

@@ -8,12 +8,12 @@ package protocol RequestHandler: Sendable {
     /// - Returns: What becomes of the request.
     func route(_ head: borrowing RequestHead) -> RequestRoute
 
-    /// Answers a request for which ``route(_:)`` returned ``RequestRoute/handle``.
+    /// Responds to a request for which ``route(_:)`` returned ``RequestRoute/handle``.
     ///
     /// It goes on when the client leaves.
     func handle(_ request: HandledRequest) async throws -> HandledResponse
 
-    /// The response to a request that the proxy answers itself.
+    /// The response of the proxy itself.
     func problem(_ failure: ProxyFailure) -> ProblemResponse
 
     /// The upstream did not respond. On the event loop.
@@ -27,7 +27,7 @@ package protocol RequestHandler: Sendable {
 package enum RequestRoute: Sendable {
     /// It passes, on the event loop that read it.
     case forward
-    /// The handler answers it.
+    /// The handler responds to it.
     case handle
 }
 

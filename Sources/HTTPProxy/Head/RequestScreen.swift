@@ -55,7 +55,7 @@ struct RequestScreen {
                 guard isProper, value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
                 try facts.add(name, value)
                 switch FieldKind(name.utf8) {
-                // Nobody is to choose between two hosts (section 8.3.1).
+                // Two different hosts are malformed (section 8.3.1).
                 case .host: continue
                 // There are none of a connection (section 8.2.2).
                 case .connection, .keepAlive, .proxyConnection, .upgrade, .transferEncoding: throw .badRequest

@@ -46,7 +46,7 @@ final class ConnectionBudget: Sendable {
     func onRoom(_ action: @escaping @Sendable () -> Void) {
         self.starvingCount.add(1, ordering: .relaxed)
         self.state.withLock { $0.starving.append(action) }
-        // One may have been given back in between, and nobody told.
+        // One may have become free in between, without a notification.
         if self.used.load(ordering: .relaxed) < self.limit {
             self.used.add(1, ordering: .relaxed)
             self.giveBack()

@@ -4,6 +4,6 @@ package enum ConnectionDemand: Sendable {
     case any
     /// One that was used just now and is not closed, or a fresh one.
     case seenAlive
-    /// One that nobody has used.
+    /// A connection that has not been used.
     case fresh
 }

@@ -43,7 +43,7 @@ final class ConnectionPool: Swept {
 
     /// Finds a connection for a request; `user` is told, perhaps before this returns.
     ///
-    /// - Returns: What to ``cancel(_:)`` if nobody needs the connection any more.
+    /// - Returns: What to ``cancel(_:)`` if the connection is not needed any more.
     @discardableResult
     func take(for user: any UpstreamUser, _ demand: ConnectionDemand) -> AnyUser? {
         guard !self.isShutDown else {

@@ -11,7 +11,7 @@ struct ConnectionPoolState<Connection: AnyObject, Waiter: AnyObject> {
 
     struct Waiting {
         let waiter: Waiter
-        /// Whether only a connection will do that nobody has used.
+        /// Whether it has to be a connection that has not been used.
         let needsFresh: Bool
         let deadline: NIODeadline
     }
@@ -27,7 +27,7 @@ struct ConnectionPoolState<Connection: AnyObject, Waiter: AnyObject> {
         self.waiting.append(Waiting(waiter: waiter, needsFresh: needsFresh, deadline: deadline))
     }
 
-    /// Nobody waits for this any more.
+    /// The request does not need the connection any more.
     mutating func cancel(_ waiter: Waiter) {
         self.waiting.removeAll { $0.waiter === waiter }
     }

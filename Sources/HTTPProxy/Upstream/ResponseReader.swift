@@ -7,7 +7,7 @@ struct ResponseReader {
         case head(ResponseHead)
         case body(ByteBuffer)
         case end(Trailers)
-        /// The protocol has changed: from here on, bytes are nobody's business.
+        /// The protocol has changed: from here on, bytes pass unread.
         case tunnel(ByteBuffer)
     }
 

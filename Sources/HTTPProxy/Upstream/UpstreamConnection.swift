@@ -44,7 +44,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
 
     private var out = ByteBuffer()
     private var isFlushDue = false
-    /// Whether reading waits for whoever takes the response.
+    /// Whether reading is paused until the response has been taken.
     private var isReadHeld = false
     private var isReadWanted = false
 
@@ -139,10 +139,10 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         self.context?.read()
     }
 
-    /// Nobody needs the connection, after all.
+    /// The connection is not needed after all.
     func unused() { self.pool.release(self) }
 
-    /// Nobody waits for the response any more.
+    /// The client has left.
     func abandon() {
         self.user = nil
         self.close()
@@ -240,7 +240,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         self.user = nil
         self.servedCount += 1
         self.isReadHeld = false
-        // What nobody asked for must never be taken for the response to the next request.
+        // Unsolicited bytes must never be taken for the response to the next request.
         let isReusable = self.isRequestComplete && self.reader.isPersistent && !hasMore
         user?.receivedEnd(trailers)
         if isReusable, !self.isClosed {

@@ -9,7 +9,7 @@ protocol UpstreamUser: AnyObject {
 
     func received(_ head: ResponseHead)
     func receivedBody(_ bytes: ByteBuffer)
-    /// The response is complete; the connection is nobody's any more.
+    /// The response is complete, and the connection free.
     func receivedEnd(_ trailers: Trailers)
     /// The response is broken off; the connection is no more.
     func upstreamFailed(_ failure: UpstreamFailure)
