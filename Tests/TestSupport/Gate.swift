@@ -15,6 +15,8 @@ package final class Gate: Sendable {
     /// How many tasks have come to the gate.
     package var arrivals: Int { self.state.withLock { $0.arrivals } }
 
+    package var isOpen: Bool { self.state.withLock { $0.isOpen } }
+
     package func open() {
         let waiters = self.state.withLock { state in
             state.isOpen = true
