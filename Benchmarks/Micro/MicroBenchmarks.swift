@@ -10,7 +10,7 @@ import NIOCore
 let benchmarks: @Sendable () -> Void = {
     // A benchmark runs each closure a thousand times per measurement, so that the clock costs nothing.
     Benchmark.defaultConfiguration = .init(
-        metrics: [.throughput, .wallClock], scalingFactor: .kilo, maxDuration: .milliseconds(400), maxIterations: 10_000
+        metrics: [.throughput, .wallClock], scalingFactor: .kilo, maxDuration: .milliseconds(700), maxIterations: 10_000
     )
 
     for sample in Sample.all {

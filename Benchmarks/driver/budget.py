@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from suites import median_ratio
-
 
 @dataclass
 class Figure:
@@ -76,5 +74,5 @@ def budget(results, wake_ups, micro):
             of_proxy("memory first", "route", 2.5), of_proxy("memory replay", "route", 1.5)]),
         Row("wake_up", "cross-process wake-up, median", [Figure("median", sorted(wake_ups)[len(wake_ups) // 2], 5, "ms")]),
         Row("fingerprint", "fingerprint of 1 KiB of JSON, against its SHA-256", [
-            Figure("ratio", median_ratio(micro["fingerprint json 1024 B"], micro["sha256 json 1024 B"]), 4, "×")]),
+            Figure("ratio", micro["fingerprint json 1024 B"] / micro["sha256 json 1024 B"], 4, "×")]),
     ]
