@@ -3,7 +3,7 @@
 SWIFT ?= swift
 # Arguments of the demo, such as ARGS="--port 9090 --on-abandoned refuse", or of the benchmark, such as ARGS=--json.
 ARGS ?=
-SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support Forwarding)
+SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
 .PHONY: demo test lint docs release bench bench-scale
 

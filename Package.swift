@@ -19,7 +19,7 @@ let package = Package(
         .trait(name: "Hummingbird", description: "The Hummingbird middleware (adds Hummingbird and SwiftNIO)."),
         .trait(
             name: "Proxy",
-            description: "The reverse proxy (adds AsyncHTTPClient).",
+            description: "The reverse proxy (adds SwiftNIO's HTTP/2 and TLS).",
             enabledTraits: ["Hummingbird"]
         ),
         .trait(
@@ -39,7 +39,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -115,23 +114,16 @@ let package = Package(
         .target(
             name: "IdemptxProxy",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird",
-                .product(
-                    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Proxy"])),
+                "HTTPProxy", "Idemptx",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Proxy"])),
-                .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Proxy"])),
-                .product(name: "HummingbirdHTTP2", package: "hummingbird", condition: .when(traits: ["Proxy"])),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Proxy"])),
-                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Proxy"])),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2", condition: .when(traits: ["Proxy"])),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Proxy"])),
                 .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Proxy"])),
                 .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Proxy"])),
-                .product(name: "NIOTLS", package: "swift-nio", condition: .when(traits: ["Proxy"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -325,19 +317,6 @@ if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             path: "Benchmarks/Support"
-        )
-    )
-    package.targets.append(
-        .executableTarget(
-            name: "ForwardingProxy",
-            dependencies: [
-                "HTTPProxy",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            path: "Benchmarks/Forwarding"
         )
     )
 }

@@ -184,6 +184,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         guard let request else { return }
         let status = head.status.code
         self.prepare(request, status: status, hasLength: length != nil)
+        request.record.madeHead = head
         var extra: [(String, String)] = []
         if head.headerFields[.date] == nil { extra.append(("Date", self.loop.date)) }
         // Where there is none, the field speaks of the body that another request would get.
@@ -209,6 +210,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     func writeBody(_ bytes: ByteBuffer) {
         guard let request, request.hasBody || self.isTunnel, bytes.readableBytes > 0 else { return }
+        request.record.bodySize += bytes.readableBytes
         if request.isChunked { self.write { $0.writeChunkStart(size: bytes.readableBytes) } }
         if bytes.readableBytes <= Self.copiedSize {
             self.write { $0.writeImmutableBuffer(bytes) }

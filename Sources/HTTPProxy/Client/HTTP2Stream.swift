@@ -116,6 +116,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func writeHead(_ head: HTTPResponse, length: Int?) {
         self.hasBody = self.mayHaveBody(head.status.code)
+        self.record.madeHead = head
         var headers = self.headers(of: head, length: length)
         if !headers.contains(name: "date") { headers.add(name: "date", value: self.loop.date) }
         self.writeHead(headers, status: head.status.code)
@@ -165,6 +166,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func writeBody(_ bytes: ByteBuffer) {
         guard self.hasBody, bytes.readableBytes > 0 else { return }
+        self.record.bodySize += bytes.readableBytes
         self.write(.data(.init(data: .byteBuffer(bytes))))
     }
 

@@ -159,6 +159,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     func received(_ head: ResponseHead) {
         guard !head.isInterim else { return self.client.writeInterim(head) }
         self.hasResponse = true
+        if case .sending(let connection) = self.state { self.loop.handler.upstreamResponded(after: connection.elapsed) }
         self.client.writeHead(head)
         guard head.status == 101 else { return }
         self.isTunnel = true

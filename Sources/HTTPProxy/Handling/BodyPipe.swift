@@ -107,6 +107,18 @@ package final class BodyPipe: AsyncSequence, Sendable {
         }
     }
 
+    /// Takes all that has come and that nobody has read.
+    func takeAll() -> [ByteBuffer] {
+        self.state.withLock { state in
+            defer {
+                state.chunks.removeAll()
+                state.size = 0
+                state.isHeld = false
+            }
+            return Array(state.chunks)
+        }
+    }
+
     // MARK: The writer
 
     /// - Returns: Whether there is room for more; ``onRoom`` is called when there is again.

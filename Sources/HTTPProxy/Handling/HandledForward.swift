@@ -1,13 +1,15 @@
 import NIOCore
 
 /// A request of a handler on its way to the upstream and back.
-final class HandledForward: UpstreamUser, Sendable {
+final class HandledForward: UpstreamUser, Swept, Sendable {
     private struct State {
         var head: RequestHead
         var client: HandledProcess?
         var body: ByteBuffer
         var changes: FieldChanges
         var timeout: TimeAmount?
+        /// Until when the client waits for the head of the response.
+        var clientDeadline: NIODeadline?
         var continuation: CheckedContinuation<ForwardResult, Never>?
         var loop: LoopState
         var connection: UpstreamConnection?
@@ -58,6 +60,8 @@ final class HandledForward: UpstreamUser, Sendable {
         guard let state = self.state.value, let client = state.client else { return connection.unused() }
         self.state.value?.connection = connection
         self.state.value?.waiter = nil
+        self.state.value?.clientDeadline = .now() + state.loop.timeouts.upstream
+        state.loop.clients.add(self)
         let hasBody = state.body.readableBytes > 0
         connection.begin(
             self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
@@ -79,6 +83,8 @@ final class HandledForward: UpstreamUser, Sendable {
     func received(_ head: ResponseHead) {
         guard let state = self.state.value else { return }
         guard !head.isInterim else { return state.client?.writeInterim(head) ?? () }
+        state.loop.clients.remove(self)
+        state.connection.map { state.loop.handler.upstreamResponded(after: $0.elapsed) }
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
         let body = BodyPipe { eventLoop.execute { bound.value.state.value?.connection?.holdReading(false) } }
@@ -111,6 +117,7 @@ final class HandledForward: UpstreamUser, Sendable {
     private func finish(_ failure: UpstreamFailure) {
         let state = self.state.value
         self.state.value = nil
+        state?.loop.clients.remove(self)
         state?.response?.end(.failure(failure))
         switch failure.extent {
         case .notSent: state?.continuation?.resume(returning: .notSent(failure))
@@ -119,4 +126,17 @@ final class HandledForward: UpstreamUser, Sendable {
     }
 
     func upstreamWritabilityChanged() {}
+
+    // MARK: Time
+
+    func sweep(now: NIODeadline) {
+        guard let state = self.state.value, let deadline = state.clientDeadline, deadline <= now else { return }
+        state.loop.clients.remove(self)
+        state.loop.report(UpstreamFailure(.mayHaveBeenProcessed, isTimeout: true, "No response in time"))
+        state.client?.upstreamIsLate()
+    }
+
+    func drain() {}
+
+    func shutDown() {}
 }

@@ -13,7 +13,11 @@ final class HandledProcess: RequestProcess {
     private var bodySize = 0
     private var isComplete = false
     private var isBodyWanted = false
+    private var trailers: Trailers = []
     private var room: EventLoopPromise<Void>?
+    private var task: Task<Void, Never>?
+    /// Goes on with a request that the handler gave back.
+    private var forwarder: RequestForwarder?
 
     init(_ head: RequestHead, from client: any ClientStream, on loop: LoopState) {
         self.head = head
@@ -22,7 +26,10 @@ final class HandledProcess: RequestProcess {
         self.loop = loop
     }
 
-    var isWaitingForClient: Bool { !self.isComplete && (self.isBodyWanted || !self.head.expectsContinue) }
+    var isWaitingForClient: Bool {
+        if let forwarder { return forwarder.isWaitingForClient }
+        return !self.isComplete && (self.isBodyWanted || !self.head.expectsContinue)
+    }
 
     // MARK: The request
 
@@ -37,28 +44,45 @@ final class HandledProcess: RequestProcess {
             head: self.head, client: self.address.text, isSecure: self.address.isSecure, body: body,
             signals: self.signals, process: bound)
         self.loop.running.add()
-        Self.run(request, by: self.loop.handler, counting: self.loop.running, on: self.loop.executor)
+        self.task = Self.run(request, by: self.loop.handler, counting: self.loop.running, on: self.loop.executor)
     }
 
     /// Starts the one task, which outlives the client: what has begun ends.
     private static func run(
         _ request: HandledRequest, by handler: any RequestHandler, counting running: RunningCount,
         on executor: LoopExecutor
-    ) {
+    ) -> Task<Void, Never> {
         let operation: @Sendable () async -> Void = {
             await Self.run(handler, request)
             running.remove()
         }
-        Task(executorPreference: executor, operation: operation)
+        return Task(executorPreference: executor, operation: operation)
     }
 
     private static func run(_ handler: any RequestHandler, _ request: HandledRequest) async {
         let process = request.process
         do {
-            try await Self.respond(with: try await handler.handle(request), process)
+            switch try await handler.handle(request) {
+            case .response(let response): try await Self.respond(with: response, process)
+            case .forward(let read): try await process.eventLoop.submit { process.value.forward(read) }.get()
+            }
         } catch {
             try? await process.eventLoop.submit { process.value.failed(error) }.get()
         }
+    }
+
+    func cancel() { self.task?.cancel() }
+
+    /// Forwards the request as if it had never been handled.
+    private func forward(_ read: ByteBuffer) {
+        guard let client else { return }
+        self.signals.end()
+        let forwarder = RequestForwarder(self.head, from: client, on: self.loop)
+        self.forwarder = forwarder
+        client.holdReading(false)
+        forwarder.start()
+        for chunk in [read] + (self.body?.takeAll() ?? []) where chunk.readableBytes > 0 { forwarder.received(chunk) }
+        if self.isComplete { forwarder.requestEnded(self.trailers) }
     }
 
     private func bodyIsWanted() {
@@ -70,6 +94,7 @@ final class HandledProcess: RequestProcess {
     }
 
     func received(_ bytes: ByteBuffer) {
+        if let forwarder { return forwarder.received(bytes) }
         self.bodySize += bytes.readableBytes
         guard self.bodySize <= self.loop.limits.maxBodySize ?? .max else {
             let client = self.client
@@ -81,19 +106,26 @@ final class HandledProcess: RequestProcess {
     }
 
     func requestEnded(_ trailers: Trailers) {
+        if let forwarder { return forwarder.requestEnded(trailers) }
         self.isComplete = true
+        self.trailers = trailers
         self.body?.end(.success(trailers))
     }
 
     func clientWritabilityChanged() {
+        if let forwarder { return forwarder.clientWritabilityChanged() }
         guard self.client?.isWritable ?? true else { return }
         self.room?.succeed()
         self.room = nil
     }
 
-    func clientClosedItsSide() { self.signals.send(.closedItsSide) }
+    func clientClosedItsSide() {
+        if let forwarder { return forwarder.clientClosedItsSide() }
+        self.signals.send(.closedItsSide)
+    }
 
     func clientLeft() {
+        if let forwarder { return forwarder.clientLeft() }
         self.client = nil
         self.signals.send(.left)
         self.body?.end(.failure(ClientLeft()))
@@ -113,6 +145,15 @@ final class HandledProcess: RequestProcess {
     }
 
     func writeInterim(_ head: ResponseHead) { self.client?.writeInterim(head) }
+
+    /// The upstream has kept the client waiting for too long. The request goes on without it.
+    func upstreamIsLate() {
+        let client = self.client
+        self.client = nil
+        self.room?.fail(ClientLeft())
+        self.room = nil
+        client?.refuse(.upstreamTimeout)
+    }
 
     // MARK: The response
 

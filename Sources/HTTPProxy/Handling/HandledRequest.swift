@@ -30,7 +30,16 @@ package struct HandledRequest: Sendable {
         return request
     }
 
+    /// Cancels the task of the handler.
+    package func cancel() {
+        let process = self.process
+        process.eventLoop.execute { process.value.cancel() }
+    }
+
     /// Sends the request to the upstream.
+    ///
+    /// If there is no response within the usual time for that, the client is told that it took too long; the response is
+    /// waited for all the same, until `timeout`.
     ///
     /// - Parameters:
     ///   - body: All of the body.

@@ -1,6 +1,14 @@
 package import HTTPTypes
 package import NIOCore
 
+/// What a handler made of a request.
+package enum HandledResult: Sendable {
+    case response(HandledResponse)
+    /// It is not the handler's business after all, and is forwarded like any other. What the handler has read of its body
+    /// goes first.
+    case forward(read: ByteBuffer)
+}
+
 /// The response of a handler.
 package struct HandledResponse: Sendable {
     package enum Body: Sendable {

@@ -1,4 +1,5 @@
 package import HTTPTypes
+package import NIOCore
 
 /// What an embedding program decides and does about requests.
 package protocol RequestHandler: Sendable {
@@ -11,10 +12,13 @@ package protocol RequestHandler: Sendable {
     /// Responds to a request for which ``route(_:)`` returned ``RequestRoute/handle``.
     ///
     /// It goes on when the client leaves.
-    func handle(_ request: HandledRequest) async throws -> HandledResponse
+    func handle(_ request: HandledRequest) async throws -> HandledResult
 
     /// The response of the proxy itself.
     func problem(_ failure: ProxyFailure) -> ProblemResponse
+
+    /// The head of a response came from the upstream, so long after the request was sent. On the event loop.
+    func upstreamResponded(after duration: TimeAmount)
 
     /// The upstream did not respond. On the event loop.
     func upstreamFailed(_ failure: ProxyFailure)

@@ -1,3 +1,4 @@
+package import HTTPTypes
 package import NIOCore
 
 /// What became of a request, for logs and metrics.
@@ -10,6 +11,10 @@ package struct RequestRecord: Sendable {
     package let client: String?
     package let start = NIODeadline.now()
     package internal(set) var status = 0
+    /// The head of the response, if it was made here and not by the upstream.
+    package internal(set) var madeHead: HTTPResponse?
+    /// How many bytes of the body were sent.
+    package internal(set) var bodySize = 0
     /// When the head of the response was there.
     package internal(set) var end = NIODeadline.uptimeNanoseconds(0)
 

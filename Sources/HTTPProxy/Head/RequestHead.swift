@@ -42,6 +42,9 @@ package struct RequestHead: Sendable {
     /// The path, without the query.
     package var path: Substring { self.target.prefix { $0 != "?" } }
 
+    /// Whether there is a field with a name.
+    package func hasField(_ name: String) -> Bool { self.fields.contains(name: name) }
+
     /// The values of all fields with a name, in their order.
     package func values(of name: String) -> [String] { self.fields[name] }
 

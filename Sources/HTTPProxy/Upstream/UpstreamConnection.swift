@@ -52,6 +52,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     private var hasProgressed = false
     private var lastProgress = NIODeadline.uptimeNanoseconds(0)
     private var timeout: TimeAmount
+    private var begin = NIODeadline.uptimeNanoseconds(0)
 
     init(
         _ channel: any Channel, pool: ConnectionPool, endOfTick: EndOfTick, timeouts: Timeouts, limits: ServerLimits,
@@ -84,6 +85,9 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         return count < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : count > 0 && self.isSecure
     }
 
+    /// How long ago the request began.
+    var elapsed: TimeAmount { .now() - self.begin }
+
     /// Begins a request.
     ///
     /// - Parameters:
@@ -93,6 +97,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     ///   - timeout: How long the upstream may keep silent; `nil` for the usual time.
     func begin(_ user: any UpstreamUser, isHead: Bool, isUpgradePermitted: Bool, timeout: TimeAmount? = nil) {
         self.user = user
+        self.begin = .now()
         self.isRequestComplete = false
         self.isSent = false
         self.hasReceived = false

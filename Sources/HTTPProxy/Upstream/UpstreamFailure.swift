@@ -26,7 +26,7 @@ package struct UpstreamFailure: Error, Sendable, CustomStringConvertible {
         self.description = description
     }
 
-    var problem: ProxyFailure {
+    package var problem: ProxyFailure {
         switch self.extent {
         case .notSent: .upstreamUnreachable
         case .mayHaveBeenProcessed: self.isTimeout ? .upstreamTimeout : .upstreamFailed

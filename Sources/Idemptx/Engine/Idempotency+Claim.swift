@@ -53,6 +53,7 @@ extension Idempotency {
     private func claimOrWait(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
         let result = try await self.claimUnlessBypassed(request, policy: policy)
         guard case .inProgress(let remainingLease) = result, policy.waitTimeout > .zero else { return result }
+        WaitObserver.onWait?()
         return try await self.waiters.wait(
             for: InFlightWaiters.Wait(request: request, timeout: policy.waitTimeout, remainingLease: remainingLease),
             limits: InFlightWaiters.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),

@@ -1,14 +1,28 @@
+package import HTTPTypes
+
 /// A policy that is passed on by reference: a request hands it to many functions, and copying one takes longer than a
 /// lookup in a store.
 @dynamicMemberLookup
-final class SharedPolicy: Sendable {
-    let values: IdempotencyPolicy
+package final class SharedPolicy: Sendable {
+    package let values: IdempotencyPolicy
 
-    init(_ values: IdempotencyPolicy) {
+    package init(_ values: IdempotencyPolicy) {
         self.values = values
     }
 
-    subscript<Value>(dynamicMember field: KeyPath<IdempotencyPolicy, Value>) -> Value {
+    package subscript<Value>(dynamicMember field: KeyPath<IdempotencyPolicy, Value>) -> Value {
         self.values[keyPath: field]
+    }
+}
+
+extension SharedPolicy {
+    /// Whether a request may be guarded, as far as can be told without its body: one for which this is `false` passes.
+    ///
+    /// - Parameters:
+    ///   - method: The method of the request.
+    ///   - hasField: Whether it has a field of a name.
+    package func mayGuard(_ method: String, hasField: (HTTPField.Name) -> Bool) -> Bool {
+        guard self.mode != .off, self.methods.contains(where: { $0.rawValue == method }) else { return false }
+        return self.required || self.keySource.mayHaveKey(hasField: hasField)
     }
 }

@@ -25,7 +25,19 @@ extension Idempotency {
         policy: IdempotencyPolicy? = nil,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async throws -> Adapter.Response {
-        let policy = policy.map(SharedPolicy.init) ?? self.sharedPolicy
+        try await self.respond(
+            to: request, through: adapter, scope: scope, under: policy.map(SharedPolicy.init) ?? self.sharedPolicy,
+            operation: operation)
+    }
+
+    /// The same, under a policy that many requests share.
+    package func respond<Adapter: HTTPAdapter>(
+        to request: Adapter.Request,
+        through adapter: Adapter,
+        scope: (Adapter.Request) async throws -> Scope,
+        under policy: SharedPolicy,
+        operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
+    ) async throws -> Adapter.Response {
         let head = adapter.head(of: request)
         guard policy.mode != .off, policy.methods.contains(head.method) else {
             return try await operation(request, nil)

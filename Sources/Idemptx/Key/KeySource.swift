@@ -103,6 +103,15 @@ enum KeyInHead: Sendable {
 }
 
 extension KeySource {
+    /// Whether a request can have a key, as far as the names of its fields tell.
+    func mayHaveKey(hasField: (HTTPField.Name) -> Bool) -> Bool {
+        switch self.origin {
+        case .idempotencyKey: hasField(.idempotencyKey)
+        case .headers(let names): names.contains(where: hasField)
+        case .query, .json, .form, .custom: true
+        }
+    }
+
     /// Looks for the key, as far as the head of a request tells.
     ///
     /// - Throws: The rule that the key breaks.

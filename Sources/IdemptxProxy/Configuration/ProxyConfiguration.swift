@@ -19,6 +19,12 @@ public struct ProxyConfiguration: Sendable {
         case extended
     }
 
+    /// The oldest version of TLS that clients may speak.
+    public enum TLSVersion: Hashable, Sendable {
+        case tls12
+        case tls13
+    }
+
     /// The server behind the proxy.
     public var upstream: Upstream
 
@@ -30,6 +36,12 @@ public struct ProxyConfiguration: Sendable {
 
     /// Makes the proxy speak HTTPS, with HTTP/2 and HTTP/1.1; `nil` for plain HTTP/1.1.
     public var certificate: ServerCertificate?
+
+    /// The oldest version of TLS that clients may speak. Of TLS 1.2, only suites with forward secrecy are spoken.
+    public var minimumTLSVersion = TLSVersion.tls12
+
+    /// This proxy's name in `Via`: of its own for each instance, so that a request that comes round is found.
+    let pseudonym = "idemptx-\(UInt32.random(in: 0...UInt32.max))"
 
     /// By which rules each request is made idempotent.
     public var rules = ProxyRules()
@@ -50,8 +62,8 @@ public struct ProxyConfiguration: Sendable {
     /// How much, and how long.
     public var limits = ProxyLimits()
 
-    /// Whether each answer is logged at level `info`: method, path, status and duration; never a query, a header value, a
-    /// key or a body.
+    /// Whether each response is logged at level `info`: address of the client, method, path, status, size of the body and
+    /// duration; never a query, a header value, a key or a body.
     public var logsRequests = false
 
     /// The default configuration, changed as you like.

@@ -1,54 +1,58 @@
+import HTTPProxy
+
 /// How much, and how long.
-///
-/// Durations that are too short for the upstream turn its slow answers into 504s, which are kept like any other answer:
-/// choose them with room.
 public struct ProxyLimits: Hashable, Sendable {
     /// How many connections clients may have at a time; one more waits to be accepted.
     public var maxConnections = 10_000
 
-    /// The largest head of a request, in bytes of its target and header fields; a larger one is answered 431.
-    ///
-    /// Over HTTP/2, it is 16 KiB in any case, and a larger one ends the connection.
+    /// The largest head of a request, in bytes of its target and header fields; a larger one gets 431.
     public var maxHeaderSize = 64 * 1024
 
-    /// How many header fields a request may have; one more is answered 431.
+    /// How many header fields a request may have; one more gets 431.
     public var maxHeaderCount = 256
 
-    /// The largest request body, in bytes; a larger one is answered 413.
+    /// The largest request body, in bytes; a larger one gets 413.
     ///
     /// `nil` for no limit. Guarded requests have a limit of their own besides: `IdempotencyPolicy.maxRequestBody`.
     public var maxBodySize: Int?
 
-    /// How long the proxy waits for a client: for the head of a request, from the opening of the connection or the last
-    /// answer; and for a client that takes nothing of its answer.
+    /// How long the proxy waits for the head of a request, from the opening of the connection or the last response.
     public var idleTimeout = Duration.seconds(30)
 
-    /// How fast a client has to send the body of a request, in bytes per second.
+    /// How long a client may send nothing of a body that is waited for, or take nothing of its response.
+    public var bodyGapTimeout = Duration.seconds(10)
+
+    /// How fast a client has to send the body of a request, in bytes per second over 20 seconds.
     ///
-    /// Only time counts in which the proxy waits for the client. Beyond what this rate permits, a body may take
-    /// ``idleTimeout`` in all. A slower client is cut off, so that none can hold a connection for ever.
+    /// Only time counts in which the proxy waits for the client. A slower client is cut off, so that none can hold a
+    /// connection for ever; what it sent before earns it nothing.
     public var minimumBodyRate = 256
+
+    /// How long the body of a request may be waited for in all.
+    public var maxBodyTime = Duration.seconds(60 * 60)
 
     /// How many connections to the upstream there may be at a time; one more request waits for ``connectTimeout``.
     public var maxUpstreamConnections = 1_000
 
-    /// How long a request waits for a connection to the upstream: to be made, or to be free.
+    /// How long a request waits for a connection to the upstream: to be made, its handshake included, or to be free.
     public var connectTimeout = Duration.seconds(5)
 
-    /// How long the upstream may keep the proxy waiting: for taking more of a request, for the head of its answer, and for
+    /// How long the upstream may keep the proxy waiting: for taking more of a request, for the head of its response, and for
     /// each further piece of it.
+    ///
+    /// The client gets 504 then. A guarded request goes on: its response is waited for, and stored, as long as
+    /// `IdempotencyPolicy.maxRunTime` says, or 10 minutes.
     public var upstreamTimeout = Duration.seconds(60)
 
     /// How long a connection to the upstream is kept for the next request.
     ///
-    /// A server closes a connection that has been idle for some time, and a request that is being sent at that moment is
-    /// lost, without anybody knowing whether it ran. So this has to be shorter than the patience of the upstream. The
-    /// least patient servers in use wait for 2 seconds (gunicorn) or 5 (Node.js, uvicorn, Apache).
-    public var upstreamIdleTime = Duration.seconds(1)
+    /// Before it is used, it is looked at, and one that the upstream has closed is not used. A guarded request takes only one
+    /// that was in use within the last second, or a new one, so that it is not lost with a connection that is being closed.
+    public var upstreamIdleTimeout = Duration.seconds(60)
 
-    /// How long a shutdown waits for requests that are being answered.
+    /// How long a shutdown waits for requests that are under way.
     ///
-    /// Those that are still waiting for the upstream then are answered 502, and that is stored.
+    /// Those that are still waiting for the upstream then get 502, and that is stored.
     public var drainTimeout = Duration.seconds(30)
 
     /// The default limits, changed as you like.
@@ -64,10 +68,29 @@ public struct ProxyLimits: Hashable, Sendable {
             self.maxUpstreamConnections,
         ]
         let durations = [
-            self.idleTimeout, self.connectTimeout, self.upstreamTimeout, self.upstreamIdleTime,
+            self.idleTimeout, self.bodyGapTimeout, self.maxBodyTime, self.connectTimeout, self.upstreamTimeout,
+            self.upstreamIdleTimeout,
         ]
         guard sizes.allSatisfy({ $0 > 0 }), durations.allSatisfy({ $0 > .zero }), self.drainTimeout >= .zero else {
             throw InvalidProxyConfiguration("Every limit of the proxy must be positive.")
+        }
+    }
+
+    /// The limits as the engine has them.
+    var ofServer: ServerLimits {
+        ServerLimits { server in
+            server.maxConnections = self.maxConnections
+            server.maxHeaderSize = self.maxHeaderSize
+            server.maxHeaderCount = self.maxHeaderCount
+            server.maxBodySize = self.maxBodySize
+            server.idleTimeout = self.idleTimeout
+            server.gapTimeout = self.bodyGapTimeout
+            server.minimumBodyRate = self.minimumBodyRate
+            server.maxBodyTime = self.maxBodyTime
+            server.maxUpstreamConnections = self.maxUpstreamConnections
+            server.connectTimeout = self.connectTimeout
+            server.upstreamTimeout = self.upstreamTimeout
+            server.upstreamIdleTimeout = self.upstreamIdleTimeout
         }
     }
 }

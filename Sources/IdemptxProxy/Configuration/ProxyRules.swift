@@ -21,9 +21,4 @@ public struct ProxyRules: Sendable {
         self.routes = routes
         self.standard = standard
     }
-
-    /// The rules for a request.
-    func policy(for target: String) -> IdempotencyPolicy {
-        self.routes.first { $0.path.matches(target) }?.policy ?? self.standard
-    }
 }

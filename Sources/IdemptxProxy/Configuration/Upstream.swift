@@ -1,3 +1,6 @@
+import HTTPProxy
+import NIOSSL
+
 /// The server behind the proxy.
 ///
 /// It is spoken to in HTTP/1.1, whatever the client speaks.
@@ -17,10 +20,14 @@ public struct Upstream: Hashable, Sendable {
     /// Which certificates are believed, if the address starts with `https`.
     public var trust: Trust
 
-    /// The address in the form of AsyncHTTPClient.
-    let url: String
-    /// The value of `Host` that the upstream has for itself.
-    let authority: String
+    private enum Address: Hashable {
+        case host(String, port: Int?, isSecure: Bool)
+        case unixSocket(path: String)
+    }
+
+    private let address: Address
+    /// As it was written.
+    private let text: String
 
     /// Creates an upstream.
     ///
@@ -31,31 +38,27 @@ public struct Upstream: Hashable, Sendable {
     /// - Throws: ``InvalidProxyConfiguration``.
     public init(_ address: String, trust: Trust = .system) throws(InvalidProxyConfiguration) {
         self.trust = trust
+        self.text = address
         if address.hasPrefix("unix:") {
-            self.url = "http+unix://\(try Self.escaped(socket: address.dropFirst("unix:".count)))/"
-            self.authority = "localhost"
+            let path = address.dropFirst("unix:".count)
+            guard path.hasPrefix("/") else {
+                throw InvalidProxyConfiguration("The upstream's socket needs an absolute path: unix:/run/app.sock.")
+            }
+            self.address = .unixSocket(path: String(path))
             return
         }
         guard let scheme = ["http://", "https://"].first(where: { address.lowercased().hasPrefix($0) }) else {
             throw InvalidProxyConfiguration("The upstream must start with http://, https:// or unix:/.")
         }
         let authority = address.dropFirst(scheme.count)
-        self.authority = try Self.checked(authority: authority.hasSuffix("/") ? authority.dropLast() : authority)
-        self.url = scheme + self.authority + "/"
-    }
-
-    private static func escaped(socket path: Substring) throws(InvalidProxyConfiguration) -> String {
-        guard path.hasPrefix("/") else {
-            throw InvalidProxyConfiguration("The upstream's socket needs an absolute path: unix:/run/app.sock.")
-        }
-        return path.utf8.map { byte in
-            let isPlain = Character(Unicode.Scalar(byte)).isLetter && byte < 0x80
-            return isPlain ? String(Unicode.Scalar(byte)) : "%" + [byte].uppercaseHexadecimal
-        }.joined()
+        let (host, port) = try Self.checked(authority: authority.hasSuffix("/") ? authority.dropLast() : authority)
+        self.address = .host(host, port: port, isSecure: scheme == "https://")
     }
 
     /// A host name or address, and perhaps a port; nothing else that can stand in a URL.
-    private static func checked(authority: Substring) throws(InvalidProxyConfiguration) -> String {
+    private static func checked(
+        authority: Substring
+    ) throws(InvalidProxyConfiguration) -> (host: String, port: Int?) {
         let isBracketed = authority.hasPrefix("[")
         let end =
             isBracketed ? authority.firstIndex(of: "]").map(authority.index(after:)) : authority.firstIndex(of: ":")
@@ -68,19 +71,49 @@ public struct Upstream: Hashable, Sendable {
         guard isProper, rest.isEmpty || (isPort && Int(digits) ?? 0 <= 65_535) else {
             throw InvalidProxyConfiguration("The upstream must be a host and perhaps a port, without path or password.")
         }
-        return String(authority)
+        return (String(host), Int(digits))
     }
 
     private static let hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 }
 
 extension Upstream: CustomStringConvertible {
-    /// The address.
-    public var description: String { self.url }
+    /// The address, as it was given.
+    public var description: String { self.text }
 }
 
-extension [UInt8] {
-    fileprivate var uppercaseHexadecimal: String {
-        self.map { ($0 < 16 ? "0" : "") + String($0, radix: 16, uppercase: true) }.joined()
+extension Upstream {
+    /// The address as the engine has it.
+    ///
+    /// - Throws: ``InvalidProxyConfiguration`` if the authority's certificate cannot be read.
+    func engineAddress() throws(InvalidProxyConfiguration) -> ServerConfiguration.Upstream {
+        switch self.address {
+        case .unixSocket(let path): return .init(.unixSocket(path: path), authority: "localhost")
+        case .host(let host, let port, let isSecure):
+            let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+            return .init(
+                .host(name, port: port ?? (isSecure ? 443 : 80)), authority: port.map { "\(host):\($0)" } ?? host,
+                tls: isSecure ? try self.tlsContext() : nil)
+        }
+    }
+
+    private func tlsContext() throws(InvalidProxyConfiguration) -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        switch self.trust {
+        case .system: break
+        case .authority(let path):
+            guard let certificates = try? NIOSSLCertificate.fromPEMFile(path), !certificates.isEmpty else {
+                throw InvalidProxyConfiguration("The authority's certificate \(path) cannot be read.")
+            }
+            configuration.trustRoots = .certificates(certificates)
+        case .insecure: configuration.certificateVerification = .none
+        }
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw InvalidProxyConfiguration("TLS cannot be spoken to the upstream: \(error).")
+        }
     }
 }

@@ -34,13 +34,15 @@ final class TestHandler: RequestHandler {
         head.values(of: "Idempotency-Key").isEmpty ? .forward : .handle
     }
 
-    func handle(_ request: HandledRequest) async throws -> HandledResponse { try await self.answer(request) }
+    func handle(_ request: HandledRequest) async throws -> HandledResult { .response(try await self.answer(request)) }
 
     func problem(_ failure: ProxyFailure) -> ProblemResponse {
         var head = HTTPResponse(status: .init(code: failure.status))
         head.headerFields[.contentType] = "application/problem+json"
         return ProblemResponse(head: head, body: Array("\(failure.rawValue)".utf8))
     }
+
+    func upstreamResponded(after duration: TimeAmount) {}
 
     func upstreamFailed(_ failure: ProxyFailure) { self.state.withLock { $0.failures.append(failure) } }
 

@@ -63,7 +63,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
 
     private var typeBase = Self.defaultTypeBase
 
-    init(
+    package init(
         _ kind: Kind,
         retryAfter: Int? = nil,
         reason: String? = nil,
@@ -99,7 +99,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     package static let defaultTypeBase = "urn:idemptx:problem:"
 
     /// The problem with a type as `policy` demands it.
-    func under(_ policy: SharedPolicy) -> IdempotencyProblem {
+    package func under(_ policy: SharedPolicy) -> IdempotencyProblem {
         var problem = self
         problem.typeBase = policy.problemTypeBase
         return problem

@@ -1,0 +1,56 @@
+import HTTPProxy
+import Idemptx
+import Synchronization
+
+/// Whether the client of a request is still there, as long as nothing runs for it: one that has left runs nothing.
+///
+/// One that sends nothing more may have left, or read on (RFC 9112, section 9.6). While it waits for another attempt, which
+/// can take long, it counts as gone; once its operation has begun, that ends, whoever is there.
+final class ClientPresence: Sendable {
+    private enum Phase {
+        case claiming
+        case waiting
+        case running
+    }
+
+    private struct State {
+        var phase = Phase.claiming
+        var signal: ClientSignals.Signal?
+
+        var isGone: Bool {
+            switch self.phase {
+            case .claiming: self.signal == .left
+            case .waiting: self.signal != nil
+            case .running: false
+            }
+        }
+    }
+
+    private let request: HandledRequest
+    private let state = Mutex(State())
+
+    init(of request: HandledRequest) {
+        self.request = request
+    }
+
+    /// Whether the client sends nothing more, but may still read.
+    var hasClosedItsSide: Bool { self.state.withLock { $0.signal == .closedItsSide } }
+
+    /// Leads a request through the layer, and cancels it when its client has gone.
+    func observed<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        self.request.signals.onSignal { signal in self.change { $0.signal = signal } }
+        return try await WaitObserver.$onWait.withValue({ self.change { $0.phase = .waiting } }, operation: body)
+    }
+
+    func operationBegins() {
+        self.change { $0.phase = .running }
+    }
+
+    private func change(_ change: (inout State) -> Void) {
+        let isGone = self.state.withLock { state in
+            change(&state)
+            return state.isGone
+        }
+        if isGone { self.request.cancel() }
+    }
+}

@@ -1,2 +1,0 @@
-/// The upstream kept the proxy waiting for too long.
-struct UpstreamTimedOut: Error {}
