@@ -238,10 +238,23 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]
         ),
+        .target(
+            name: "HTTPTestSupport",
+            dependencies: [
+                "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            path: "Tests/HTTPTestSupport"
+        ),
         .testTarget(
             name: "HTTPProxyTests",
             dependencies: [
-                "HTTPProxy", "RedisServerTesting", "TestSupport",
+                "HTTPProxy", "HTTPTestSupport", "RedisServerTesting", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -255,7 +268,7 @@ let package = Package(
         .testTarget(
             name: "IdemptxProxyTests",
             dependencies: [
-                "Idemptx", "IdemptxProxy", "IdemptxTesting", "RedisServerTesting", "TestSupport",
+                "HTTPTestSupport", "Idemptx", "IdemptxProxy", "IdemptxTesting", "RedisServerTesting", "TestSupport",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

@@ -1,21 +1,10 @@
 import HTTPProxy
+import HTTPTestSupport
 import TestSupport
 import Testing
 
 @Suite("A client that hangs up")
 struct DepartureTests {
-    enum Farewell: CaseIterable {
-        case end
-        case reset
-
-        func say(_ connection: RawConnection) async throws {
-            switch self {
-            case .end: connection.endWriting()
-            case .reset: try await connection.reset()
-            }
-        }
-    }
-
     @Test("cancels nothing that is handled: it ends", arguments: Farewell.allCases)
     func handled(farewell: Farewell) async throws {
         let (gate, ended) = (Gate(), Ledger())

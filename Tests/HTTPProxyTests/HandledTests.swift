@@ -1,4 +1,5 @@
 import HTTPProxy
+import HTTPTestSupport
 import HTTPTypes
 import NIOCore
 import TestSupport
@@ -149,8 +150,8 @@ struct HandledTests {
         }
     }
 
-    @Test("tells its handler that its client has closed its side, or left", arguments: DepartureTests.Farewell.allCases)
-    func signals(farewell: DepartureTests.Farewell) async throws {
+    @Test("tells its handler that its client has closed its side, or left", arguments: Farewell.allCases)
+    func signals(farewell: Farewell) async throws {
         let (gate, told) = (Gate(), Ledger())
         let expected: ClientSignals.Signal = farewell == .end ? .closedItsSide : .left
         let handle: TestHandler.Handle = { request in

@@ -1,4 +1,5 @@
 import HTTPProxy
+import HTTPTestSupport
 import NIOCore
 import NIOHPACK
 import NIOHTTP2

@@ -1,4 +1,5 @@
 import HTTPProxy
+import HTTPTestSupport
 import TestSupport
 import Testing
 

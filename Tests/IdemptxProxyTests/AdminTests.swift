@@ -1,4 +1,5 @@
 import CoreMetrics
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import IdemptxTesting

@@ -1,3 +1,4 @@
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import IdemptxTesting
@@ -6,18 +7,6 @@ import Testing
 
 @Suite("A client that hangs up")
 struct DepartureTests {
-    enum Farewell: CaseIterable {
-        case end
-        case reset
-
-        func say(_ connection: RawConnection) async throws {
-            switch self {
-            case .end: connection.endWriting()
-            case .reset: try await connection.reset()
-            }
-        }
-    }
-
     @Test("cancels nothing that is guarded: it ends, and is stored", arguments: Farewell.allCases)
     func guarded(farewell: Farewell) async throws {
         let gate = Gate()
@@ -34,24 +23,6 @@ struct DepartureTests {
             gate.open()
             try await eventually { try await proxy.pay()["Idempotent-Replayed"] == ["true"] }
             #expect(proxy.upstream.requests.count { $0.start.hasPrefix("POST") } == 1)
-        }
-    }
-
-    @Test("cancels at the upstream what is not guarded, while its answer is waited for", arguments: Farewell.allCases)
-    func unguarded(farewell: Farewell) async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, upstream in
-            upstream.record(try #require(try await connection.readMessage()))
-            gate.open()
-            try await connection.readToEnd()
-        }
-        try await TestProxy.with(script: script) { proxy in
-            try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-                await gate.pass()
-                try await farewell.say(connection)
-                try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
-            }
         }
     }
 
@@ -78,23 +49,6 @@ struct DepartureTests {
         }
     }
 
-    @Test("cancels at the upstream what is not guarded, while its answer pauses", arguments: Farewell.allCases)
-    func whileStreaming(farewell: Farewell) async throws {
-        let script: TestUpstream.Script = { connection, upstream in
-            upstream.record(try #require(try await connection.readMessage()))
-            try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-            try await connection.readToEnd()
-        }
-        try await TestProxy.with(script: script) { proxy in
-            try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                _ = try await connection.read(until: "abc")
-                try await farewell.say(connection)
-                try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
-            }
-        }
-    }
-
     @Test("in the middle of a guarded stream leaves it to be drained and stored", arguments: Farewell.allCases)
     func guardedStream(farewell: Farewell) async throws {
         let gate = Gate()
@@ -118,35 +72,6 @@ struct DepartureTests {
     }
 
     @Test(
-        "in the middle of a body has asked for nothing: the upstream gets no end of it",
-        arguments: Farewell.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
-    func withinBody(farewell: Farewell, framing: String) async throws {
-        let upload = Gate()
-        let script: TestUpstream.Script = { connection, upstream in
-            _ = try await connection.readHead()
-            await upload.pass()
-            do {
-                upstream.record(WireMessage(body: try await connection.takeRest()))
-            } catch {
-                // Also this is no end of a body.
-                upstream.record(WireMessage(start: "reset"))
-            }
-        }
-        try await TestProxy.with(script: script) { proxy in
-            try await RawConnection.open(port: proxy.port) { connection in
-                let start = framing.hasPrefix("T") ? "5\r\nhello\r\n" : "hello"
-                try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\n\(framing)\r\n\r\n\(start)")
-                try await eventually { upload.arrivals == 1 }
-                try await farewell.say(connection)
-                upload.open()
-                try await eventually { proxy.upstream.requests.count == 1 }
-            }
-            let body = try #require(proxy.upstream.request)
-            #expect(!body.text.hasSuffix("0\r\n\r\n"))
-        }
-    }
-
-    @Test(
         "in the middle of a guarded body has asked for nothing: the whole request is the first that counts",
         arguments: Farewell.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
     func withinGuardedBody(farewell: Farewell, framing: String) async throws {
@@ -162,6 +87,63 @@ struct DepartureTests {
             #expect(try await proxy.pay()["X-Idempotency-Status"] == ["new"])
             #expect(proxy.upstream.requests.count == 1)
             #expect(store.count(of: .claim) == 1)
+        }
+    }
+
+    @Test("after its last word gets its response all the same, guarded or not", arguments: [true, false])
+    func halfClosed(isGuarded: Bool) async throws {
+        let gate = Gate()
+        let script = TestUpstream.answering { _ in
+            await gate.pass()
+            return .answer(body: "done")
+        }
+        try await TestProxy.with(script: script) { proxy in
+            try await RawConnection.open(port: proxy.port) { connection in
+                let key = isGuarded ? "Idempotency-Key: k-1\r\n" : ""
+                try await connection.write("POST / HTTP/1.1\r\nHost: a\r\n\(key)Content-Length: 1\r\n\r\nx")
+                connection.endWriting()
+                try await eventually { gate.arrivals == 1 }
+                gate.open()
+                #expect(try await connection.readAnswer().text == "done")
+            }
+        }
+    }
+
+    @Test("while it waits for another attempt runs nothing later", arguments: Farewell.allCases)
+    func waiting(farewell: Farewell) async throws {
+        let (gate, store) = (Gate(), MemoryStore())
+        let script: TestUpstream.Script = { connection, upstream in
+            upstream.record(try #require(try await connection.readMessage()))
+            await gate.pass()
+            // The key is free then: one who waits would run.
+            try await connection.write(.answer("200 OK", ["X-Idempotency-Disposition: release"], body: "done"))
+        }
+        let configure = Change {
+            $0.rules.standard.waitTimeout = .seconds(3_600)
+            $0.limits.maxConnections = 2
+        }
+        try await TestProxy.with(store: store, script: script, configure: configure) { proxy in
+            async let first = proxy.pay()
+            try await eventually { gate.arrivals == 1 }
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
+                try await farewell.say(connection)
+                if farewell == .end {
+                    let answer = try await connection.readAnswer()
+                    #expect(answer.status == 409)
+                    #expect(try answer.problem == "request-in-progress")
+                }
+            }
+            // The proxy has heard of the end once it takes another connection in its place.
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET / HTTP/1.1\r\n\r\n")
+                #expect(try await connection.readAnswer().status == 400)
+            }
+            gate.open()
+            #expect(try await first.text == "done")
+            await proxy.shutDown()
+            try await eventually { proxy.hasEnded() }
+            #expect(proxy.upstream.requests.count { $0.start.hasPrefix("POST") } == 1)
         }
     }
 }

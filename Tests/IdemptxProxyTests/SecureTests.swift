@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import NIOCore
@@ -26,95 +27,6 @@ struct SecureTests {
         }
     }
 
-    private static func client(_ authority: String, protocols: [String] = []) throws -> NIOSSLContext {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.applicationProtocols = protocols
-        configuration.trustRoots = .file(authority)
-        return try NIOSSLContext(configuration: configuration)
-    }
-
-    @Test("is spoken in HTTP/1.1 by those who know no other")
-    func http1() async throws {
-        try await Self.with { proxy, certificates in
-            let tls = try Self.client(certificates.authority)
-            try await RawConnection.open(port: proxy.port) { channel in
-                try channel.pipeline.syncOperations.addHandler(
-                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
-            } _: { connection async throws in
-                #expect(try await connection.send("GET /a").text == "GET /a HTTP/1.1")
-                #expect(try await connection.send("GET /b").text == "GET /b HTTP/1.1")
-                let refused = try await connection.send("GET /c", ["X A: 1"])
-                #expect(refused.status == 400)
-            }
-            #expect(proxy.upstream.requests.first?["X-Forwarded-Proto"] == ["https"])
-            #expect(proxy.upstream.requests.first?["Via"] == ["1.1 idemptx"])
-        }
-    }
-
-    @Test("is spoken in HTTP/2: the authority becomes the host, cookies become one field")
-    func http2() async throws {
-        try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                let fields = [
-                    ("x-b", "2"), ("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("x-b", "3"), ("te", "trailers"),
-                ]
-                let answer = try await client.send(.head("GET", "/a//b/../%41?", fields))
-                #expect(answer.status == "200")
-                #expect(answer.text == "GET /a//b/../%41? HTTP/1.1")
-                #expect(answer.head?.first(name: "connection") == nil)
-            }
-            let request = try #require(proxy.upstream.request)
-            #expect(request["Host"] == ["api.test"])
-            #expect(request["Cookie"] == ["a=1; b=2"])
-            #expect(request.fields.filter { $0.hasPrefix("x-") } == ["x-b: 2", "x-a: 1", "x-b: 3"])
-            #expect(request["TE"] == [])
-            #expect(request["Transfer-Encoding"] == [])
-            #expect(request["Via"] == ["2.0 idemptx"])
-            #expect(request["X-Forwarded-Proto"] == ["https"])
-            #expect(request["X-Forwarded-Host"] == ["api.test"])
-        }
-    }
-
-    @Test("over HTTP/2 has one host, whatever the fields say")
-    func http2Host() async throws {
-        try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                #expect(try await client.send(.head("GET", "/", [("host", "evil.test")])).status == "200")
-                #expect(proxy.upstream.requests.first?["Host"] == ["api.test"])
-                let odd: [(String, String)] = [
-                    (":method", "GET"), (":scheme", "https"), (":authority", "a/b"), (":path", "/"),
-                ]
-                #expect(try await client.send(odd).status != "200")
-                #expect(try await client.send(.head("GET", "/a b")).status != "200")
-                #expect(try await client.send(.head("GET", "a")).status != "200")
-                #expect(try await client.send(.head("GET", "*")).status != "200")
-                let two = [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("host", "a"), ("host", "b")]
-                #expect(try await client.send(two).status != "200")
-                let none = [(":method", "GET"), (":scheme", "https"), (":path", "/")]
-                #expect(try await client.send(none).status != "200")
-                let many = (1...257).map { ("x-\($0)", "1") }
-                #expect(try await client.send(.head("GET", "/", many)).status == "431")
-            }
-            #expect(proxy.upstream.requests.count == 1)
-        }
-    }
-
-    @Test("over HTTP/2 is HTTPS, whatever the client says")
-    func http2Scheme() async throws {
-        try await Self.with { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                for scheme in ["http", #"https;for=6.6.6.6;by="x"#] {
-                    let head = [(":method", "GET"), (":scheme", scheme), (":authority", "api.test"), (":path", "/")]
-                    #expect(try await client.send(head).status == "200")
-                }
-            }
-            for request in proxy.upstream.requests {
-                #expect(request["X-Forwarded-Proto"] == ["https"])
-                #expect(request["Forwarded"] == ["for=127.0.0.1;host=api.test;proto=https"])
-            }
-        }
-    }
-
     @Test("over HTTP/2 guards as over HTTP/1.1, with a length or without one", arguments: [true, false])
     func guarded(hasLength: Bool) async throws {
         try await Self.with { proxy, certificates in
@@ -133,192 +45,6 @@ struct SecureTests {
         }
     }
 
-    @Test("over HTTP/2 streams both ways")
-    func http2Streams() async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, _ in
-            _ = try await connection.readHead()
-            while let chunk = try await connection.readChunk() {
-                if chunk == Array("<1>".utf8) {
-                    try await connection.write(.message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]))
-                }
-                try await connection.write(.chunks(chunk, of: 1_000))
-            }
-            gate.open()
-            try await connection.write(.message(["0", "X-Sum: 7"]))
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                try await client.open(.head("PUT", "/"), endStream: false) { _, outbound, inbound in
-                    var frames = inbound.makeAsyncIterator()
-                    var received = ""
-                    for number in 1...5 {
-                        try await outbound.write(.data("<\(number)>", endStream: false))
-                        while !received.contains("<\(number)>") {
-                            let frame = try #require(try await frames.next())
-                            guard case .data(let data) = frame, case .byteBuffer(let bytes) = data.data else {
-                                continue
-                            }
-                            received += String(buffer: bytes)
-                        }
-                    }
-                    try await outbound.write(.data("", endStream: true))
-                    await gate.pass()
-                    var trailers: String?
-                    while let frame = try await frames.next() {
-                        if case .headers(let headers) = frame { trailers = headers.headers.first(name: "x-sum") }
-                    }
-                    #expect(trailers == "7")
-                }
-            }
-        }
-    }
-
-    @Test(
-        "over HTTP/2 never passes half of a body on as the whole", arguments: ["stream", "connection"], [true, false])
-    func http2HalfBody(_ what: String, isGuarded: Bool) async throws {
-        let script: TestUpstream.Script = { connection, upstream in
-            _ = try await connection.readHead()
-            upstream.record(WireMessage(body: (try? await connection.takeRest()) ?? []))
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                let fields = isGuarded ? [("idempotency-key", "k-1")] : []
-                _ = try? await client.open(.head("POST", "/", fields), endStream: false) { stream, outbound, _ in
-                    try await outbound.write(.data("hello", endStream: false))
-                    if !isGuarded { try await eventually { proxy.upstream.connections == 1 } }
-                    if what == "stream" {
-                        try await outbound.write(.rstStream(.cancel))
-                    } else {
-                        try await client.channel.close()
-                    }
-                    try? await stream.closeFuture.get()
-                }
-            }
-            await proxy.shutDown()
-            try await eventually { proxy.hasEnded() }
-            #expect(proxy.upstream.connections == (isGuarded ? 0 : 1))
-            try await eventually { proxy.upstream.closedConnections == proxy.upstream.connections }
-            #expect(proxy.upstream.requests.allSatisfy { !$0.text.contains("0\r\n\r\n") })
-        }
-    }
-
-    @Test(
-        "over HTTP/2 cancels at the upstream what a client cancels and is not guarded",
-        arguments: ["stream", "connection"])
-    func http2Departure(_ what: String) async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, upstream in
-            _ = try await connection.readMessage()
-            gate.open()
-            try await connection.readToEnd()
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                try await client.open(.head("GET", "/"), endStream: true) { _, outbound, _ in
-                    await gate.pass()
-                    if what == "stream" {
-                        try await outbound.write(.rstStream(.cancel))
-                    } else {
-                        try await client.channel.close()
-                    }
-                    try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
-                }
-            }
-        }
-    }
-
-    @Test("over HTTP/2 ends a stream without its end if the upstream's answer breaks off")
-    func http2BrokenOff() async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, _ in
-            _ = try await connection.readMessage()
-            try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-            await gate.pass()
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                async let answer = client.send(.head("GET", "/"))
-                try await eventually { gate.arrivals == 1 }
-                gate.open()
-                #expect(try await answer.error != nil)
-            }
-        }
-    }
-
-    @Test("over HTTP/2 finishes what is under way before a shutdown")
-    func http2Shutdown() async throws {
-        let gate = Gate()
-        let script = TestUpstream.answering { _ in
-            await gate.pass()
-            return .answer(body: "done")
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                async let answer = client.send(.head("GET", "/"))
-                try await eventually { gate.arrivals == 1 }
-                await proxy.shutDown()
-                gate.open()
-                #expect(try await answer.text == "done")
-                try await eventually { proxy.hasEnded() }
-            }
-        }
-    }
-
-    @Test(
-        "over HTTP/2 ends with the last answer, and not before all of it has left", arguments: [true, false],
-        [(1, 4), (2, 4), (1, 1 << 20), (2, 300_000)])
-    func http2LastAnswers(isGuarded: Bool, _ answers: (streams: Int, size: Int)) async throws {
-        let gate = Gate()
-        let text = String(repeating: "a", count: answers.size)
-        let script = TestUpstream.answering { _ in
-            await gate.pass()
-            return .answer(body: text)
-        }
-        try await Self.with(script: script) { proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
-                try await withThrowingTaskGroup(of: HTTP2Client.Answer.self) { group in
-                    for number in 1...answers.streams {
-                        let fields = isGuarded ? [("idempotency-key", "k-\(number)")] : []
-                        group.addTask { try await client.send(.head("POST", "/", fields), body: "abc") }
-                    }
-                    try await eventually { gate.arrivals == answers.streams }
-                    await proxy.shutDown()
-                    try await eventually("The proxy waits only for the answers") { client.farewells.count >= 2 }
-                    gate.open()
-                    for try await answer in group {
-                        #expect(answer.status == "200")
-                        #expect(answer.body.count == answers.size)
-                        #expect(answer.error == nil)
-                    }
-                }
-                try await eventually { proxy.hasEnded() }
-            }
-        }
-    }
-
-    @Test("over HTTP/2 ends with a client that is idle and does not react to the farewell, whatever else it says")
-    func http2Unresponsive() async throws {
-        try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(500) }) { proxy, certificates in
-            let tls = try Self.client(certificates.authority, protocols: ["h2"])
-            let end = Ledger()
-            // How the connection ends, in the middle of the client's words, is another matter.
-            try? await RawConnection.open(port: proxy.port) { channel in
-                try channel.pipeline.syncOperations.addHandler(
-                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
-            } _: { connection in
-                let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
-                let ping: [UInt8] = [0, 0, 8, 6, 0, 0, 0, 0, 0] + Array("whatever".utf8)
-                try await connection.write(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + settings)
-                _ = try? await connection.read(until: "\0\0\u{8}\u{7}")
-                try? await connection.write(ping)
-                try await eventually("The proxy gives up") { !connection.channel.isActive }
-                end.add()
-            }
-            #expect(end.count == 1)
-        }
-    }
-
     @Test("needs a certificate and a key that belong together")
     func unusableCertificate() async throws {
         try await TestCertificates.with { certificates in
@@ -334,5 +60,83 @@ struct SecureTests {
                 }
             }
         }
+    }
+
+    @Test("is spoken with the certificate that is in the files now, once they have been read again")
+    func reloaded() async throws {
+        try await TestCertificates.with { first in
+            try await TestCertificates.with { second in
+                let files = try TemporaryFiles(first.server)
+                let configure = Change { $0.certificate = files.certificate }
+                try await TestProxy.with(configure: configure) { proxy in
+                    try await HTTP2Client.with(port: proxy.port, authority: first.authority) { client async throws in
+                        try files.replace(by: second.server)
+                        try proxy.proxy.reloadCertificate()
+                        // A connection goes on as it began.
+                        #expect(try await client.send(.head("GET", "/")).status == "200")
+                    }
+                    try await HTTP2Client.with(port: proxy.port, authority: second.authority) { client async throws in
+                        #expect(try await client.send(.head("GET", "/")).status == "200")
+                    }
+                    try files.spoil()
+                    #expect(throws: InvalidProxyConfiguration.self) { try proxy.proxy.reloadCertificate() }
+                    try await HTTP2Client.with(port: proxy.port, authority: second.authority) { client async throws in
+                        #expect(try await client.send(.head("GET", "/")).status == "200")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "is spoken in no version of TLS that is too old",
+        arguments: [
+            (ProxyConfiguration.TLSVersion.tls12, TLSVersion.tlsv11, false), (.tls12, .tlsv12, true),
+            (.tls13, .tlsv12, false), (.tls13, .tlsv13, true),
+        ])
+    func versions(_ minimum: ProxyConfiguration.TLSVersion, _ spoken: TLSVersion, isAccepted: Bool) async throws {
+        try await Self.with(configure: Change { $0.minimumTLSVersion = minimum }) { proxy, certificates in
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.trustRoots = .file(certificates.authority)
+            configuration.minimumTLSVersion = .tlsv1
+            configuration.maximumTLSVersion = spoken
+            let tls = try NIOSSLContext(configuration: configuration)
+            let answer = try? await RawConnection.open(port: proxy.port) { channel in
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+            } _: { connection async throws in
+                try await connection.send("GET /")
+            }
+            #expect((answer?.status == 200) == isAccepted)
+        }
+    }
+}
+
+/// The files of a certificate that change.
+private final class TemporaryFiles: Sendable {
+    private let directory: URL
+
+    init(_ certificate: TestCertificates.Pair) throws {
+        self.directory = FileManager.default.temporaryDirectory.appending(path: "certificate-\(UUID())")
+        try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
+        try self.replace(by: certificate)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: self.directory)
+    }
+
+    private var chain: URL { self.directory.appending(path: "chain.pem") }
+    private var key: URL { self.directory.appending(path: "key.pem") }
+
+    var certificate: ServerCertificate { ServerCertificate(chainPath: self.chain.path, keyPath: self.key.path) }
+
+    func replace(by certificate: TestCertificates.Pair) throws {
+        try Data(contentsOf: URL(filePath: certificate.certificate)).write(to: self.chain)
+        try Data(contentsOf: URL(filePath: certificate.key)).write(to: self.key)
+    }
+
+    func spoil() throws {
+        try Data("no certificate".utf8).write(to: self.chain)
     }
 }

@@ -1,3 +1,4 @@
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import NIOSSL

@@ -1,3 +1,4 @@
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import IdemptxTesting
@@ -35,21 +36,6 @@ struct ShutdownTests {
         }
     }
 
-    @Test("does not wait for clients that are connected and silent")
-    func idleClients() async throws {
-        try await TestProxy.with { proxy in
-            try await RawConnection.open(port: proxy.port) { used in
-                _ = try await used.send("GET /")
-                try await RawConnection.open(port: proxy.port) { unused in
-                    await proxy.shutDown()
-                    _ = try? await used.readToEnd()
-                    _ = try? await unused.readToEnd()
-                    try await eventually { proxy.hasEnded() }
-                }
-            }
-        }
-    }
-
     @Test("is bounded: what the upstream still holds is answered 502, and that is stored")
     func bounded() async throws {
         let (gate, store) = (Gate(), MemoryStore())
@@ -73,34 +59,6 @@ struct ShutdownTests {
         try await TestProxy.with(store: store) { proxy async throws in
             #expect(try await proxy.pay()["Idempotent-Replayed"] == ["true"])
             #expect(proxy.upstream.connections == 0)
-        }
-    }
-
-    @Test(
-        "is bounded also for clients that stall, in the middle of a body or of an answer",
-        arguments: ["body", "answer"])
-    func stalledClients(_ where: String) async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, _ in
-            _ = try await connection.readHead()
-            gate.open()
-            if `where` == "answer" {
-                try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                while true { try await connection.write(.chunks([UInt8](repeating: 7, count: 65_536), of: 65_536)) }
-            }
-            try await connection.readToEnd()
-        }
-        try await TestProxy.with(script: script, configure: Change { $0.limits.drainTimeout = .milliseconds(50) }) {
-            proxy in
-            try await proxy.openWithoutReading { channel in
-                let request =
-                    `where` == "body"
-                    ? "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-                try await channel.writeAndFlush(ByteBuffer(string: request))
-                await gate.pass()
-                await proxy.shutDown()
-                try await eventually { proxy.hasEnded() }
-            }
         }
     }
 

@@ -8,8 +8,12 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         var body: ByteBuffer
         var changes: FieldChanges
         var timeout: TimeAmount?
-        /// Until when the client waits for the head of the response.
+        /// Until when the client waits for more of the response; `nil` if that is to be found out.
         var clientDeadline: NIODeadline?
+        /// Whether the response waits for its reader.
+        var isHeld = false
+        /// Whether that has passed.
+        var isLate = false
         var continuation: CheckedContinuation<ForwardResult, Never>?
         var loop: LoopState
         var connection: UpstreamConnection?
@@ -60,8 +64,9 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         guard let state = self.state.value, let client = state.client else { return connection.unused() }
         self.state.value?.connection = connection
         self.state.value?.waiter = nil
-        self.state.value?.clientDeadline = .now() + state.loop.timeouts.upstream
-        state.loop.clients.add(self)
+        if state.timeout != nil {
+            state.loop.clients.add(self)
+        }
         let hasBody = state.body.readableBytes > 0
         connection.begin(
             self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
@@ -83,11 +88,11 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
     func received(_ head: ResponseHead) {
         guard let state = self.state.value else { return }
         guard !head.isInterim else { return state.client?.writeInterim(head) ?? () }
-        state.loop.clients.remove(self)
+        self.state.value?.clientDeadline = nil
         state.connection.map { state.loop.handler.upstreamResponded(after: $0.elapsed) }
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
-        let body = BodyPipe { eventLoop.execute { bound.value.state.value?.connection?.holdReading(false) } }
+        let body = BodyPipe { eventLoop.execute { bound.value.hold(false) } }
         let length: Int? =
             switch head.bodyFraming(isResponseToHead: state.head.method == "HEAD") {
             case .none: 0
@@ -100,17 +105,25 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
     }
 
     func receivedBody(_ bytes: ByteBuffer) {
-        guard let state = self.state.value, let response = state.response else { return }
-        if !response.write(bytes) { state.connection?.holdReading(true) }
+        guard let response = self.state.value?.response else { return }
+        self.state.value?.clientDeadline = nil
+        if !response.write(bytes) { self.hold(true) }
+    }
+
+    private func hold(_ isHeld: Bool) {
+        self.state.value?.isHeld = isHeld
+        self.state.value?.connection?.holdReading(isHeld)
     }
 
     func receivedEnd(_ trailers: Trailers) {
-        self.state.value?.response?.end(.success(trailers))
+        let state = self.state.value
         self.state.value = nil
+        state?.loop.clients.remove(self)
+        state?.response?.end(.success(trailers))
     }
 
     func upstreamFailed(_ failure: UpstreamFailure) {
-        self.state.value?.loop.report(failure)
+        if let state = self.state.value, !(state.isLate && failure.isTimeout) { state.loop.report(failure) }
         self.finish(failure)
     }
 
@@ -130,8 +143,13 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
     // MARK: Time
 
     func sweep(now: NIODeadline) {
-        guard let state = self.state.value, let deadline = state.clientDeadline, deadline <= now else { return }
-        state.loop.clients.remove(self)
+        guard let state = self.state.value, !state.isLate else { return }
+        guard !state.isHeld, let deadline = state.clientDeadline else {
+            self.state.value?.clientDeadline = now + state.loop.timeouts.upstream
+            return
+        }
+        guard deadline <= now else { return }
+        self.state.value?.isLate = true
         state.loop.report(UpstreamFailure(.mayHaveBeenProcessed, isTimeout: true, "No response in time"))
         state.client?.upstreamIsLate()
     }

@@ -17,6 +17,8 @@ package struct HandledRequest: Sendable {
     let process: NIOLoopBound<HandledProcess>
 
     /// The head as the rest of the Swift world has it; `nil` if a field cannot be represented.
+    ///
+    /// Where a body has an end of its own, and no length, that is said as HTTP/1.1 would say it, also over HTTP/2.
     package var httpRequest: HTTPRequest? {
         guard let method = HTTPRequest.Method(self.head.method) else { return nil }
         var request = HTTPRequest(
@@ -26,6 +28,9 @@ package struct HandledRequest: Sendable {
         for (name, value) in self.head.fields {
             guard let name = HTTPField.Name(name) else { return nil }
             request.headerFields.append(HTTPField(name: name, value: value.trimmed))
+        }
+        if self.head.version == .http2, self.head.body == .chunked {
+            request.headerFields.append(HTTPField(name: .transferEncoding, value: "chunked"))
         }
         return request
     }

@@ -26,7 +26,7 @@ public struct Upstream: Hashable, Sendable {
     }
 
     private let address: Address
-    /// As it was written.
+    /// In one form, however it was written.
     private let text: String
 
     /// Creates an upstream.
@@ -38,20 +38,22 @@ public struct Upstream: Hashable, Sendable {
     /// - Throws: ``InvalidProxyConfiguration``.
     public init(_ address: String, trust: Trust = .system) throws(InvalidProxyConfiguration) {
         self.trust = trust
-        self.text = address
         if address.hasPrefix("unix:") {
             let path = address.dropFirst("unix:".count)
             guard path.hasPrefix("/") else {
                 throw InvalidProxyConfiguration("The upstream's socket needs an absolute path: unix:/run/app.sock.")
             }
             self.address = .unixSocket(path: String(path))
+            self.text = address
             return
         }
         guard let scheme = ["http://", "https://"].first(where: { address.lowercased().hasPrefix($0) }) else {
             throw InvalidProxyConfiguration("The upstream must start with http://, https:// or unix:/.")
         }
         let authority = address.dropFirst(scheme.count)
-        let (host, port) = try Self.checked(authority: authority.hasSuffix("/") ? authority.dropLast() : authority)
+        let bare = authority.hasSuffix("/") ? authority.dropLast() : authority
+        let (host, port) = try Self.checked(authority: bare)
+        self.text = "\(scheme)\(bare)/"
         self.address = .host(host, port: port, isSecure: scheme == "https://")
     }
 
@@ -78,7 +80,7 @@ public struct Upstream: Hashable, Sendable {
 }
 
 extension Upstream: CustomStringConvertible {
-    /// The address, as it was given.
+    /// The address.
     public var description: String { self.text }
 }
 

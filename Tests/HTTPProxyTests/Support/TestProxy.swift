@@ -1,4 +1,5 @@
 import HTTPProxy
+import HTTPTestSupport
 import HTTPTypes
 import Logging
 import NIOCore
@@ -152,28 +153,4 @@ struct TestProxy: Sendable {
         try await body(channel)
         try? await channel.close()
     }
-}
-
-extension RawConnection {
-    /// Sends one request, and reads its response.
-    func send(_ request: String, _ fields: [String] = [], body: String? = nil) async throws -> WireMessage {
-        let length = body.map { ["Content-Length: \($0.utf8.count)"] } ?? []
-        try await self.write(
-            .message(["\(request) HTTP/1.1", "Host: api.test"] + fields + length) + Array((body ?? "").utf8))
-        return try await self.readAnswer(hasBody: !request.hasPrefix("HEAD "))
-    }
-}
-
-extension [UInt8] {
-    /// The chunks of a body, without the last one.
-    static func chunks(_ bytes: [UInt8], of size: Int) -> [UInt8] {
-        stride(from: 0, to: bytes.count, by: size).reduce(into: []) { wire, start in
-            let chunk = bytes[start..<Swift.min(start + size, bytes.count)]
-            wire += Array((String(chunk.count, radix: 16) + "\r\n").utf8) + chunk + [13, 10]
-        }
-    }
-}
-
-extension Logger {
-    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }

@@ -1,3 +1,4 @@
+import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
 import Logging
@@ -97,18 +98,4 @@ struct TestProxy: Sendable {
     func pay(_ key: String = "k-1", amount: Int = 5, _ fields: [String] = []) async throws -> WireMessage {
         try await self.send("POST /charges", ["Idempotency-Key: \(key)"] + fields, body: #"{"amount":\#(amount)}"#)
     }
-}
-
-extension RawConnection {
-    /// Sends one request, and reads its answer.
-    func send(_ request: String, _ fields: [String] = [], body: String? = nil) async throws -> WireMessage {
-        let length = body.map { ["Content-Length: \($0.utf8.count)"] } ?? []
-        try await self.write(
-            .message(["\(request) HTTP/1.1", "Host: api.test"] + fields + length) + Array((body ?? "").utf8))
-        return try await self.readAnswer(hasBody: !request.hasPrefix("HEAD "))
-    }
-}
-
-extension Logger {
-    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }

@@ -1,31 +1,30 @@
-import NIOCore
-import NIOHPACK
-import NIOHTTP2
+package import NIOCore
+package import NIOHPACK
+package import NIOHTTP2
 import NIOPosix
 import NIOSSL
-import TestSupport
-import Testing
+package import TestSupport
 
 /// A client of HTTP/2 that sends just the frames that a test wants.
-struct HTTP2Client {
-    typealias Stream = NIOAsyncChannel<HTTP2Frame.FramePayload, HTTP2Frame.FramePayload>
+package struct HTTP2Client {
+    package typealias Stream = NIOAsyncChannel<HTTP2Frame.FramePayload, HTTP2Frame.FramePayload>
 
-    struct Answer {
-        var heads: [HPACKHeaders] = []
-        var body: [UInt8] = []
-        var error: (any Error)?
+    package struct Answer {
+        package var heads: [HPACKHeaders] = []
+        package var body: [UInt8] = []
+        package var error: (any Error)?
 
-        var head: HPACKHeaders? { self.heads.first { $0.first(name: ":status") != "103" } }
-        var status: String? { self.head?.first(name: ":status") }
-        var text: String { String(decoding: self.body, as: UTF8.self) }
+        package var head: HPACKHeaders? { self.heads.first { $0.first(name: ":status") != "103" } }
+        package var status: String? { self.head?.first(name: ":status") }
+        package var text: String { String(decoding: self.body, as: UTF8.self) }
     }
 
-    let channel: any Channel
+    package let channel: any Channel
     /// How often the server has said farewell.
-    let farewells: Ledger
+    package let farewells: Ledger
     private let multiplexer: NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>
 
-    static func with<Value: Sendable>(
+    package static func with<Value: Sendable>(
         port: Int,
         authority: String,
         _ body: (HTTP2Client) async throws -> Value
@@ -41,7 +40,7 @@ struct HTTP2Client {
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
-                        mode: .client, configuration: .init()
+                        mode: .client, configuration: Self.lenient
                     ) { stream in Self.wrap(stream) }
                     try channel.pipeline.syncOperations.addHandler(FarewellCounter(farewells))
                     return (channel, multiplexer)
@@ -58,12 +57,20 @@ struct HTTP2Client {
         }
     }
 
+    /// Says also what no client should, and takes large heads.
+    private static var lenient: NIOHTTP2Handler.Configuration {
+        var configuration = NIOHTTP2Handler.Configuration()
+        configuration.connection.headerBlockValidation = .disabled
+        configuration.connection.initialSettings = [HTTP2Setting(parameter: .maxHeaderListSize, value: 1 << 20)]
+        return configuration
+    }
+
     private static func wrap(_ stream: any Channel) -> EventLoopFuture<Stream> {
         stream.eventLoop.makeCompletedFuture { try Stream(wrappingChannelSynchronously: stream) }
     }
 
     /// Sends a request with all of its body, and reads the answer.
-    func send(_ headers: [(String, String)], body: String? = nil) async throws -> Answer {
+    package func send(_ headers: [(String, String)], body: String? = nil) async throws -> Answer {
         try await self.open(headers, endStream: body == nil) { stream, outbound, inbound in
             if let body { try await outbound.write(.data(body, endStream: true)) }
             var answer = Answer()
@@ -84,7 +91,7 @@ struct HTTP2Client {
     }
 
     /// Opens a stream with a head.
-    func open<Value: Sendable>(
+    package func open<Value: Sendable>(
         _ headers: [(String, String)],
         endStream: Bool,
         _ body: (
@@ -116,13 +123,13 @@ private final class FarewellCounter: ChannelInboundHandler {
 }
 
 extension HTTP2Frame.FramePayload {
-    static func data(_ text: String, endStream: Bool) -> Self {
+    package static func data(_ text: String, endStream: Bool) -> Self {
         .data(.init(data: .byteBuffer(ByteBuffer(string: text)), endStream: endStream))
     }
 }
 
 extension [(String, String)] {
-    static func head(_ method: String, _ path: String, _ fields: [(String, String)] = []) -> Self {
+    package static func head(_ method: String, _ path: String, _ fields: [(String, String)] = []) -> Self {
         [(":method", method), (":scheme", "https"), (":authority", "api.test"), (":path", path)] + fields
     }
 }

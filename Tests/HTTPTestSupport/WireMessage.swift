@@ -1,24 +1,30 @@
-import NIOCore
-import TestSupport
+package import NIOCore
+package import TestSupport
 
 /// A message of HTTP/1.1 as it stood on the wire.
-struct WireMessage: Hashable, Sendable {
+package struct WireMessage: Hashable, Sendable {
     /// The request line or the status line.
-    var start = ""
+    package var start = ""
     /// The header lines, each as it stood.
-    var fields: [String] = []
+    package var fields: [String] = []
     /// The body, without its framing.
-    var body: [UInt8] = []
+    package var body: [UInt8] = []
     /// The trailer lines of a chunked body.
-    var trailers: [String] = []
+    package var trailers: [String] = []
 
-    var text: String { String(decoding: self.body, as: UTF8.self) }
+    package init(start: String = "", fields: [String] = [], body: [UInt8] = []) {
+        self.start = start
+        self.fields = fields
+        self.body = body
+    }
+
+    package var text: String { String(decoding: self.body, as: UTF8.self) }
 
     /// The code of a status line.
-    var status: Int { self.start.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0 }
+    package var status: Int { self.start.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0 }
 
     /// The values of all fields of a name.
-    subscript(name: String) -> [String] {
+    package subscript(name: String) -> [String] {
         self.fields.compactMap { field in
             let parts = field.split(separator: ":", maxSplits: 1).map(String.init)
             guard parts.first?.lowercased() == name.lowercased() else { return nil }
@@ -27,7 +33,7 @@ struct WireMessage: Hashable, Sendable {
     }
 
     /// The fields but for some.
-    func fields(without names: String...) -> [String] {
+    package func fields(without names: String...) -> [String] {
         self.fields.filter { field in
             !names.contains { field.lowercased().hasPrefix($0.lowercased() + ":") }
         }
@@ -35,15 +41,15 @@ struct WireMessage: Hashable, Sendable {
 }
 
 /// What was read is no message.
-struct NoMessage: Error {
-    let received: String
+package struct NoMessage: Error {
+    package let received: String
 }
 
 extension RawConnection {
     /// Reads the next message; `nil` if the other side closed the connection before one began.
     ///
     /// The answer to HEAD has no body, whatever its fields say.
-    func readMessage(hasBody: Bool = true) async throws -> WireMessage? {
+    package func readMessage(hasBody: Bool = true) async throws -> WireMessage? {
         guard var message = try await self.readHead() else { return nil }
         let isBodiless = !hasBody || [204, 304].contains(message.status) || (100...199).contains(message.status)
         if !isBodiless { try await self.readBody(of: &message) }
@@ -51,19 +57,19 @@ extension RawConnection {
     }
 
     /// Reads a final answer, and counts on getting one.
-    func readAnswer(hasBody: Bool = true) async throws -> WireMessage {
+    package func readAnswer(hasBody: Bool = true) async throws -> WireMessage {
         guard let message = try await self.readMessage(hasBody: hasBody) else { throw NoMessage(received: self.text) }
         return message
     }
 
     /// Reads start line and fields.
-    func readHead() async throws -> WireMessage? {
+    package func readHead() async throws -> WireMessage? {
         guard let head = try await self.readLines(isHead: true) else { return nil }
         return WireMessage(start: head.first ?? "", fields: Array(head.dropFirst()))
     }
 
     /// Reads the body that belongs to a head.
-    func readBody(of message: inout WireMessage) async throws {
+    package func readBody(of message: inout WireMessage) async throws {
         if message["Transfer-Encoding"].last?.lowercased() == "chunked" {
             while let chunk = try await self.readChunk() { message.body += chunk }
             message.trailers = try await self.readLines(isHead: false) ?? []
@@ -75,7 +81,7 @@ extension RawConnection {
     }
 
     /// Reads one chunk of a body; `nil` for the last one.
-    func readChunk() async throws -> [UInt8]? {
+    package func readChunk() async throws -> [UInt8]? {
         let line = try await self.expect { bytes in bytes.firstIndex(of: 10).map { $0 + 1 - bytes.startIndex } }
         let digits = String(decoding: line, as: UTF8.self).prefix { $0.isHexDigit }
         guard let size = Int(digits, radix: 16) else { throw NoMessage(received: self.text) }
@@ -103,13 +109,13 @@ extension RawConnection {
 
 extension RawConnection {
     /// Lets the system take no more than a little of what comes before it is read.
-    static let takesLittle = { @Sendable (channel: any Channel) throws in
+    package static let takesLittle = { @Sendable (channel: any Channel) throws in
         try channel.syncOptions?.setOption(.socketOption(.so_rcvbuf), value: 16_384)
         try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16_384))
     }
 
     /// Sends the last request of a connection, with a key, and takes what comes piece by piece, 2 MiB in a second at most.
-    func sendSlowly(_ request: String, body: String? = nil) async throws -> String {
+    package func sendSlowly(_ request: String, body: String? = nil) async throws -> String {
         let body = body ?? ""
         try await self.write(
             .message(
@@ -120,5 +126,15 @@ extension RawConnection {
             try await Task.sleep(for: .milliseconds(8))
         }
         return String(decoding: self.received, as: UTF8.self)
+    }
+}
+
+extension RawConnection {
+    /// Sends one request, and reads its response.
+    package func send(_ request: String, _ fields: [String] = [], body: String? = nil) async throws -> WireMessage {
+        let length = body.map { ["Content-Length: \($0.utf8.count)"] } ?? []
+        try await self.write(
+            .message(["\(request) HTTP/1.1", "Host: api.test"] + fields + length) + Array((body ?? "").utf8))
+        return try await self.readAnswer(hasBody: !request.hasPrefix("HEAD "))
     }
 }

@@ -1,13 +1,13 @@
 import NIOCore
 import NIOPosix
-import NIOSSL
+package import NIOSSL
 import Synchronization
-import TestSupport
+package import TestSupport
 
 /// A server whose every byte a test decides.
-final class TestUpstream: Sendable {
+package final class TestUpstream: Sendable {
     /// Leads one connection to its end.
-    typealias Script = @Sendable (RawConnection, TestUpstream) async throws -> Void
+    package typealias Script = @Sendable (RawConnection, TestUpstream) async throws -> Void
 
     private struct State {
         var requests: [WireMessage] = []
@@ -16,31 +16,31 @@ final class TestUpstream: Sendable {
     }
 
     /// Where it listens; `nil` for a Unix socket.
-    let port: Int?
+    package let port: Int?
     private let state = Mutex(State())
 
     /// The requests that have come, in the order of their coming.
-    var requests: [WireMessage] { self.state.withLock { $0.requests } }
+    package var requests: [WireMessage] { self.state.withLock { $0.requests } }
 
     /// How many connections were opened.
-    var connections: Int { self.state.withLock { $0.connections } }
+    package var connections: Int { self.state.withLock { $0.connections } }
 
     /// How many of them have ended.
-    var closedConnections: Int { self.state.withLock { $0.closed } }
+    package var closedConnections: Int { self.state.withLock { $0.closed } }
 
     /// The only request.
-    var request: WireMessage? { self.requests.count == 1 ? self.requests.first : nil }
+    package var request: WireMessage? { self.requests.count == 1 ? self.requests.first : nil }
 
     private init(port: Int?) {
         self.port = port
     }
 
-    func record(_ request: WireMessage) {
+    package func record(_ request: WireMessage) {
         self.state.withLock { $0.requests.append(request) }
     }
 
     /// A script that records each request and answers it.
-    static func answering(_ answer: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
+    package static func answering(_ answer: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
         { connection, upstream in
             while let request = try await connection.readMessage() {
                 upstream.record(request)
@@ -50,7 +50,7 @@ final class TestUpstream: Sendable {
     }
 
     /// Serves while `body` runs.
-    static func with<Value: Sendable>(
+    package static func with<Value: Sendable>(
         tls: NIOSSLContext? = nil,
         socket: String? = nil,
         script: @escaping Script,
@@ -99,17 +99,25 @@ final class TestUpstream: Sendable {
 
 extension [UInt8] {
     /// The bytes of an answer of known length.
-    static func answer(_ status: String = "200 OK", _ fields: [String] = [], body: String = "") -> [UInt8] {
+    package static func answer(_ status: String = "200 OK", _ fields: [String] = [], body: String = "") -> [UInt8] {
         Self.answer(status, fields, bytes: Array(body.utf8))
     }
 
     /// The bytes of an answer of known length.
-    static func answer(_ status: String, _ fields: [String], bytes: [UInt8]) -> [UInt8] {
+    package static func answer(_ status: String, _ fields: [String], bytes: [UInt8]) -> [UInt8] {
         Self.message(["HTTP/1.1 \(status)"] + fields + ["Content-Length: \(bytes.count)"]) + bytes
     }
 
     /// Some lines, and the empty one that ends a head.
-    static func message(_ lines: [String]) -> [UInt8] {
+    package static func message(_ lines: [String]) -> [UInt8] {
         Array((lines + ["", ""]).joined(separator: "\r\n").utf8)
+    }
+
+    /// The chunks of a body, without the last one.
+    package static func chunks(_ bytes: [UInt8], of size: Int) -> [UInt8] {
+        stride(from: 0, to: bytes.count, by: size).reduce(into: []) { wire, start in
+            let chunk = bytes[start..<Swift.min(start + size, bytes.count)]
+            wire += Array((String(chunk.count, radix: 16) + "\r\n").utf8) + chunk + [13, 10]
+        }
     }
 }
