@@ -20,7 +20,8 @@ struct ProxiedRequest: Sendable {
     /// - Throws: ``ProxyFailure`` if there is no response.
     func forward(in context: IdempotencyContext, timeout: Duration) async throws(ProxyFailure) -> ResponseParts {
         let changes = FieldChanges(
-            removed: ["accept-encoding"], added: [(name: HTTPField.Name.idempotencyAttempt.rawName, value: "\(context.attempt)")])
+            removed: ["accept-encoding"],
+            added: [(name: HTTPField.Name.idempotencyAttempt.rawName, value: "\(context.attempt)")])
         switch await self.handled.forward(body: self.body, changes: changes, timeout: timeout) {
         case .response(let response): return Self.parts(of: response, in: context)
         case .notSent:
