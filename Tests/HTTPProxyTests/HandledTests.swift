@@ -2,6 +2,7 @@ import HTTPProxy
 import HTTPTestSupport
 import HTTPTypes
 import NIOCore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,6 +53,34 @@ struct HandledTests {
             #expect(request["X-A"] == ["1"])
             #expect(request.text == #"{"amount":5}"#)
             #expect(proxy.upstream.connections == 3)
+        }
+    }
+
+    @Test("leaves nothing behind", arguments: ["response", "stream", "failure", "forward"])
+    func nothingLeft(_ end: String) async throws {
+        let bodies = WeakReferences()
+        let handle: TestHandler.HandleAny = { request in
+            bodies.add(request.body)
+            request.signals.onSignal { [request] _ in request.cancel() }
+            let read = try await request.collect()
+            switch end {
+            case "response": return .response(HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(read)))
+            case "stream":
+                return .response(
+                    HandledResponse(
+                        head: HTTPResponse(status: .ok),
+                        body: .stream(length: nil) { writer in
+                            try await writer.write(read)
+                            return []
+                        }))
+            case "forward": return .forward(read: read)
+            default: throw ProxyFailure.upstreamFailed
+            }
+        }
+        try await TestProxy.with(handleAny: handle) { proxy in
+            for _ in 1...3 { _ = try await proxy.pay() }
+            try await eventually { bodies.areAllGone }
+            #expect(bodies.count == 3)
         }
     }
 
@@ -190,5 +219,21 @@ struct HandledTests {
             #expect(extents.all == [.mayHaveBeenProcessed])
             try await eventually { proxy.upstream.closedConnections == 1 }
         }
+    }
+}
+
+/// Bodies that must not outlive their requests.
+private final class WeakReferences: Sendable {
+    private struct Reference {
+        weak var body: BodyPipe?
+    }
+
+    private let references = Mutex<[Reference]>([])
+
+    var count: Int { self.references.withLock { $0.count } }
+    var areAllGone: Bool { self.references.withLock { $0.allSatisfy { $0.body == nil } } }
+
+    func add(_ body: BodyPipe) {
+        self.references.withLock { $0.append(Reference(body: body)) }
     }
 }

@@ -78,13 +78,13 @@ final class HandledProcess: RequestProcess {
 
     /// Forwards the request as if it had never been handled.
     private func forward(_ read: ByteBuffer) {
-        guard let client else { return }
-        self.signals.end()
+        let unread = self.body?.takeAll() ?? []
+        guard let client = self.letGo() else { return }
         let forwarder = RequestForwarder(self.head, from: client, on: self.loop)
         self.forwarder = forwarder
         client.holdReading(false)
         forwarder.start()
-        for chunk in [read] + (self.body?.takeAll() ?? []) where chunk.readableBytes > 0 { forwarder.received(chunk) }
+        for chunk in [read] + unread where chunk.readableBytes > 0 { forwarder.received(chunk) }
         if self.isComplete { forwarder.requestEnded(self.trailers) }
     }
 
@@ -188,17 +188,24 @@ final class HandledProcess: RequestProcess {
     }
 
     private func end(_ trailers: [HTTPField]) {
-        let client = self.client
-        self.client = nil
-        self.signals.end()
-        client?.writeEnd(trailers.map { ($0.name.rawName, $0.value) })
+        self.letGo()?.writeEnd(trailers.map { ($0.name.rawName, $0.value) })
     }
 
     private func failed(_ error: any Error) {
-        let client = self.client
-        self.client = nil
+        self.letGo()?.refuse(error as? ProxyFailure ?? .handlerFailed)
+    }
+
+    /// The handler has ended: what points here from it goes.
+    ///
+    /// - Returns: The client, if it is still there.
+    private func letGo() -> (any ClientStream)? {
+        defer {
+            self.client = nil
+            self.body = nil
+            self.task = nil
+        }
         self.signals.end()
-        client?.refuse(error as? ProxyFailure ?? .handlerFailed)
+        return self.client
     }
 }
 

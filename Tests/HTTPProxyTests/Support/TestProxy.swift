@@ -20,14 +20,15 @@ struct Change {
 /// A handler that handles what has a key, and answers problems in short.
 final class TestHandler: RequestHandler {
     typealias Handle = @Sendable (HandledRequest) async throws -> HandledResponse
+    typealias HandleAny = @Sendable (HandledRequest) async throws -> HandledResult
 
-    private let answer: Handle
+    private let answer: HandleAny
     private let state = Mutex<(failures: [ProxyFailure], records: [RequestRecord])>(([], []))
 
     var failures: [ProxyFailure] { self.state.withLock { $0.failures } }
     var records: [RequestRecord] { self.state.withLock { $0.records } }
 
-    init(_ answer: @escaping Handle) {
+    init(_ answer: @escaping HandleAny) {
         self.answer = answer
     }
 
@@ -35,7 +36,7 @@ final class TestHandler: RequestHandler {
         head.values(of: "Idempotency-Key").isEmpty ? .forward : .handle
     }
 
-    func handle(_ request: HandledRequest) async throws -> HandledResult { .response(try await self.answer(request)) }
+    func handle(_ request: HandledRequest) async throws -> HandledResult { try await self.answer(request) }
 
     func problem(_ failure: ProxyFailure) -> ProblemResponse {
         var head = HTTPResponse(status: .init(code: failure.status))
@@ -98,6 +99,7 @@ struct TestProxy: Sendable {
     static func with<Value: Sendable>(
         script: @escaping TestUpstream.Script = TestUpstream.answering { _ in .answer() },
         handle: @escaping TestHandler.Handle = TestHandler.relaying,
+        handleAny: TestHandler.HandleAny? = nil,
         configure: Change = Change(),
         _ body: (TestProxy) async throws -> Value
     ) async throws -> Value {
@@ -105,6 +107,7 @@ struct TestProxy: Sendable {
             let port = try #require(upstream.port)
             return try await self.run(
                 to: .init(.host("127.0.0.1", port: port), authority: "127.0.0.1:\(port)"), in: upstream, handle: handle,
+                handleAny: handleAny,
                 configure: configure, body)
         }
     }
@@ -115,12 +118,13 @@ struct TestProxy: Sendable {
         to address: ServerConfiguration.Upstream,
         in upstream: TestUpstream,
         handle: @escaping TestHandler.Handle = TestHandler.relaying,
+        handleAny: TestHandler.HandleAny? = nil,
         configure: Change = Change(),
         _ body: (TestProxy) async throws -> Value
     ) async throws -> Value {
         var configuration = ServerConfiguration(upstream: address, rewriting: HeadRewriting(pseudonym: "proxy-1"))
         try configure.apply(&configuration)
-        let handler = TestHandler(handle)
+        let handler = TestHandler(handleAny ?? { .response(try await handle($0)) })
         let server = try await ProxyServer.start(
             configuration, handler: handler, on: MultiThreadedEventLoopGroup.singleton, logger: .silent)
         let proxy = TestProxy(
