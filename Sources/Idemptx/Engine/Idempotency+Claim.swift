@@ -4,15 +4,21 @@ extension Idempotency {
     /// Runs in the task of the caller. One that is cancelled leaves no claim behind: what the store may have granted is
     /// released in the background.
     ///
+    /// - Parameters:
+    ///   - request: What is claimed.
+    ///   - key: The caller's key.
+    ///   - policy: The policy.
+    ///   - onWait: Called when the caller begins to wait for another attempt: nothing of its own is under way then.
     /// - Returns: If the key is granted, there is time to start the operation under its lease.
     /// - Throws: ``StoreError`` if the store cannot be used, `CancellationError` if the caller was cancelled before the
     ///   operation could start.
     func claim(
         _ request: ClaimRequest,
         key: IdempotencyKey,
-        policy: SharedPolicy
+        policy: SharedPolicy,
+        onWait: (@Sendable () -> Void)? = nil
     ) async throws -> ClaimResult<Lease> {
-        var result = try await self.claimOrWait(request, policy: policy)
+        var result = try await self.claimOrWait(request, policy: policy, onWait: onWait)
         var recovered: UnknownAttempt?
         for _ in 0..<4 {
             guard case .granted(let lease) = result else { return result }
@@ -50,10 +56,14 @@ extension Idempotency {
         }
     }
 
-    private func claimOrWait(_ request: ClaimRequest, policy: SharedPolicy) async throws -> ClaimResult<Lease> {
+    private func claimOrWait(
+        _ request: ClaimRequest,
+        policy: SharedPolicy,
+        onWait: (@Sendable () -> Void)?
+    ) async throws -> ClaimResult<Lease> {
         let result = try await self.claimUnlessBypassed(request, policy: policy)
         guard case .inProgress(let remainingLease) = result, policy.waitTimeout > .zero else { return result }
-        WaitObserver.onWait?()
+        onWait?()
         return try await self.waiters.wait(
             for: InFlightWaiters.Wait(request: request, timeout: policy.waitTimeout, remainingLease: remainingLease),
             limits: InFlightWaiters.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),

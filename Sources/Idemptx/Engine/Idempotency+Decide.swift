@@ -8,10 +8,11 @@ extension Idempotency {
     func decide(
         _ request: ClaimRequest,
         key: IdempotencyKey,
-        policy: SharedPolicy
+        policy: SharedPolicy,
+        onWait: (@Sendable () -> Void)? = nil
     ) async throws -> ClaimResult<Lease?> {
         do {
-            let result = try await self.claim(request, key: key, policy: policy)
+            let result = try await self.claim(request, key: key, policy: policy, onWait: onWait)
             self.telemetry.decided(result, mode: policy.mode, key: request.key)
             return result.map { $0 }
         } catch let error as StoreError {

@@ -30,12 +30,14 @@ extension Idempotency {
             operation: operation)
     }
 
-    /// The same, under a policy that many requests share.
+    /// The same, under a policy that many requests share; `onWait` is called when the request begins to wait for another
+    /// attempt.
     package func respond<Adapter: HTTPAdapter>(
         to request: Adapter.Request,
         through adapter: Adapter,
         scope: (Adapter.Request) async throws -> Scope,
         under policy: SharedPolicy,
+        onWait: (@Sendable () -> Void)? = nil,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async throws -> Adapter.Response {
         let head = adapter.head(of: request)
@@ -66,7 +68,7 @@ extension Idempotency {
             return try await self.observe(request, guarded, through: adapter, policy: policy, operation: operation)
         }
         do {
-            switch try await self.decide(guarded.claim, key: guarded.key, policy: policy) {
+            switch try await self.decide(guarded.claim, key: guarded.key, policy: policy, onWait: onWait) {
             case .granted(let lease):
                 return await self.run(
                     request, guarded, under: lease, through: adapter, policy: policy, operation: operation)

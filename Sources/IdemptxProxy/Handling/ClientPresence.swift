@@ -1,5 +1,4 @@
 import HTTPProxy
-import Idemptx
 import Synchronization
 
 /// Whether the client of a request is still there, as long as nothing runs for it: one that has left runs nothing.
@@ -36,10 +35,13 @@ final class ClientPresence: Sendable {
     /// Whether the client sends nothing more, but may still read.
     var hasClosedItsSide: Bool { self.state.withLock { $0.signal == .closedItsSide } }
 
-    /// Leads a request through the layer, and cancels it when its client has gone.
-    func observed<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+    /// From now on, the request is cancelled when its client has gone.
+    func observe() {
         self.request.signals.onSignal { signal in self.change { $0.signal = signal } }
-        return try await WaitObserver.$onWait.withValue({ self.change { $0.phase = .waiting } }, operation: body)
+    }
+
+    func waitBegins() {
+        self.change { $0.phase = .waiting }
     }
 
     func operationBegins() {

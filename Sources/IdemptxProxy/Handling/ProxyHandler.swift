@@ -69,11 +69,10 @@ final class ProxyHandler: RequestHandler {
             return .response(HandledResponse(self.pathIsAmbiguous))
         }
         let presence = ClientPresence(of: request)
+        presence.observe()
         do {
             let response = try await withLogger(self.logger) { _ in
-                try await presence.observed {
-                    try await self.respond(to: ProxiedRequest(request, head: head), presence, under: policy)
-                }
+                try await self.respond(to: ProxiedRequest(request, head: head), presence, under: policy)
             }
             return response.result
         } catch is CancellationError where presence.hasClosedItsSide {
@@ -88,7 +87,7 @@ final class ProxyHandler: RequestHandler {
     ) async throws -> ProxiedResponse {
         try await self.idempotency.respond(
             to: request, through: ProxyAdapter(under: policy, logger: self.logger),
-            scope: { try self.scope(of: $0.head.headerFields) }, under: policy
+            scope: { try self.scope(of: $0.head.headerFields) }, under: policy, onWait: { presence.waitBegins() }
         ) { request, context in
             guard let context else { return .forwarded(read: request.body) }
             presence.operationBegins()
