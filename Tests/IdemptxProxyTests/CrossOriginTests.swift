@@ -1,6 +1,7 @@
 import HTTPTestSupport
 import Idemptx
 import IdemptxProxy
+import NIOHPACK
 import RedisServerTesting
 import TestSupport
 import Testing
@@ -9,7 +10,7 @@ import Testing
 struct CrossOriginTests {
     private static let shop = "https://shop.example"
     private static let back = "http://localhost:3000"
-    private static let listed = Change { $0.corsOrigins = [Self.shop, "HTTP://localhost:3000"] }
+    private static var listed: Change { Change { $0.corsOrigins = [Self.shop, "HTTP://localhost:3000"] } }
 
     private static let ofUpstream = [
         "Access-Control-Allow-Origin: *", "access-control-expose-headers: X-Upstream", "X-A: 1",

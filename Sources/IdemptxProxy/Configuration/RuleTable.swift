@@ -1,3 +1,4 @@
+import HTTPTypes
 import Idemptx
 
 /// Rules in the form in which requests are led through them: each policy is made ready once.
