@@ -160,6 +160,21 @@ struct CrossOriginTests {
         }
     }
 
+    @Test("is not recorded: a proxy without a list replays what the upstream said, but nothing about pages")
+    func unrecorded() async throws {
+        let store = MemoryStore()
+        try await TestProxy.with(store: store, script: Self.script, configure: Self.listed) { proxy async throws in
+            _ = try await proxy.pay("k-1", ["Origin: \(Self.shop)"])
+        }
+        try await TestProxy.with(store: store, script: Self.script) { proxy async throws in
+            let replay = try await proxy.pay("k-1", ["Origin: \(Self.shop)"])
+            #expect(replay["Idempotent-Replayed"] == ["true"])
+            #expect(Self.fields(of: replay).isEmpty)
+            #expect(replay["X-A"] == ["1"])
+            #expect(replay["Vary"] == ["Accept"])
+        }
+    }
+
     @Test("is named over HTTP/2 as well")
     func http2() async throws {
         try await TestCertificates.with { certificates in
