@@ -66,35 +66,43 @@ struct PathReading: OptionSet, Hashable, Sendable {
     }
 
     private static func withDecodedSlashes(_ path: Substring.UTF8View) -> [UInt8] {
-        var decoded: [UInt8] = []
-        var rest = path
-        while let byte = rest.popFirst() {
-            let code = rest.prefix(2).map { $0 | 0x20 }
-            if byte == UInt8(ascii: "\\") {
-                decoded.append(UInt8(ascii: "/"))
-            } else if byte == UInt8(ascii: "%"), code == Array("2f".utf8) || code == Array("5c".utf8) {
-                decoded.append(UInt8(ascii: "/"))
-                rest = rest.dropFirst(2)
-            } else {
-                decoded.append(byte)
-            }
-        }
-        return decoded
+        Self.replacingCodes(in: Array(path)) { code in
+            code == UInt8(ascii: "/") || code == UInt8(ascii: "\\") ? UInt8(ascii: "/") : nil
+        }.map { $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0 }
     }
 
     /// What does not stand for a character stands for itself.
     static func decoded(_ segment: some Collection<UInt8>) -> [UInt8] {
-        var decoded: [UInt8] = []
-        var rest = segment[...]
-        while let byte = rest.popFirst() {
-            let digits = rest.prefix(2).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-            if byte == UInt8(ascii: "%"), digits.count == 2 {
-                decoded.append(UInt8(digits[0] << 4 | digits[1]))
-                rest = rest.dropFirst(2)
+        Self.replacingCodes(in: Array(segment)) { $0 }
+    }
+
+    /// Puts characters in the place of their codes, such as `%2F`, but for those that stay.
+    private static func replacingCodes(in bytes: [UInt8], by character: (UInt8) -> UInt8?) -> [UInt8] {
+        guard bytes.contains(UInt8(ascii: "%")) else { return bytes }
+        var (replaced, index) = ([UInt8](), 0)
+        replaced.reserveCapacity(bytes.count)
+        while index < bytes.count {
+            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = bytes[index + 1].hexDigit,
+                let low = bytes[index + 2].hexDigit, let character = character(high << 4 | low)
+            {
+                replaced.append(character)
+                index += 3
             } else {
-                decoded.append(byte)
+                replaced.append(bytes[index])
+                index += 1
             }
         }
-        return decoded
+        return replaced
+    }
+}
+
+extension UInt8 {
+    fileprivate var hexDigit: UInt8? {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+        default: nil
+        }
     }
 }
