@@ -38,11 +38,14 @@ final class HandledProcess: RequestProcess {
         let eventLoop = self.loop.eventLoop
         let body = BodyPipe(
             onRoom: { eventLoop.execute { bound.value.client?.holdReading(false) } },
-            onReader: { eventLoop.execute { bound.value.bodyIsWanted() } })
+            // Only who waits for leave to send it has to know.
+            onReader: { [expectsContinue = self.head.expectsContinue] in
+                if expectsContinue { eventLoop.execute { bound.value.bodyIsWanted() } }
+            })
         self.body = body
         let request = HandledRequest(
             head: self.head, client: self.address.text, isSecure: self.address.isSecure, body: body,
-            signals: self.signals, process: bound)
+            signals: self.signals, executor: self.loop.executor, process: bound)
         self.loop.running.add()
         self.task = Self.run(request, by: self.loop.handler, counting: self.loop.running, on: self.loop.executor)
     }
@@ -64,10 +67,10 @@ final class HandledProcess: RequestProcess {
         do {
             switch try await handler.handle(request) {
             case .response(let response): try await Self.respond(with: response, process)
-            case .forward(let read): try await process.eventLoop.submit { process.value.forward(read) }.get()
+            case .forward(let read): try await process.onLoop { $0.forward(read) }
             }
         } catch {
-            try? await process.eventLoop.submit { process.value.failed(error) }.get()
+            try? await process.onLoop { $0.failed(error) }
         }
     }
 
@@ -146,7 +149,9 @@ final class HandledProcess: RequestProcess {
 
     func writeInterim(_ head: ResponseHead) { self.client?.writeInterim(head) }
 
-    /// The upstream has kept the client waiting for too long. The request goes on without it.
+    /// The upstream has kept the client waiting for too long.
+    ///
+    /// The request goes on without it.
     func upstreamIsLate() {
         let client = self.client
         self.client = nil
@@ -158,14 +163,12 @@ final class HandledProcess: RequestProcess {
     // MARK: The response
 
     private static func respond(with response: HandledResponse, _ process: NIOLoopBound<HandledProcess>) async throws {
-        let eventLoop = process.eventLoop
         switch response.body {
-        case .bytes(let bytes):
-            try await eventLoop.submit { process.value.respond(response.head, bytes) }.get()
+        case .bytes(let bytes): try await process.onLoop { $0.respond(response.head, bytes) }
         case .stream(let length, let write):
-            try await eventLoop.submit { process.value.client?.writeHead(response.head, length: length) }.get()
+            try await process.onLoop { $0.client?.writeHead(response.head, length: length) }
             let trailers = try await write(ResponseWriter(process: process))
-            try await eventLoop.submit { process.value.end(trailers) }.get()
+            try await process.onLoop { $0.end(trailers) }
         }
     }
 
@@ -196,5 +199,13 @@ final class HandledProcess: RequestProcess {
         self.client = nil
         self.signals.end()
         client?.refuse(error as? ProxyFailure ?? .handlerFailed)
+    }
+}
+
+extension NIOLoopBound<HandledProcess> {
+    /// Calls `body` on the event loop: at once, where a task of the request already is.
+    fileprivate func onLoop(_ body: @escaping @Sendable (HandledProcess) -> Void) async throws {
+        guard !self.eventLoop.inEventLoop else { return body(self.value) }
+        try await self.eventLoop.submit { body(self.value) }.get()
     }
 }

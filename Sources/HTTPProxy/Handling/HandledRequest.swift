@@ -14,6 +14,8 @@ package struct HandledRequest: Sendable {
     package let body: BodyPipe
     /// What becomes of the client.
     package let signals: ClientSignals
+    /// Runs tasks on the event loop that read the request.
+    package let executor: any TaskExecutor
     let process: NIOLoopBound<HandledProcess>
 
     /// The head as the rest of the Swift world has it; `nil` if a field cannot be represented.
@@ -63,10 +65,11 @@ package struct HandledRequest: Sendable {
         let forward = HandledForward(on: eventLoop)
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                eventLoop.execute {
+                let begin = { @Sendable in
                     process.value.begin(
                         forward, body: body, changes: changes, demand: demand, timeout: timeout, continuation)
                 }
+                if eventLoop.inEventLoop { begin() } else { eventLoop.execute(begin) }
             }
         } onCancel: {
             forward.abandon()

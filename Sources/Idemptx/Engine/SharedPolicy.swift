@@ -28,6 +28,7 @@ extension SharedPolicy {
     /// - Parameters:
     ///   - method: The method of the request.
     ///   - hasField: Whether it has a field of a name.
+    /// - Returns: Whether the driver has to look at it.
     package func mayGuard(_ method: String, hasField: (HTTPField.Name) -> Bool) -> Bool {
         guard self.mode != .off, self.methods.contains(where: { $0.rawValue == method }) else { return false }
         return self.required || self.keySource.mayHaveKey(hasField: hasField)

@@ -8,12 +8,14 @@ import Synchronization
 ///
 /// - Parameters:
 ///   - isolation: Where the caller runs.
+///   - executor: Where the task runs; `nil` for the common pool.
 ///   - operation: Runs while the caller waits.
 ///   - onStart: Gets a way to cancel the task.
 ///   - conclude: Runs after the operation, and hands the value over, early or late.
 /// - Returns: What was handed over.
 func shielded<Result: Sendable, Value: Sendable>(
     isolation: isolated (any Actor)? = #isolation,
+    on executor: (any TaskExecutor)? = nil,
     _ operation: () async -> Result,
     onStart: @Sendable (@escaping @Sendable () -> Void) -> Void,
     then conclude: @escaping @Sendable (Result, Handover<Value>) async -> Void
@@ -25,7 +27,7 @@ func shielded<Result: Sendable, Value: Sendable>(
         nonisolated(unsafe) let operation = operation
         let once = unsafe OnceOnly(operation)
         let handover = Handover<Value>()
-        let task = startTask {
+        let task = startTask(on: executor) {
             let result = await once.run()
             await conclude(result, handover)
         }
@@ -36,11 +38,13 @@ func shielded<Result: Sendable, Value: Sendable>(
 
 /// Starts a task on the current thread, as far as it gets without waiting: no change of thread before the first wait.
 @discardableResult
-func startTask(_ operation: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+func startTask(
+    on executor: (any TaskExecutor)? = nil, _ operation: @escaping @Sendable () async -> Void
+) -> Task<Void, Never> {
     if #available(macOS 26.0, iOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-        Task.immediate { await operation() }
+        Task.immediate(executorPreference: executor) { await operation() }
     } else {
-        Task { await operation() }
+        Task(executorPreference: executor) { await operation() }
     }
 }
 

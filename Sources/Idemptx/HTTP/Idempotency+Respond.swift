@@ -30,14 +30,13 @@ extension Idempotency {
             operation: operation)
     }
 
-    /// The same, under a policy that many requests share; `onWait` is called when the request begins to wait for another
-    /// attempt.
+    /// The same, under a policy that many requests share.
     package func respond<Adapter: HTTPAdapter>(
         to request: Adapter.Request,
         through adapter: Adapter,
         scope: (Adapter.Request) async throws -> Scope,
         under policy: SharedPolicy,
-        onWait: (@Sendable () -> Void)? = nil,
+        hooks: ServerHooks = ServerHooks(),
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async throws -> Adapter.Response {
         let head = adapter.head(of: request)
@@ -68,10 +67,11 @@ extension Idempotency {
             return try await self.observe(request, guarded, through: adapter, policy: policy, operation: operation)
         }
         do {
-            switch try await self.decide(guarded.claim, key: guarded.key, policy: policy, onWait: onWait) {
+            switch try await self.decide(guarded.claim, key: guarded.key, policy: policy, onWait: hooks.onWait) {
             case .granted(let lease):
                 return await self.run(
-                    request, guarded, under: lease, through: adapter, policy: policy, operation: operation)
+                    request, guarded, under: lease, through: adapter, policy: policy, on: hooks.executor,
+                    operation: operation)
             case .completed(.response(let response)):
                 var parts = ResponseParts(replaying: response)
                 guarded.markers.mark(&parts.head.headerFields, as: .hit)
@@ -94,12 +94,13 @@ extension Idempotency {
         under lease: Lease?,
         through adapter: Adapter,
         policy: SharedPolicy,
+        on executor: (any TaskExecutor)?,
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async -> Adapter.Response {
         let context = IdempotencyContext(
             key: guarded.key, storageKey: guarded.claim.key, lease: lease, mode: policy.mode, time: self.time)
         let markers = guarded.markers
-        let parts: ResponseParts = await shielded {
+        let parts: ResponseParts = await shielded(on: executor) {
             await IdempotencyContext.$current.withValue(context) {
                 do {
                     var parts = adapter.takeApart(try await operation(request, context))

@@ -37,7 +37,9 @@ public struct ProxyConfiguration: Sendable {
     /// Makes the proxy speak HTTPS, with HTTP/2 and HTTP/1.1; `nil` for plain HTTP/1.1.
     public var certificate: ServerCertificate?
 
-    /// The oldest version of TLS that clients may speak. Of TLS 1.2, only suites with forward secrecy are spoken.
+    /// The oldest version of TLS that clients may speak.
+    ///
+    /// Of TLS 1.2, only suites with forward secrecy are spoken.
     public var minimumTLSVersion = TLSVersion.tls12
 
     /// This proxy's name in `Via`: of its own for each instance, so that a request that comes round is found.

@@ -6,6 +6,7 @@ extension ProxyFailure {
     /// What the client is told: problem details (RFC 9457) with a stable type, and without any address.
     ///
     /// - Parameter typeBase: What the `type` begins with.
+    /// - Returns: The problem.
     func problem(typeBase: String) -> ProblemDetails {
         ProblemDetails(
             type: typeBase + self.name, title: self.title, status: HTTPResponse.Status(code: self.status))

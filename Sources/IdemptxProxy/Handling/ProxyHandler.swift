@@ -85,15 +85,16 @@ final class ProxyHandler: RequestHandler {
     private func respond(
         to request: ProxiedRequest, _ presence: ClientPresence, under policy: SharedPolicy
     ) async throws -> ProxiedResponse {
-        try await self.idempotency.respond(
+        let hooks = ServerHooks(executor: request.handled.executor) { presence.waitBegins() }
+        return try await self.idempotency.respond(
             to: request, through: ProxyAdapter(under: policy, logger: self.logger),
-            scope: { try self.scope(of: $0.head.headerFields) }, under: policy, onWait: { presence.waitBegins() }
-        ) { request, context in
-            guard let context else { return .forwarded(read: request.body) }
-            presence.operationBegins()
-            let timeout = policy.maxRunTime ?? Self.usualRunTime
-            return .made(try await request.forward(in: context, on: self.terms, timeout: timeout))
-        }
+            scope: { try self.scope(of: $0.head.headerFields) }, under: policy, hooks: hooks,
+            operation: { request, context in
+                guard let context else { return .forwarded(read: request.body) }
+                presence.operationBegins()
+                let timeout = policy.maxRunTime ?? Self.usualRunTime
+                return .made(try await request.forward(in: context, on: self.terms, timeout: timeout))
+            })
     }
 
     private func scope(of fields: HTTPFields) throws(ScopeProblem) -> Scope {
