@@ -50,7 +50,7 @@ public final class ReverseProxy: Service {
         self.logger = logger
         self.onServerRunning = onServerRunning
         self.idempotency = Idempotency(store: store, policy: configuration.rules.standard)
-        self.handler = ProxyHandler(self.idempotency, configuration: configuration, logger: logger)
+        self.handler = try ProxyHandler(self.idempotency, configuration: configuration, logger: logger)
         self.upstream = try configuration.upstream.engineAddress()
         self.tls = try configuration.certificate.map { certificate throws(InvalidProxyConfiguration) in
             try ServerTLS(certificate, minimumVersion: configuration.minimumTLSVersion)

@@ -338,6 +338,61 @@ struct SecureTests {
         }
     }
 
+    @Test("over HTTP/2 knows no method in another case", arguments: ["post", "Post", "get"])
+    func http2CaseOfMethod(_ method: String) async throws {
+        try await Self.with { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
+                #expect(try await client.send(.head(method, "/")).status == "501")
+                #expect(try await client.send(.head(method, "/", [("idempotency-key", "k")])).status == "501")
+            }
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test(
+        "over HTTP/2 refuses a field that is no UTF-8: two of them could be one", arguments: ["x-tenant", "cookie"],
+        [0xFC, 0xF6] as [UInt8])
+    func http2NoUTF8(_ name: String, _ byte: UInt8) async throws {
+        try await Self.with { proxy, certificates in
+            let tls = try Self.client(certificates.authority, protocols: ["h2"])
+            try await RawConnection.open(port: proxy.port) { channel in
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+            } _: { connection async throws in
+                let value = Array("M".utf8) + [byte] + Array("ller".utf8)
+                let key = Array("idempotency-key".utf8)
+                // GET, https, /, `:authority: a`, then literal fields (RFC 7541, section 6.2.2).
+                let block: [UInt8] =
+                    [0x82, 0x87, 0x84, 0x01, 1, UInt8(ascii: "a"), 0, UInt8(key.count)] + key + [1, UInt8(ascii: "k")]
+                    + [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.count)] + value
+                try await connection.write(
+                    Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Self.frame(type: 4, flags: 0, stream: 0, [])
+                        + Self.frame(type: 1, flags: 5, stream: 1, block))
+                var head: [UInt8]?
+                while head == nil, let (type, payload) = try await Self.readFrame(connection) {
+                    if type == 1 { head = payload }
+                }
+                // `:status: 400` of the static table.
+                #expect(head?.first == 0x8C)
+            }
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    private static func frame(type: UInt8, flags: UInt8, stream: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        [0, 0, UInt8(payload.count), type, flags, 0, 0, 0, stream] + payload
+    }
+
+    private static func readFrame(_ connection: RawConnection) async throws -> (type: UInt8, payload: [UInt8])? {
+        let frame = try await connection.take { bytes in
+            let head = Array(bytes.prefix(9))
+            guard head.count == 9 else { return nil }
+            let size = 9 + Int(head[0]) << 16 + Int(head[1]) << 8 + Int(head[2])
+            return bytes.count >= size ? size : nil
+        }
+        return frame.map { ($0[3], Array($0.dropFirst(9))) }
+    }
+
     @Test("over HTTP/2 refuses a malformed request alone, and goes on with the others")
     func http2Malformed() async throws {
         let start = [(":method", "GET"), (":scheme", "https"), (":authority", "api.test"), (":path", "/")]

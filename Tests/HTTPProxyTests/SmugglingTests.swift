@@ -169,6 +169,31 @@ struct SmugglingTests {
         }
     }
 
+    @Test("since only one of them takes what follows CONNECT for a tunnel is refused, and the connection ends")
+    func afterConnect() async throws {
+        try await TestProxy.with { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n\(Self.hidden)")
+                let answer = try await connection.readAnswer()
+                #expect(answer.status == 501)
+                #expect(answer["Connection"] == ["close"])
+                #expect(try await connection.takeRest().isEmpty)
+            }
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
+    @Test(
+        "since its method has another case is refused, with a key or without one", arguments: ["post", "Post", "get"])
+    func caseOfMethod(_ method: String) async throws {
+        try await TestProxy.with { proxy async throws in
+            for fields in [[], ["Idempotency-Key: k-1"]] {
+                #expect(try await proxy.send("\(method) /", fields, body: "x").status == 501)
+            }
+            #expect(proxy.upstream.connections == 0)
+        }
+    }
+
     @Test("by a body of TRACE is refused")
     func trace() async throws {
         try await TestProxy.with { proxy async throws in

@@ -30,6 +30,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         var hasBody = true
         var isAnswered = false
         var record: RequestRecord
+        /// What the handler changes of the response.
+        var changes: ResponseChanges?
 
         /// - Parameters:
         ///   - head: The head; `nil` if it could not be read.
@@ -117,6 +119,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         let request = OpenRequest(head, from: self.address)
         self.request = request
         self.timeouts.enter(.body)
+        request.changes = self.loop.handler.responseChanges(to: head.method.rawValue) { head.headers.first(name: $0) }
         do {
             let screened = try self.loop.screen.screen(head)
             // The parser reads no further after a request to change the protocol.
@@ -176,7 +179,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         self.prepare(request, status: head.status, hasLength: head.framing != .untilClose && head.framing != .chunked)
         self.write {
             self.loop.responseWriter.write(
-                head, isChunked: request.isChunked, closes: request.closes, date: self.loop.date, to: &$0)
+                head, isChunked: request.isChunked, closes: request.closes, date: self.loop.date,
+                changes: request.changes, to: &$0)
         }
     }
 
@@ -192,7 +196,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         if request.isChunked { extra.append(("Transfer-Encoding", "chunked")) }
         if request.closes { extra.append(("Connection", "close")) }
         let ownsLength = !request.hasBody && status != 204
-        self.write { $0.writeResponse(head, keepsLength: ownsLength, extra: extra) }
+        self.write { $0.writeResponse(head, keepsLength: ownsLength, changes: request.changes, extra: extra) }
     }
 
     /// Decides how the end of the response is found (RFC 9112, section 6.3).

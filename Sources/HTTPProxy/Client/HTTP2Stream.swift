@@ -22,6 +22,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private var context: ChannelHandlerContext?
     private var process: (any RequestProcess)?
     private var record: RequestRecord
+    /// What the handler changes of the response.
+    private var changes: ResponseChanges?
     private var isHead = false
     private var hasRequest = false
     private var isRequestComplete = false
@@ -69,6 +71,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         self.record = RequestRecord(
             method: headers.first(name: ":method"), target: headers.first(name: ":path"), client: self.address.text)
         self.timeouts.enter(.body)
+        self.changes = self.loop.handler.responseChanges(to: self.record.method ?? "") { headers.first(name: $0) }
         if endsStream { self.isRequestComplete = true }
         do {
             let head = try self.loop.screen.screen(headers, endsStream: endsStream)
@@ -109,7 +112,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     }
 
     func writeHead(_ head: ResponseHead) {
-        var headers = self.headers(of: head)
+        var headers = self.headers(of: head, self.changes)
         if !headers.contains(name: "date") { headers.add(name: "date", value: self.loop.date) }
         self.writeHead(headers, status: head.status)
     }
@@ -117,7 +120,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     func writeHead(_ head: HTTPResponse, length: Int?) {
         self.hasBody = self.mayHaveBody(head.status.code)
         self.record.madeHead = head
-        var headers = self.headers(of: head, length: length)
+        var headers = self.headers(of: head, length: length, self.changes)
         if !headers.contains(name: "date") { headers.add(name: "date", value: self.loop.date) }
         self.writeHead(headers, status: head.status.code)
     }
@@ -140,26 +143,31 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     private func mayHaveBody(_ status: Int) -> Bool { !self.isHead && status != 204 && status != 304 }
 
-    private func headers(of head: ResponseHead) -> HPACKHeaders {
+    private func headers(of head: ResponseHead, _ changes: ResponseChanges? = nil) -> HPACKHeaders {
         var headers = HPACKHeaders([(":status", "\(head.status)")])
         let options = head.connectionOptions
-        for field in head.fields where self.loop.responseWriter.passes(field, of: head, options) {
+        for field in head.fields where self.loop.responseWriter.passes(field, of: head, options, changes) {
             headers.add(
                 name: String(decoding: head.name(of: field), as: UTF8.self).lowercased(),
                 value: String(decoding: head.value(of: field), as: UTF8.self))
         }
+        for (name, value) in changes?.added ?? [] { headers.add(name: name.lowercased(), value: value) }
         return headers
     }
 
-    private func headers(of head: HTTPResponse, length: Int?) -> HPACKHeaders {
+    private func headers(
+        of head: HTTPResponse, length: Int?, _ changes: ResponseChanges? = nil
+    ) -> HPACKHeaders {
         var headers = HPACKHeaders([(":status", "\(head.status.code)")])
         for field in head.headerFields {
             let kind = FieldKind(field.name.canonicalName.utf8)
             guard !kind.isHopByHop, kind != .contentLength || (!self.hasBody && head.status.code != 204) else {
                 continue
             }
+            guard changes?.passes(field.name.canonicalName.utf8) ?? true else { continue }
             headers.add(name: field.name.canonicalName, value: field.value)
         }
+        for (name, value) in changes?.added ?? [] { headers.add(name: name.lowercased(), value: value) }
         if let length, self.hasBody { headers.add(name: "content-length", value: "\(length)") }
         return headers
     }

@@ -9,6 +9,14 @@ package protocol RequestHandler: Sendable {
     /// - Returns: What becomes of the request.
     func route(_ head: borrowing RequestHead) -> RequestRoute
 
+    /// Decides what changes of the response to a request, whoever makes that; on the event loop that read the request.
+    ///
+    /// - Parameters:
+    ///   - method: The method of the request.
+    ///   - field: The first value of one of its fields, by the name.
+    /// - Returns: `nil`, for nearly every program, if nothing changes.
+    func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges?
+
     /// Responds to a request for which ``route(_:)`` returned ``RequestRoute/handle``.
     ///
     /// It goes on when the client leaves.
@@ -25,6 +33,10 @@ package protocol RequestHandler: Sendable {
 
     /// A response has ended. On the event loop.
     func responded(_ record: RequestRecord)
+}
+
+extension RequestHandler {
+    package func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges? { nil }
 }
 
 /// What becomes of a request.

@@ -3,7 +3,13 @@ package struct MalformedMessage: Error, Hashable, Sendable, CustomStringConverti
     /// What is wrong, for the log.
     package let description: String
 
-    init(_ description: String) {
+    /// Whether it is a head that may be proper, but is larger than the proxy permits.
+    let isHeadTooLarge: Bool
+
+    static let headTooLarge = MalformedMessage("The head is too large", isHeadTooLarge: true)
+
+    init(_ description: String, isHeadTooLarge: Bool = false) {
         self.description = description
+        self.isHeadTooLarge = isHeadTooLarge
     }
 }

@@ -48,6 +48,7 @@ struct RequestScreen {
             case ":scheme": try Self.set(&scheme, to: value, facts)
             case "cookie":
                 facts.count += 1
+                try Facts.checkEncoding(of: value)
                 // It may be taken apart (RFC 9113, section 8.2.3).
                 cookie = cookie.map { "\($0); \(value)" } ?? value
             default:
@@ -69,6 +70,9 @@ struct RequestScreen {
         }
         guard let method, method != "CONNECT" else { throw method == nil ? .badRequest : .notSupported }
         guard !method.isEmpty, method.utf8.allSatisfy(\.isTokenCharacter), let target else { throw .badRequest }
+        // Methods are case-sensitive: `post` is not POST, though it could be for an upstream. HTTP/1's parser knows none
+        // such either.
+        guard !method.utf8.contains(where: { (0x61...0x7A).contains($0) }) else { throw .notSupported }
         guard authority != nil || facts.hostCount == 1 else { throw .badRequest }
         let asked = authority ?? facts.host ?? ""
         try Self.check(authority: asked)
@@ -140,8 +144,7 @@ struct RequestScreen {
         @inline(__always)
         mutating func add(_ name: String, _ value: String) throws(ProxyFailure) {
             self.count += 1
-            // Bytes that are no UTF-8 have been replaced by now; who gets this one got another one.
-            if value.utf8.contains(0xEF), value.unicodeScalars.contains("\u{FFFD}") { throw .badRequest }
+            try Self.checkEncoding(of: value)
             switch FieldKind(name.utf8) {
             case .host:
                 self.host = value.trimmed
@@ -163,6 +166,12 @@ struct RequestScreen {
             case .via: self.via.append(value)
             default: break
             }
+        }
+
+        /// Bytes that are no UTF-8 have been replaced by now: two different values would be one.
+        @inline(__always)
+        static func checkEncoding(of value: String) throws(ProxyFailure) {
+            if value.utf8.contains(0xEF), value.unicodeScalars.contains("\u{FFFD}") { throw .badRequest }
         }
     }
 

@@ -19,7 +19,7 @@ struct ResponseHeadReader {
         // A head that comes in many pieces is looked through once, not with each of them.
         if self.searched > 0, !self.findsEnd(in: buffer) { return nil }
         guard let head = try self.parse(buffer) else {
-            guard buffer.readableBytes <= self.maxSize else { throw MalformedMessage("The head is too large") }
+            guard buffer.readableBytes <= self.maxSize else { throw .headTooLarge }
             self.searched = buffer.readableBytes
             return nil
         }
@@ -52,7 +52,7 @@ struct ResponseHeadReader {
         while let end = try Self.lineEnd(in: bytes, from: position) {
             if end == position {
                 guard end + 2 <= self.maxSize, fields.count <= self.maxCount else {
-                    throw MalformedMessage("The head is too large")
+                    throw .headTooLarge
                 }
                 guard let head = buffer.getSlice(at: buffer.readerIndex, length: end + 2) else { return nil }
                 return try ResponseHead(

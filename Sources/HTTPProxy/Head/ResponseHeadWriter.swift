@@ -11,8 +11,16 @@ struct ResponseHeadWriter {
     ///   - isChunked: Whether a chunked body follows.
     ///   - closes: Whether the connection ends with the response.
     ///   - date: The present moment, for a response without one.
+    ///   - changes: What else differs.
     ///   - buffer: Where to write.
-    func write(_ head: ResponseHead, isChunked: Bool, closes: Bool, date: String, to buffer: inout ByteBuffer) {
+    func write(
+        _ head: ResponseHead,
+        isChunked: Bool,
+        closes: Bool,
+        date: String,
+        changes: ResponseChanges? = nil,
+        to buffer: inout ByteBuffer
+    ) {
         let bytes = head.bytes.readableBytesSpan
         buffer.writeStaticString("HTTP/1.1 ")
         buffer.writeBytes(bytes.extracting(head.statusText))
@@ -22,7 +30,7 @@ struct ResponseHeadWriter {
         var (runStart, runEnd, hasDate) = (0, 0, false)
         for field in head.fields {
             if field.kind == .date { hasDate = true }
-            guard self.passes(field, of: head, options) else { continue }
+            guard self.passes(field, of: head, options, changes) else { continue }
             if field.start != runEnd {
                 if runEnd > runStart { buffer.writeBytes(bytes.extracting(runStart..<runEnd)) }
                 runStart = field.start
@@ -31,6 +39,7 @@ struct ResponseHeadWriter {
         }
         if runEnd > runStart { buffer.writeBytes(bytes.extracting(runStart..<runEnd)) }
         if !hasDate, !head.isInterim { buffer.writeField("Date", date) }
+        if let changes { for (name, value) in changes.added { buffer.writeField(name, value) } }
         self.writeFraming(head, isChunked: isChunked, closes: closes, to: &buffer)
     }
 
@@ -47,13 +56,18 @@ struct ResponseHeadWriter {
 
     /// Whether a field goes on to the client.
     @inline(__always)
-    func passes(_ field: ResponseHead.Field, of head: ResponseHead, _ options: [String]) -> Bool {
+    func passes(
+        _ field: ResponseHead.Field, of head: ResponseHead, _ options: [String], _ changes: ResponseChanges?
+    ) -> Bool {
         if field.kind.isHopByHop { return false }
         // RFC 9110, section 8.6.
         if field.kind == .contentLength { return head.status >= 200 && head.status != 204 }
-        guard field.kind == .other, !self.privateFields.isEmpty || !options.isEmpty else { return true }
+        guard field.kind == .other, !self.privateFields.isEmpty || !options.isEmpty || changes != nil else {
+            return true
+        }
         let name = head.name(of: field)
-        return !self.privateFields.contains { $0.utf8.count == name.count && name.equalsLowercased($0) }
+        return (changes?.passes(name) ?? true)
+            && !self.privateFields.contains { $0.utf8.count == name.count && name.equalsLowercased($0) }
             && !options.contains { $0.utf8.count == name.count && name.equalsLowercased($0) }
     }
 }

@@ -222,7 +222,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         do {
             try self.process(&bytes)
         } catch {
-            self.fail("What the upstream sent is no proper response: \(error)")
+            self.fail("What the upstream sent is no proper response: \(error)", isHeadTooLarge: error.isHeadTooLarge)
         }
     }
 
@@ -308,12 +308,13 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
         self.close()
     }
 
-    private func fail(_ reason: String, isTimeout: Bool = false) {
+    private func fail(_ reason: String, isTimeout: Bool = false, isHeadTooLarge: Bool = false) {
         let user = self.user
         self.user = nil
         let isStale = self.servedCount > 0 && !self.hasReceived && !isTimeout
         let failure = UpstreamFailure(
-            self.isSent ? .mayHaveBeenProcessed : .notSent, isTimeout: isTimeout, isStaleConnection: isStale, reason)
+            self.isSent ? .mayHaveBeenProcessed : .notSent, isTimeout: isTimeout, isStaleConnection: isStale,
+            isHeadTooLarge: isHeadTooLarge, reason)
         self.close()
         user?.upstreamFailed(failure)
     }

@@ -16,13 +16,19 @@ package struct UpstreamFailure: Error, Sendable, CustomStringConvertible {
     /// Whether a connection that had been used before was closed without a word: likely it was closed before the request
     /// came (RFC 9112, section 9.3.1).
     let isStaleConnection: Bool
+    /// Whether there was a response, with a head that is larger than the proxy permits: the request was processed.
+    package let isHeadTooLarge: Bool
     /// What happened, for the log.
     package let description: String
 
-    init(_ extent: Extent, isTimeout: Bool = false, isStaleConnection: Bool = false, _ description: String) {
+    init(
+        _ extent: Extent, isTimeout: Bool = false, isStaleConnection: Bool = false, isHeadTooLarge: Bool = false,
+        _ description: String
+    ) {
         self.extent = extent
         self.isTimeout = isTimeout
         self.isStaleConnection = isStaleConnection
+        self.isHeadTooLarge = isHeadTooLarge
         self.description = description
     }
 

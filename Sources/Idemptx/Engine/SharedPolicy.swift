@@ -5,9 +5,16 @@ package import HTTPTypes
 @dynamicMemberLookup
 package final class SharedPolicy: Sendable {
     package let values: IdempotencyPolicy
+    /// Which requests it is for, in the log; `nil` if for all.
+    package let route: String?
 
-    package init(_ values: IdempotencyPolicy) {
+    package init(_ values: IdempotencyPolicy, route: String?) {
         self.values = values
+        self.route = route
+    }
+
+    package convenience init(_ values: IdempotencyPolicy) {
+        self.init(values, route: nil)
     }
 
     package subscript<Value>(dynamicMember field: KeyPath<IdempotencyPolicy, Value>) -> Value {

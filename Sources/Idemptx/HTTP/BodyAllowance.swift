@@ -13,6 +13,7 @@ public final class BodyAllowance: Sendable {
 
     private struct State {
         var taken = 0
+        var takenDecoded = 0
         var refusal: IdempotencyProblem.Kind?
     }
 
@@ -44,14 +45,38 @@ public final class BodyAllowance: Sendable {
         }
     }
 
+    /// Asks for room for what a compressed body says, besides its bytes: its limit is the same, and its own.
+    ///
+    /// - Parameter count: How many bytes there are.
+    /// - Returns: `false` if there is no room.
+    package func takeDecoded(_ count: Int) -> Bool {
+        self.state.withLock { state in
+            guard count <= self.maximum - state.takenDecoded else {
+                state.refusal = .bodyTooLarge
+                return false
+            }
+            state.takenDecoded += count
+            guard Self.used.add(count, ordering: .relaxed).newValue <= self.budget else {
+                state.refusal = .bodyBudgetExhausted
+                return false
+            }
+            return true
+        }
+    }
+
+    /// The body is larger than permitted, however large that is.
+    package func refuse() {
+        self.state.withLock { $0.refusal = .bodyTooLarge }
+    }
+
     /// Why there was no room.
     var refusal: IdempotencyProblem.Kind? { self.state.withLock { $0.refusal } }
 
     /// The request is over, and its body gone.
     func release() {
         let taken = self.state.withLock { state in
-            defer { state.taken = 0 }
-            return state.taken
+            defer { (state.taken, state.takenDecoded) = (0, 0) }
+            return state.taken + state.takenDecoded
         }
         Self.used.subtract(taken, ordering: .relaxed)
     }

@@ -46,7 +46,7 @@ extension Idempotency {
             throw Refusal(IdempotencyProblem(.keyMissing))
         case .unsupportedMediaType:
             guard !policy.required else { throw Refusal(keyProblem: .unsupportedMediaType) }
-            self.telemetry.keyHasNoPlace()
+            self.telemetry.keyHasNoPlace(onRoute: policy.route)
             return nil
         }
         guard let scope = try await self.scope(of: request, by: scope, policy: policy) else { return nil }

@@ -62,14 +62,15 @@ struct Telemetry: Sendable {
         logger.debug("Idempotency decided on a request", metadata: metadata)
     }
 
-    /// Says once that requests pass unguarded because their bodies cannot hold a key.
-    func keyHasNoPlace() {
-        guard !Self.hasToldOfKeys.exchange(true, ordering: .relaxed) else { return }
+    /// Says once for each route that requests pass unguarded because their bodies cannot hold a key.
+    func keyHasNoPlace(onRoute route: String?) {
+        guard Self.routesWithoutKeys.withLock({ $0.insert(route ?? "").inserted }) else { return }
         Logger.current.warning(
-            "Requests pass unguarded: the key is looked for where bodies of their media type have none")
+            "Requests pass unguarded: the key is looked for where bodies of their media type have none",
+            metadata: route.map { ["idempotency.route": "\($0)"] })
     }
 
-    private static let hasToldOfKeys = Atomic(false)
+    private static let routesWithoutKeys = Mutex<Set<String>>([])
 
     func scopeIsUnknown(_ problem: ScopeProblem) {
         Logger.current.error(

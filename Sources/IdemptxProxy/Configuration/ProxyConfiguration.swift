@@ -61,6 +61,22 @@ public struct ProxyConfiguration: Sendable {
     /// What happens to what a client says about where its request came from.
     public var forwardedFields = ForwardedFields.replaced
 
+    /// The origins whose pages may read responses, such as `https://shop.example`; see the Fetch standard for CORS.
+    ///
+    /// With the empty list, the default, everything passes as the upstream says. Otherwise the proxy answers for it:
+    /// preflights of these origins get their response from the proxy, every response to them, also a replay or a problem,
+    /// names the origin that asked and lets its pages read all fields, and what the upstream says about CORS is dropped. To
+    /// other origins nothing is said.
+    public var corsOrigins: [String] = []
+
+    /// Whether pages of ``corsOrigins`` may send cookies: they act with the session of whoever looks at them.
+    public var corsAllowsCredentials = false
+
+    /// Whether a guarded request reaches the upstream with the `Accept-Encoding` of its client.
+    ///
+    /// By default it does not, so that what is stored can be read by every client that retries.
+    public var keepsAcceptEncoding = false
+
     /// How much, and how long.
     public var limits = ProxyLimits()
 
@@ -80,6 +96,7 @@ public struct ProxyConfiguration: Sendable {
 
     func check() throws(InvalidProxyConfiguration) {
         try self.limits.check()
+        _ = try CrossOriginRule(self)
         guard (0...65535).contains(self.port) else {
             throw InvalidProxyConfiguration("The port to listen on must be between 0 and 65535.")
         }

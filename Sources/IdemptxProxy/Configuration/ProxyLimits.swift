@@ -5,7 +5,10 @@ public struct ProxyLimits: Hashable, Sendable {
     /// How many connections clients may have at a time; one more waits to be accepted.
     public var maxConnections = 10_000
 
-    /// The largest head of a request, in bytes of its target and header fields; a larger one gets 431.
+    /// The largest head, in bytes of its target and header fields.
+    ///
+    /// A request with a larger one gets 431. Instead of a response with a larger one, or with more than 1,000 fields, the
+    /// client gets 502; a guarded request counts as done then, and retries are told that its response was not kept.
     public var maxHeaderSize = 64 * 1024
 
     /// How many header fields a request may have; one more gets 431.
@@ -81,6 +84,7 @@ public struct ProxyLimits: Hashable, Sendable {
         ServerLimits { server in
             server.maxConnections = self.maxConnections
             server.maxHeaderSize = self.maxHeaderSize
+            server.maxResponseHeaderSize = self.maxHeaderSize
             server.maxHeaderCount = self.maxHeaderCount
             server.maxBodySize = self.maxBodySize
             server.idleTimeout = self.idleTimeout

@@ -17,23 +17,36 @@ struct ProxiedRequest: Sendable {
 
     /// Sends it to the upstream, all of whose body has been read.
     ///
+    /// - Parameters:
+    ///   - context: The attempt.
+    ///   - terms: How it is forwarded.
+    ///   - timeout: How long the upstream may take.
+    /// - Returns: The response.
     /// - Throws: ``ProxyFailure`` if there is no response.
-    func forward(in context: IdempotencyContext, timeout: Duration) async throws(ProxyFailure) -> ResponseParts {
+    func forward(
+        in context: IdempotencyContext, on terms: ForwardingTerms, timeout: Duration
+    ) async throws(ProxyFailure) -> ResponseParts {
         let changes = FieldChanges(
-            removed: ["accept-encoding"],
+            removed: terms.removed,
             added: [(name: HTTPField.Name.idempotencyAttempt.rawName, value: "\(context.attempt)")])
         switch await self.handled.forward(body: self.body, changes: changes, timeout: timeout) {
-        case .response(let response): return Self.parts(of: response, in: context)
+        case .response(let response): return Self.parts(of: response, without: terms.unrecorded, in: context)
         case .notSent:
             // Nothing ran: the next try may run.
             context.release()
             throw .upstreamUnreachable
-        case .mayHaveBeenProcessed(let failure): throw failure.problem
+        case .mayHaveBeenProcessed(let failure):
+            // It ran: what cannot be passed on is not to be tried again.
+            if failure.isHeadTooLarge { context.tombstone() }
+            throw failure.problem
         }
     }
 
-    private static func parts(of response: UpstreamResponse, in context: IdempotencyContext) -> ResponseParts {
+    private static func parts(
+        of response: UpstreamResponse, without unrecorded: Set<HTTPField.Name>, in context: IdempotencyContext
+    ) -> ResponseParts {
         var head = response.head
+        for name in unrecorded where head.headerFields.contains(name) { head.headerFields[name] = nil }
         if let disposition = head.headerFields[.idempotencyDisposition] {
             head.headerFields[.idempotencyDisposition] = nil
             Disposition(rawValue: disposition.lowercased()).map { context.choose($0) }
@@ -46,6 +59,19 @@ struct ProxiedRequest: Sendable {
                 let trailers = body.trailers
                 return trailers.isEmpty ? nil : trailers
             })
+    }
+}
+
+/// How guarded requests are forwarded.
+struct ForwardingTerms: Sendable {
+    /// The names of fields that the upstream does not get.
+    let removed: [String]
+    /// The names of fields of responses that are not recorded, since the proxy says them itself.
+    let unrecorded: Set<HTTPField.Name>
+
+    init(_ configuration: ProxyConfiguration) {
+        self.removed = configuration.keepsAcceptEncoding ? [] : ["accept-encoding"]
+        self.unrecorded = configuration.corsOrigins.isEmpty ? [] : CrossOriginRule.fieldNames
     }
 }
 

@@ -8,7 +8,15 @@ import NIOCore
 struct ProxyAdapter: HTTPAdapter {
     /// What the `type` of a problem begins with.
     let typeBase: String
+    /// Whether a body that cannot be decoded is refused; if nothing is enforced, it passes.
+    let isEnforcing: Bool
     let logger: Logger
+
+    init(under policy: SharedPolicy, logger: Logger) {
+        self.typeBase = policy.problemTypeBase
+        self.isEnforcing = policy.mode == .enforce
+        self.logger = logger
+    }
 
     func head(of request: ProxiedRequest) -> HTTPRequest { request.head }
 
@@ -22,7 +30,26 @@ struct ProxyAdapter: HTTPAdapter {
             }
             guard isAllowed else { return nil }
         }
-        return Array(request.body.readableBytesView)
+        guard let coding = ContentCoding(of: request.head), request.body.readableBytes > 0 else {
+            return Array(request.body.readableBytesView)
+        }
+        return try self.decoded(request.body, from: coding, within: allowance)
+    }
+
+    /// What a body says, however it was compressed; the upstream gets it as it was sent.
+    private func decoded(
+        _ body: ByteBuffer, from coding: ContentCoding, within allowance: BodyAllowance
+    ) throws(ProxyFailure) -> [UInt8]? {
+        do {
+            guard let decoded = try coding.decoded(body, upTo: allowance.maximum) else {
+                allowance.refuse()
+                return nil
+            }
+            return allowance.takeDecoded(decoded.count) ? decoded : nil
+        } catch {
+            guard self.isEnforcing else { return Array(body.readableBytesView) }
+            throw .badRequest
+        }
     }
 
     func takeApart(_ response: ProxiedResponse) -> ResponseParts {

@@ -11,14 +11,20 @@ final class ProxyHandler: RequestHandler {
     private static let usualRunTime = Duration.seconds(10 * 60)
 
     private let idempotency: Idempotency
+    private let crossOrigin: CrossOriginRule?
+    private let terms: ForwardingTerms
     private let scopeHeaders: [HTTPField.Name]?
     private let telemetry = ProxyTelemetry()
     private let logger: Logger
     private let logsRequests: Bool
     private let table: Mutex<RuleTable>
 
-    init(_ idempotency: Idempotency, configuration: ProxyConfiguration, logger: Logger) {
+    init(
+        _ idempotency: Idempotency, configuration: ProxyConfiguration, logger: Logger
+    ) throws(InvalidProxyConfiguration) {
         self.idempotency = idempotency
+        self.crossOrigin = try CrossOriginRule(configuration)
+        self.terms = ForwardingTerms(configuration)
         self.scopeHeaders = configuration.scopeHeaders
         self.logger = logger
         self.logsRequests = configuration.logsRequests
@@ -31,22 +37,37 @@ final class ProxyHandler: RequestHandler {
         self.table.withLock { $0 = RuleTable(rules) }
     }
 
-    private func policy(for target: String) -> SharedPolicy {
-        self.table.withLock { $0 }.policy(for: target)
+    private func policy(for head: RequestHead) -> SharedPolicy? {
+        self.table.withLock { $0 }.policy(for: head.target, method: head.method)
     }
 
     // MARK: Requests
 
     func route(_ head: borrowing RequestHead) -> RequestRoute {
         let head = copy head
-        let mayGuard = self.policy(for: head.target).mayGuard(head.method) { head.hasField($0.rawName) }
-        return mayGuard ? .handle : .forward
+        if self.isPreflight(head) { return .handle }
+        guard let policy = self.policy(for: head) else { return .handle }
+        return policy.mayGuard(head.method) { head.hasField($0.rawName) } ? .handle : .forward
+    }
+
+    func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges? {
+        self.crossOrigin?.changes(to: method, field: field)
+    }
+
+    private func isPreflight(_ head: RequestHead) -> Bool {
+        self.crossOrigin?.isPreflight(head.method) { head.values(of: $0).first } ?? false
     }
 
     func handle(_ request: HandledRequest) async throws -> HandledResult {
+        // What it is permitted, every response says.
+        if self.isPreflight(request.head) {
+            return .response(HandledResponse(head: HTTPResponse(status: .noContent), body: .bytes(ByteBuffer())))
+        }
         // A field that cannot be represented could be what tells two callers apart.
         guard let head = request.httpRequest else { throw ProxyFailure.badRequest }
-        let policy = self.policy(for: request.head.target)
+        guard let policy = self.policy(for: request.head) else {
+            return .response(HandledResponse(self.pathIsAmbiguous))
+        }
         let presence = ClientPresence(of: request)
         presence.observe()
         do {
@@ -66,12 +87,13 @@ final class ProxyHandler: RequestHandler {
     ) async throws -> ProxiedResponse {
         let hooks = ServerHooks(executor: request.handled.executor) { presence.waitBegins() }
         return try await self.idempotency.respond(
-            to: request, through: ProxyAdapter(typeBase: policy.problemTypeBase, logger: self.logger),
+            to: request, through: ProxyAdapter(under: policy, logger: self.logger),
             scope: { try self.scope(of: $0.head.headerFields) }, under: policy, hooks: hooks,
             operation: { request, context in
                 guard let context else { return .forwarded(read: request.body) }
                 presence.operationBegins()
-                return .made(try await request.forward(in: context, timeout: policy.maxRunTime ?? Self.usualRunTime))
+                let timeout = policy.maxRunTime ?? Self.usualRunTime
+                return .made(try await request.forward(in: context, on: self.terms, timeout: timeout))
             })
     }
 
@@ -85,6 +107,14 @@ final class ProxyHandler: RequestHandler {
         let base = self.table.withLock { $0 }.standard.problemTypeBase
         let parts = failure.problem(typeBase: base).response
         return ProblemResponse(head: parts.head, body: parts.bytes ?? [])
+    }
+
+    private var pathIsAmbiguous: ResponseParts {
+        let base = self.table.withLock { $0 }.standard.problemTypeBase
+        return ProblemDetails(
+            type: base + "path-ambiguous", title: "The path can be read in several ways, which different rules are for",
+            status: .badRequest
+        ).response
     }
 
     func upstreamResponded(after duration: TimeAmount) {
