@@ -64,7 +64,7 @@ struct RuleSettings: SettingTarget {
         for (name, statuses, disposition) in self.statuses {
             for status in statuses.sorted() {
                 if let other = names.updateValue(name, forKey: status) {
-                    throw settings.error(name, "\(status) is in \(settings.place(of: other) ?? other), too.")
+                    throw settings.error(name, "\(status) is in \(SettingRow.flag(of: other)), too.")
                 }
                 dispositions[status] = disposition
             }

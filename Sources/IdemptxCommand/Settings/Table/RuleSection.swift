@@ -83,7 +83,8 @@ enum RuleSection: SettingSection {
             "The only header fields of a response that are kept; all if nothing is said."),
         Setting(
             "dropHeaders", \.dropHeaders, as: HeaderNameSet.self,
-            "Header fields of a response that are not kept, besides Set-Cookie and others of one connection only."),
+            "Header fields of a response that are not kept, besides Set-Cookie and others that tell of the first request only."
+        ),
         Setting(
             "completionRetryTime", \.policy.completionRetryTime,
             "How long a client waits for the store to take its response."),
