@@ -27,6 +27,7 @@ struct ProxyOptions: SettingTarget {
     ///   - rules: Its rules.
     ///   - limits: Its limits.
     ///   - settings: What these options were read from.
+    /// - Returns: The configuration.
     /// - Throws: An error if two of them contradict each other, or one is missing.
     func configuration(
         rules: ProxyRules, limits: ProxyLimits, readFrom settings: Settings

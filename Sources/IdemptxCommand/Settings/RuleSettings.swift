@@ -42,6 +42,7 @@ struct RuleSettings: SettingTarget {
     /// The policy.
     ///
     /// - Parameter settings: What these rules were read from.
+    /// - Returns: The policy.
     /// - Throws: An error if two of them contradict each other.
     func policy(readFrom settings: Settings) throws(SettingError) -> IdempotencyPolicy {
         var policy = self.policy
