@@ -25,7 +25,9 @@ struct HelpTests {
         "upstream", "host", "port", "store", "methods", "require-key", "key-ttl", "lease", "wait-timeout",
         "scope-header",
         "max-request-body", "max-response-body", "replay-policy", "on-abandoned", "on-store-failure", "mode",
-        "upstream-timeout", "admin-port", "config", "print-config", "tls-cert", "tls-key",
+        "upstream-timeout", "admin-port", "config", "print-config", "tls-cert", "tls-key", "tls-min-version",
+        "max-run-time",
+        "upstream-idle-timeout", "max-upstream-connections", "release-statuses", "fingerprint-ignore", "redis-replicas",
     ]
 
     @Test("by the options that scripts depend on")

@@ -93,6 +93,9 @@ struct ProxySettingsTests {
         for store in [
             "redis://user:geheim@h:6379/1", "redis://:geheim@h", "redis+unix:///s.sock?password=geheim&db=2",
             "redis+sentinel://u:geheim@h:1,i:2/m?sentinel_password=geheim", "redis://u:ge/heim@h", "REDIS://u:geheim@h",
+            "redis+sentinel://h:1/m?sentinel_password=ge@heim", "redis+cluster://u:geheim@h:1,i:2", "redis://geheim@h",
+            "redis://:%67eheim@h", "redis://u:geheim", "redis://u:ge?heim@h", "redis+unix:///s.sock?password=ge&heim",
+            "redis://h/0?PASSWORD=geheim", "redis://u:ge#heim@h", "redis:///:geheim", "redis://u:ge@heim@h",
         ] {
             let printed = try await self.printed(["--upstream", "http://a", "--store", store])
             let text = try #require(printed["store"] as? String)
@@ -115,10 +118,22 @@ struct ProxySettingsTests {
     @Test("Every one can be made in the environment and in a file")
     func everywhere() async throws {
         let values: [String: Any] = [
-            "adminHost": "::1", "adminPort": 1, "bodyBudget": "15MiB", "connectTimeout": "2s", "drainTimeout": "3s",
-            "forwardedHeaders": "extend", "host": "::", "hostHeader": "upstream", "idleTimeout": "4s",
+            "adminHost": "::1", "adminPort": 1, "bodyBudget": "15MiB", "bodyGapTimeout": "1s", "claimRetryTime": "16s",
+            "claimTimeout": "17s", "completionRetryTime": "18s", "connectTimeout": "2s", "drainTimeout": "3s",
+            "dropHeaders": ["X-C"], "fingerprintBody": "bytes", "fingerprintHeaders": ["X-D"], "fingerprintHost": false,
+            "fingerprintIgnore": ["/a", "/b/c"], "forwardedHeaders": "extend", "honorNoStore": true, "host": "::",
+            "hostHeader": "upstream", "idleTimeout": "4s", "keepHeaders": ["X-E"], "keepStatuses": ["503"],
             "keyFrom": "json:/id", "keyTTL": "5d", "lease": "6s", "logRequests": true, "maxBodySize": "7GiB",
-            "maxConnections": 8, "maxHeaderSize": "9KiB", "maxRequestBody": "10MiB", "maxResponseBody": "11B",
+            "maxBodyTime": "19s", "maxConnections": 8, "maxHeaderCount": 20, "maxHeaderSize": "9KiB",
+            "maxKeyLength": 21, "maxRequestBody": "10MiB", "maxResponseBody": "11B", "maxRunTime": "22s",
+            "maxUnstored": "23KiB", "maxUpstreamConnections": 24, "maxWaiters": 25, "maxWaitersPerKey": 26,
+            "minBodyRate": "27B", "problemTypeBase": "https://a.example/", "redisClientName": "c",
+            "redisCommandTimeout": "28s", "redisConnectTimeout": "29s", "redisConnections": 30, "redisPrefix": "p:",
+            "redisReplicaTimeout": "14ms", "redisReplicas": 2, "redisRequireNoEviction": true,
+            "releaseStatuses": ["402", "419"], "replayCache": "31MiB", "replayCacheAge": "32s", "retryHint": "33s",
+            "sqliteTimeout": "34s", "tlsMinVersion": "1.3", "tombstoneStatuses": ["202"],
+            "unknownStatuses": ["504"], "unresolvedRetention": "35d", "upstreamIdleTimeout": "36s",
+            "validateSignature": false,
             "methods": ["PUT"], "mode": "off", "namespace": "n", "onAbandoned": "refuse", "onStoreFailure": "bypass",
             "port": 12, "replayPolicy": "successes-only", "requireKey": true, "scopeHeader": ["X-A", "X-B"],
             "store": "memory", "tlsCert": "c", "tlsKey": "k", "upstream": "https://u/", "upstreamCA": "a",
@@ -157,7 +172,8 @@ struct ProxySettingsTests {
         ),
         (
             ["--upstream", "http://a", "--key-from", "X-Id"],
-            "--key-from: 'X-Id' is not a place of keys: header:NAME, or json:/POINTER into the body."
+            "--key-from: 'X-Id' is not a place of keys: header:NAME, header:NAME,header:NAME, query:NAME, "
+                + "form:NAME, or json:/POINTER into the body."
         ),
         (
             ["--upstream", "http://a", "--scope-header", "a b"],
@@ -166,13 +182,25 @@ struct ProxySettingsTests {
         (["--upstream", "http://a", "--tls-cert", "a.pem"], "--tls-key: the certificate needs its key."),
         (
             ["--upstream", "http://a", "--tls-cert", "a.pem", "--tls-key", "b.pem"],
-            "The certificate a.pem and the key b.pem cannot be used together."
+            "The certificate a.pem cannot be read: it is missing, or not in PEM format."
         ),
         (["--upstream", "http://a", "--config", "missing.json"], "--config: the file 'missing.json' cannot be read."),
         (["--upstream", "http://a", "--host", ""], "--host: it must not be empty."),
         (
             ["--upstream", "http://a", "--max-header-size", "0B"],
             "--max-header-size: '0B' is not a size above zero, such as 512B, 64KiB, 1MiB or 2GiB."
+        ),
+        (
+            ["--upstream", "http://a", "--keep-statuses", "402", "--release-statuses", "401,402"],
+            "--release-statuses: 402 is in --keep-statuses, too."
+        ),
+        (
+            ["--upstream", "http://a", "--unknown-statuses", "100"],
+            "--unknown-statuses: '100' is not a list of statuses from 200 to 599, such as 402,419."
+        ),
+        (
+            ["--upstream", "http://a", "--redis-replicas", "1", "--redis-replica-timeout", "2s"],
+            "--redis-replica-timeout: it has to be shorter than --redis-command-timeout."
         ),
         (["--upstream", "http://a", "--mode", "loud"], "--mode: 'loud' is not one of enforce, observe, off."),
         (
@@ -188,35 +216,63 @@ struct ProxySettingsTests {
     }
 
     static let badFiles: [(text: String, sentence: String)] = [
-        (#"{"leese": "1s"}"#, "--config: there is no setting 'leese'."),
-        (#"{"config": "a"}"#, "--config: there is no setting 'config'."),
-        (#"{"lease": 1.5}"#, "--config: lease: It has to be a text, a whole number, true, false, or a list of texts."),
-        (#"{"routes": {}}"#, "--config: routes: It has to be a list of objects."),
-        (#"{"routes": [{"path": "/a", "mood": "x"}]}"#, "--config: there is no setting 'routes[0].mood'."),
+        (#"{"leese": "1s"}"#, ": leese: there is no such setting. Did you mean lease?"),
+        (#"{"config": "a"}"#, ": config: there is no such setting."),
+        (#"{"lease": 1.5}"#, ", line 1: lease: It has to be a text, a whole number, true, false, or a list of texts."),
+        (#"{"routes": {}}"#, ", line 1: routes: It has to be a list of objects."),
+        (
+            #"{"routes": [{"path": "/a", "mood": "x"}]}"#,
+            ": routes[0].mood: there is no such setting."
+        ),
         (
             #"{"routes": [{"path": "/a", "keyTTL": "x"}]}"#,
-            "routes[0].keyTTL: 'x' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."
+            ": routes[0].keyTTL: 'x' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."
         ),
-        (#"{"routes": [{"mode": "off"}]}"#, "routes[0].path: it is missing."),
-        (#"{"routes": [1]}"#, "--config: routes[0]: It has to be an object."),
-        (#"{"routes": [null]}"#, "--config: routes[0]: It has to be an object."),
-        (#"{"keyTTL": "x"}"#, "keyTTL: 'x' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."),
-        (#"{"routes": [{"path": "a"}]}"#, "routes[0].path: The path pattern a does not start with a slash."),
+        (#"{"routes": [{"mode": "off"}]}"#, ": routes[0].path: it is missing."),
+        (#"{"routes": [1]}"#, ", line 1: routes[0]: It has to be an object."),
+        (#"{"routes": [null]}"#, ", line 1: routes[0]: It has to be an object."),
+        (#"{"keyTTL": "x"}"#, ": keyTTL: 'x' is not a duration above zero, such as 500ms, 30s, 15m, 24h or 7d."),
+        (#"{"routes": [{"path": "a"}]}"#, ": routes[0].path: The path pattern a does not start with a slash."),
+        ("{\n\"lease\": \"1s\",\n\"l\\u0065ase\": \"2s\"}", ", line 3: 'lease' is set twice."),
+        ("{\"routes\": [\n{\"path\": \"/a\", \"path\": \"/b\"}]}", ", line 2: 'path' is set twice."),
+        ("", ", line 1: This is no valid JSON: it ends too early."),
+        ("[]", ", line 1: A JSON object was expected."),
+        ("{\n", ", line 2: This is no valid JSON: it ends too early."),
+        ("{\n\n\"lease\": 1s}", ", line 3: This is no valid JSON: '1s' is not expected here."),
+        ("{\n\"lease\": \"1s\" \"mode\"", ", line 2: This is no valid JSON: '\"' is not expected here."),
+        (
+            #"{"routes": [{"path": "/a", "keepStatuses": [201], "unknownStatuses": [201]}]}"#,
+            ": routes[0].unknownStatuses: 201 is in --keep-statuses, too."
+        ),
     ]
 
     @Test("A bad file is refused in one sentence", arguments: badFiles.indices)
     func fileIsRefused(index: Int) async throws {
         let (text, sentence) = Self.badFiles[index]
         let path = try self.write(text)
-        #expect(try await self.refusal(["--upstream", "http://a", "--config", path]) == "Error: \(sentence)\n")
+        #expect(try await self.refusal(["--upstream", "http://a", "--config", path]) == "Error: \(path)\(sentence)\n")
     }
 
-    @Test("A file that is not JSON is refused in one sentence", arguments: ["", "[]", "{", #"{"lease": 1s}"#])
-    func noJSON(text: String) async throws {
-        let path = try self.write(text)
-        #expect(
-            try await self.refusal(["--upstream", "http://a", "--config", path])
-                == "Error: --config: the file '\(path)' holds no valid JSON object.\n")
+    @Test("A misspelt variable is refused, with what it may have meant")
+    func misspeltVariable() async throws {
+        for (name, suggestion) in [("LEESE", " Did you mean IDEMPTX_LEASE?"), ("WHATEVER_IT_IS", "")] {
+            for command in ["proxy", "demo", "keys"] {
+                let arguments = command == "keys" ? ["keys", "list"] : [command]
+                let process = try CommandProcess(
+                    arguments, in: self.directory, environment: ["IDEMPTX_\(name)": "1s", "IDEMPTX_TEST_X": "1"])
+                #expect(try await process.exitStatus() != 0)
+                #expect(process.errorText == "Error: IDEMPTX_\(name): there is no such setting.\(suggestion)\n")
+            }
+        }
+    }
+
+    @Test("The page of the documentation is what the table says: else run Scripts/write-settings")
+    func page() async throws {
+        let process = try CommandProcess(["proxy", "--print-settings-page"], in: self.directory)
+        #expect(try await process.exitStatus() == 0)
+        let page = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../Sources/IdemptxProxy/IdemptxProxy.docc/Settings.md")
+        #expect(process.outputText == (try String(contentsOf: page, encoding: .utf8)))
     }
 
     @Test("A store that cannot be reached, or a port that is taken, is told in one sentence")
@@ -229,7 +285,8 @@ struct ProxySettingsTests {
         for flag in ["--port", "--admin-port"] {
             let process = try CommandProcess(
                 [
-                    "proxy", "--upstream", "http://a", "--port", "0", flag, "\(running.server.port)", "--store",
+                    "proxy", "--upstream", "http://a", "--port", "0", "--drain-timeout", "1h", flag,
+                    "\(running.server.port)", "--store",
                     "memory",
                 ],
                 in: self.directory)

@@ -40,19 +40,22 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(
         help: "What happens to a charge whose outcome is unknown: rerun or refuse. (default: rerun)",
-        completion: UnknownOutcomeChoice.completion)
+        completion: .list(UnknownOutcomeChoice.words))
     var onAbandoned: String?
 
     func run() async throws {
-        var settings = Settings(flags: [
+        var settings = try Settings(flags: [
             "host": self.host, "port": self.port, "store": self.store, "ledger": self.ledger,
             "keyTTL": self.keyTTL, "lease": self.lease, "waitTimeout": self.waitTimeout,
             "onAbandoned": self.onAbandoned,
         ])
         let host = try settings.value("host", default: "127.0.0.1")
-        let port = try settings.value("port", default: Port.standard).number
-        let policy = try settings.policy(requiringKeys: true)
-        let store = try await settings.value("store", default: StoreLocation.standard).open()
+        let port = try settings.value("port", default: Port.standard).content
+        var rules = RuleSettings()
+        rules.policy.required = true
+        try settings.read(RuleSection.settings, into: &rules)
+        let policy = try rules.policy(readFrom: settings)
+        let store = try await StoreSettings(&settings).open()
         let ledger = try ChargeLedger(path: settings.value("ledger", default: "idemptx-ledger.sqlite"))
 
         let router = PaymentsAPI(ledger: ledger).router(

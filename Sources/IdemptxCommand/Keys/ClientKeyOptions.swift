@@ -34,7 +34,7 @@ struct ClientKeyOptions: ParsableArguments {
 
     /// The name of its record in a store.
     func storageKey(_ store: StoreOptions) throws -> StorageKey {
-        var settings = try store.settings(
+        let settings = try store.settings(
             flags: ["scopeHeader": self.scopeHeader.commaSeparated, "namespace": self.namespace])
         let namespace = try settings.value("namespace", as: String.self) ?? ""
         let key: IdempotencyKey
@@ -43,13 +43,13 @@ struct ClientKeyOptions: ParsableArguments {
         } catch {
             throw CommandError("--key: this is no valid key: \(error.rawValue.replacing("_", with: " ")).")
         }
-        return StorageKey(namespace: namespace, scope: try self.scope(&settings), key: key)
+        return StorageKey(namespace: namespace, scope: try self.scope(settings), key: key)
     }
 
-    private func scope(_ settings: inout Settings) throws -> Scope {
+    private func scope(_ settings: Settings) throws -> Scope {
         if self.unscoped { return .unscoped }
         if let principal { return .principal(principal) }
-        let names = try settings.value("scopeHeader", default: HeaderNameList([.authorization])).names
+        let names = try settings.value("scopeHeader", default: HeaderNameList([.authorization])).content
         guard self.scopeValue.isEmpty || self.scopeValue.count == names.count else {
             throw CommandError("--scope-value: there must be one for each scope header, in their order.")
         }

@@ -57,8 +57,8 @@ struct CompleteKey: AsyncParsableCommand {
 
     func run() async throws {
         let outcome = try self.outcome()
-        var settings = try self.store.settings(flags: ["keyTTL": self.keyTTL])
-        let keyTTL = try settings.value("keyTTL", default: PositiveDuration(ClaimRequest.defaultKeyTTL)).duration
+        let settings = try self.store.settings(flags: ["keyTTL": self.keyTTL])
+        let keyTTL = try settings.value("keyTTL", default: PositiveDuration(ClaimRequest.defaultKeyTTL)).content
         try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Complete \(key) with status \(self.status)? Its retries get that.")

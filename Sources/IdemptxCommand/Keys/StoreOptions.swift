@@ -13,7 +13,7 @@ struct StoreOptions: ParsableArguments {
     /// The settings of a server that count here, as far as `flags` do not say otherwise.
     func settings(flags: [String: String?] = [:]) throws -> Settings {
         let flags = ["store": self.store, "config": self.config].merging(flags) { $1 }
-        return Settings(flags: flags, file: try ConfigurationFile(namedIn: flags).values)
+        return try Settings(flags: flags, file: try ConfigurationFile(namedIn: flags))
     }
 
     /// Does something with the store, whose errors are told in a sentence.
@@ -28,10 +28,10 @@ struct StoreOptions: ParsableArguments {
 
     private func open() async throws -> any RecordCounting {
         var settings = try self.settings()
-        let location = try settings.value("store", default: StoreLocation.standard)
-        guard location != .memory else {
+        let store = try StoreSettings(&settings)
+        guard store.location != .memory else {
             throw CommandError("--store: the records of a memory store can be seen only by their own process.")
         }
-        return try await location.open(.existing)
+        return try await store.open(.existing)
     }
 }

@@ -14,28 +14,16 @@ struct ProxyCommand: AsyncParsableCommand {
             \(SettingForms.durations) \(SettingForms.sizes) \(SettingForms.stores)
 
             SIGTERM ends the proxy once the requests under way have their responses and these are stored. SIGHUP makes it read the \
-            configuration file again: the rules change at once, addresses, limits and the store with the next start.
+            configuration file and its certificate again: the rules change at once, addresses, limits and the store with the next \
+            start.
             """
     )
 
-    @OptionGroup(title: "What is in front of what") var network: NetworkOptions
-    @OptionGroup(title: "Rules, which the file can also set for some paths") var rules: RuleOptions
-    @OptionGroup(title: "Limits") var limits: LimitOptions
-
-    @Option(help: "Where idempotency records are kept. (default: sqlite:idemptx.sqlite)")
-    var store: String?
-
-    @Option(help: "A header by which callers are told apart; can be repeated. (default: the credentials)")
-    var scopeHeader: [String] = []
-
-    @Option(help: "The port of a server with /healthz, /readyz and /metrics.")
-    var adminPort: String?
-
-    @Option(help: "The address of that server. (default: 127.0.0.1)")
-    var adminHost: String?
-
-    @Flag(inversion: .prefixedNo, help: "Logs method, path, status and duration of each request.")
-    var logRequests: Bool?
+    @OptionGroup(title: NetworkSection.title) var network: SettingFlags<NetworkSection>
+    @OptionGroup(title: RuleSection.title) var rules: SettingFlags<RuleSection>
+    @OptionGroup(title: LimitSection.title) var limits: SettingFlags<LimitSection>
+    @OptionGroup(title: StoreSection.title) var store: SettingFlags<StoreSection>
+    @OptionGroup(title: OperatorSection.title) var operation: SettingFlags<OperatorSection>
 
     @Option(help: "A JSON file of settings, and of rules for some paths.", completion: .file())
     var config: String?
@@ -44,7 +32,11 @@ struct ProxyCommand: AsyncParsableCommand {
         help: "Prints the settings as they came out, without passwords, in the form of a configuration file, and ends.")
     var printConfig = false
 
+    @Flag(help: ArgumentHelp("Prints the page of the documentation about all settings, and ends.", visibility: .hidden))
+    var printSettingsPage = false
+
     func run() async throws {
+        if self.printSettingsPage { return try Output.write(SettingsPage.text) }
         let settings = try ProxySettings(flags: self.flags)
         if self.printConfig {
             try Output.write(json: settings.shown)
@@ -54,13 +46,8 @@ struct ProxyCommand: AsyncParsableCommand {
     }
 
     private var flags: [String: String?] {
-        [
-            "store": self.store, "scopeHeader": self.scopeHeader.commaSeparated, "adminPort": self.adminPort,
-            "adminHost": self.adminHost, "logRequests": self.logRequests?.description, "config": self.config,
-        ]
-        .merging(self.network.flags) { $1 }
-        .merging(self.rules.flags) { $1 }
-        .merging(self.limits.flags) { $1 }
+        [self.network.values, self.rules.values, self.limits.values, self.store.values, self.operation.values]
+            .reduce(into: ["config": self.config]) { $0.merge($1.mapValues(Optional.some)) { $1 } }
     }
 }
 #endif

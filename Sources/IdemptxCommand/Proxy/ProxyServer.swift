@@ -30,9 +30,13 @@ struct ProxyServer {
         }
         services += [
             ListeningService(server: proxy, address: self.address, start: adminListens),
-            RulesReloader(
+            ConfigurationReloader(
                 proxy: proxy, settings: self.settings, flags: self.flags, signals: signals, logger: self.logger),
         ]
+        if let certificate = self.settings.configuration.certificate {
+            let logger = self.logger
+            services.append(CertificateWatcher(certificate) { proxy.reloadCertificate(logger: logger) })
+        }
         // The proxy keeps to its own limit; the rest of the time is for storing the last outcomes.
         let shutdownTime = self.settings.configuration.limits.drainTimeout + .seconds(15)
         try await ServiceGroup.run(services, shutdownTime: shutdownTime, logger: self.logger)
@@ -43,14 +47,18 @@ struct ProxyServer {
     }
 
     private func proxy(store: any IdempotencyStore) throws -> ReverseProxy {
-        let configuration = self.settings.configuration
+        var configuration = self.settings.configuration
+        if let openFiles = OpenFileLimit.raised() {
+            configuration.limits = configuration.limits.bounded(byOpenFiles: openFiles, logger: self.logger)
+        }
+        let (host, upstream) = (configuration.host, configuration.upstream)
         let scheme = configuration.certificate == nil ? "http" : "https"
         do {
             return try ReverseProxy(
                 configuration: configuration, store: store, logger: self.logger
             ) { port in
-                let address = HostPort(host: configuration.host, port: port ?? 0)
-                Output.announce("Proxy: \(scheme)://\(address) for \(configuration.upstream)\n")
+                let address = HostPort(host: host, port: port ?? 0)
+                Output.announce("Proxy: \(scheme)://\(address) for \(upstream)\n")
             }
         } catch {
             throw CommandError(error.description)

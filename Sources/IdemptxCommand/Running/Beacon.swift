@@ -1,3 +1,5 @@
+import ServiceLifecycle
+
 /// Tells one waiting task that something has come about.
 struct Beacon {
     private let stream: AsyncStream<Void>
@@ -12,8 +14,11 @@ struct Beacon {
     }
 
     /// Waits until it is lit.
-    func wait() async throws {
-        for await _ in self.stream {}
+    ///
+    /// - Returns: Whether it was; else there is a graceful shutdown.
+    func wait() async throws -> Bool {
+        for await _ in self.stream.cancelOnGracefulShutdown() {}
         try Task.checkCancellation()
+        return !Task.isShuttingDownGracefully
     }
 }

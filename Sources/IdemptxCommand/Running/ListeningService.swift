@@ -10,7 +10,7 @@ struct ListeningService: Service {
     var start: Beacon?
 
     func run() async throws {
-        try await self.start?.wait()
+        if let start, try await !start.wait() { return }
         do {
             try await self.server.run()
         } catch let error as IOError {

@@ -10,9 +10,7 @@ struct SettingLayer {
     /// Flags of the command line.
     static func flags(_ values: [String: String?]) -> SettingLayer {
         let reader = ConfigReader(provider: InMemoryProvider(values.compactMapValues(\.self)))
-        return SettingLayer(
-            text: { reader.string(forKey: ConfigKey([$0])) },
-            place: { "--" + Self.words($0).joined(separator: "-").lowercased() })
+        return SettingLayer(text: { reader.string(forKey: ConfigKey([$0])) }, place: { SettingRow.flag(of: $0) })
     }
 
     /// The environment, in which a variable without a value counts as one that is not set.
@@ -20,22 +18,13 @@ struct SettingLayer {
         let reader = ConfigReader(provider: EnvironmentVariablesProvider().prefixKeys(with: "idemptx"))
         return SettingLayer(
             text: { name in reader.string(forKey: ConfigKey([name])).flatMap { $0.isEmpty ? nil : $0 } },
-            place: { "IDEMPTX_" + Self.words($0).joined(separator: "_").uppercased() })
+            place: { SettingRow.variableName(of: $0) })
     }
 
-    /// An object in a configuration file, at `path` if it is not the whole of it.
-    static func file(_ values: [String: FileValue], path: String? = nil) -> SettingLayer {
+    /// An object in a configuration file, which is called `place`.
+    static func file(_ values: [String: FileValue], at place: String) -> SettingLayer {
         let reader = ConfigReader(provider: InMemoryProvider(values.mapValues(\.text)))
-        return SettingLayer(
-            text: { reader.string(forKey: ConfigKey([$0])) },
-            place: { name in path.map { "\($0).\(name)" } ?? name })
-    }
-
-    private static func words(_ name: String) -> [String] {
-        name.reduce(into: [""]) { words, character in
-            if character.isUppercase, words.last?.last?.isUppercase == false { words.append("") }
-            words[words.count - 1].append(character)
-        }
+        return SettingLayer(text: { reader.string(forKey: ConfigKey([$0])) }, place: { place + $0 })
     }
 }
 

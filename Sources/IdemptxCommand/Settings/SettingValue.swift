@@ -1,7 +1,13 @@
 /// A value that is written as a text in a flag, in the environment or in a file.
-protocol SettingValue {
+protocol SettingValue: SendableMetatype {
     /// What a valid text looks like, to follow "is not".
     static var expectation: String { get }
+
+    /// The only texts that are valid; empty if there are too many to name them.
+    static var words: [String] { get }
+
+    /// How it is given on the command line.
+    static var form: SettingRow.Form { get }
 
     /// Why a text is not valid.
     static func flaw(of text: String) -> String
@@ -13,6 +19,10 @@ protocol SettingValue {
 }
 
 extension SettingValue {
+    static var words: [String] { [] }
+
+    static var form: SettingRow.Form { .value }
+
     static func flaw(of text: String) -> String {
         text.isEmpty ? "it must not be empty." : "'\(text)' is not \(Self.expectation)."
     }

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Idemptx
 
 /// One of a few words.
@@ -6,7 +5,7 @@ protocol Choice: SettingValue, RawRepresentable, CaseIterable where RawValue == 
 
 extension Choice {
     static var expectation: String {
-        "one of " + Self.allCases.map(\.rawValue).joined(separator: ", ")
+        "one of " + Self.words.joined(separator: ", ")
     }
 
     init?(setting text: String) {
@@ -15,8 +14,7 @@ extension Choice {
 
     var shown: FileValue { .text(self.rawValue) }
 
-    /// The words, for shells.
-    static var completion: CompletionKind { .list(Self.allCases.map(\.rawValue)) }
+    static var words: [String] { Self.allCases.map(\.rawValue) }
 }
 
 /// What happens to an operation whose outcome is unknown: the rules that need no code.

@@ -1,10 +1,11 @@
 import HTTPTypes
 
 /// Names of header fields, such as `X-Tenant,Authorization`.
-struct HeaderNameList: SettingValue {
+struct HeaderNameList: SettingWrapper {
     static let expectation = "a list of names of header fields, such as X-Tenant,Authorization"
+    static let form = SettingRow.Form.list
 
-    let names: [HTTPField.Name]
+    let content: [HTTPField.Name]
 
     init?(setting text: String) {
         var names: [HTTPField.Name] = []
@@ -16,8 +17,8 @@ struct HeaderNameList: SettingValue {
     }
 
     init(_ names: [HTTPField.Name]) {
-        self.names = names
+        self.content = names
     }
 
-    var shown: FileValue { .list(self.names.map(\.rawName)) }
+    var shown: FileValue { .list(self.content.map(\.rawName)) }
 }

@@ -1,10 +1,11 @@
 import HTTPTypes
 
 /// HTTP methods, such as `POST,PATCH`.
-struct MethodList: SettingValue {
+struct MethodList: SettingWrapper {
     static let expectation = "a list of HTTP methods in capital letters, such as POST,PATCH"
+    static let form = SettingRow.Form.list
 
-    let methods: Set<HTTPRequest.Method>
+    let content: Set<HTTPRequest.Method>
 
     init?(setting text: String) {
         var methods: Set<HTTPRequest.Method> = []
@@ -19,8 +20,8 @@ struct MethodList: SettingValue {
     }
 
     init(_ methods: Set<HTTPRequest.Method>) {
-        self.methods = methods
+        self.content = methods
     }
 
-    var shown: FileValue { .list(self.methods.map(\.rawValue).sorted()) }
+    var shown: FileValue { .list(self.content.map(\.rawValue).sorted()) }
 }

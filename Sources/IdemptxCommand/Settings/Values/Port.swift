@@ -1,18 +1,18 @@
 /// A TCP port; 0 lets the system choose one.
-struct Port: SettingValue {
+struct Port: SettingWrapper {
     static let expectation = "a port, a number from 0 to 65535"
     static let standard = Port(8080)
 
-    let number: Int
+    let content: Int
 
     init?(setting text: String) {
         guard let number = UInt16(text) else { return nil }
-        self.init(number)
+        self.init(Int(number))
     }
 
-    private init(_ number: UInt16) {
-        self.number = Int(number)
+    init(_ content: Int) {
+        self.content = content
     }
 
-    var shown: FileValue { .number(self.number) }
+    var shown: FileValue { .number(self.content) }
 }

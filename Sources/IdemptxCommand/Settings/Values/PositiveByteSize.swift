@@ -1,17 +1,17 @@
 /// A number of bytes, at least one.
-struct PositiveByteSize: SettingValue {
+struct PositiveByteSize: SettingWrapper {
     static let expectation = "a size above zero, such as 512B, 64KiB, 1MiB or 2GiB"
 
-    let bytes: Int
+    let content: Int
 
     init?(setting text: String) {
-        guard let size = ByteSize(setting: text), size.bytes > 0 else { return nil }
-        self.bytes = size.bytes
+        guard let size = ByteSize(setting: text), size.content > 0 else { return nil }
+        self.content = size.content
     }
 
     init(_ bytes: Int) {
-        self.bytes = bytes
+        self.content = bytes
     }
 
-    var shown: FileValue { ByteSize(self.bytes).shown }
+    var shown: FileValue { ByteSize(self.content).shown }
 }

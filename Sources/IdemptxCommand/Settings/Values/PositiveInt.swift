@@ -1,8 +1,8 @@
 /// A number of things, at least one.
-struct PositiveInt: SettingValue {
+struct PositiveInt: SettingWrapper {
     static let expectation = "a whole number above zero"
 
-    let number: Int
+    let content: Int
 
     init?(setting text: String) {
         guard let number = Int(text), number > 0 else { return nil }
@@ -10,8 +10,8 @@ struct PositiveInt: SettingValue {
     }
 
     init(_ number: Int) {
-        self.number = number
+        self.content = number
     }
 
-    var shown: FileValue { .number(self.number) }
+    var shown: FileValue { .number(self.content) }
 }

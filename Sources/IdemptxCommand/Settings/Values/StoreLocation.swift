@@ -1,11 +1,3 @@
-import Idemptx
-import IdemptxSQLite
-import ServiceLifecycle
-
-#if Redis
-import IdemptxRedis
-#endif
-
 /// Where records are kept, as `--store` says it.
 enum StoreLocation: SettingValue, Equatable {
     case memory
@@ -41,43 +33,39 @@ enum StoreLocation: SettingValue, Equatable {
         }
     }
 
+    /// Shows only what cannot be part of a password, however the URL is malformed.
     private static func withoutPasswords(_ url: String) -> String {
-        // Whatever stands where credentials do: one that is malformed is a secret, too.
-        url.replacing(/:\/\/[^?]*@/) { _ in "://***@" }.replacing(/(password=)[^&]*/) { "\($0.1)***" }
-    }
-
-    /// Which stores may be opened.
-    enum Condition {
-        /// Any; one that is not there is created, if it can be.
-        case any
-        /// Only one that a server has made.
-        case existing
-    }
-
-    /// Opens the store.
-    func open(
-        _ condition: Condition = .any
-    ) async throws(CommandError) -> any IdempotencyStore & RecordCounting & Service {
-        do {
-            switch self {
-            case .memory: return MemoryStore()
-            case .sqlite(let path):
-                return try SQLiteStore(path: path, mustHoldRecords: condition == .existing)
-            case .redis(let url):
-                #if Redis
-                let store = try RedisStore(url: url)
-                try await store.verify()
-                return store
-                #else
-                throw CommandError("--store: this program was built without the store in Redis.")
-                #endif
-            }
-        } catch let error as CommandError {
-            throw error
-        } catch let error as StoreError {
-            throw CommandError("--store: \(error.message)")
-        } catch {
-            throw CommandError("--store: \(error)")
+        let scheme = url.prefix { $0 != ":" }
+        let rest = url.dropFirst(scheme.count + 3)
+        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let place = (parts.first ?? "").split(separator: "@", omittingEmptySubsequences: false)
+        let query = parts.count > 1 ? parts[1] : nil
+        // A password may hold a question mark that is not escaped.
+        let isClear = query?.contains("@") != true
+        let isSocket = scheme.lowercased().hasSuffix("unix")
+        guard isClear, let last = place.last, isSocket ? last.hasPrefix("/") : Self.namesServers(last) else {
+            return "\(scheme)://***"
         }
+        let options = query.map { "?" + $0.split(separator: "&").map(Self.withoutSecret).joined(separator: "&") }
+        return "\(scheme)://\(place.count > 1 ? "***@" : "")\(last)\(options ?? "")"
     }
+
+    /// Whether it is hosts, perhaps with ports, and perhaps a name and the number of a database.
+    private static func namesServers(_ text: Substring) -> Bool {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        let servers = parts[0].split(separator: ",", omittingEmptySubsequences: false)
+        let areServers = servers.allSatisfy { $0.wholeMatch(of: /([\w.\-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/) != nil }
+        return areServers && parts.count <= 3 && parts.dropFirst().allSatisfy { $0.wholeMatch(of: /[\w.\-%]*/) != nil }
+    }
+
+    private static func withoutSecret(_ option: Substring) -> String {
+        let name = option.prefix { $0 != "=" }
+        if Self.openOptions.contains(name) { return String(option) }
+        return Self.secretOptions.contains(name) ? "\(name)=***" : "***"
+    }
+
+    private static let openOptions: Set<Substring> = [
+        "db", "tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_insecure",
+    ]
+    private static let secretOptions: Set<Substring> = ["user", "password", "sentinel_user", "sentinel_password"]
 }

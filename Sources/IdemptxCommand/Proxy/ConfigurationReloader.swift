@@ -4,8 +4,10 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
-/// Reads the configuration file again whenever the process gets `SIGHUP`.
-struct RulesReloader: Service {
+/// Reads the configuration file and the certificate again whenever the process gets `SIGHUP`.
+struct ConfigurationReloader: Service {
+    private static let ruleNames = Set(RuleSection.rows.map(\.name))
+
     let proxy: ReverseProxy
     let settings: ProxySettings
     let flags: [String: String?]
@@ -15,6 +17,7 @@ struct RulesReloader: Service {
     func run() async throws {
         for await _ in self.signals.cancelOnGracefulShutdown() {
             self.reload()
+            if self.settings.configuration.certificate != nil { self.proxy.reloadCertificate(logger: self.logger) }
         }
     }
 
@@ -33,10 +36,22 @@ struct RulesReloader: Service {
     private func metadata(of new: ProxySettings) -> Logger.Metadata {
         var waiting = Set(new.shown.values.keys.filter { self.settings.shown.values[$0] != new.shown.values[$0] })
         // A changed password does not show.
-        if new.store != self.settings.store { waiting.insert("store") }
-        waiting.subtract(self.settings.ruleNames)
+        if new.store.location != self.settings.store.location { waiting.insert("store") }
+        waiting.subtract(Self.ruleNames)
         let lists = ["idemptx.needs_restart": waiting.sorted(), "idemptx.overridden_by": new.overriding]
         return lists.filter { !$0.value.isEmpty }.mapValues { .array($0.map { .string($0) }) }
+    }
+}
+
+extension ReverseProxy {
+    /// Reads the files of the certificate again; if they cannot be used, the old one stays, and the log says why.
+    func reloadCertificate(logger: Logger) {
+        do {
+            try self.reloadCertificate()
+            logger.info("The certificate has been read again")
+        } catch {
+            logger.error("The certificate stays as it is: \(error)")
+        }
     }
 }
 #endif
