@@ -63,7 +63,7 @@ final class LoopState {
     /// Ends all connections of clients.
     func shutDown() {
         self.isDraining = true
-        for channel in self.channels.values { channel.close(promise: nil) }
+        for channel in self.channels.values { channel.closeAtOnce() }
     }
 
     /// The present moment, as `Date` has it.
@@ -103,6 +103,8 @@ struct Timeouts {
     let rateWindow: TimeAmount
     let maxBody: TimeAmount
     let connect: TimeAmount
+    /// How long a client may take to hear that the connection ends, if nothing else is on its way.
+    let farewell: TimeAmount
     let upstream: TimeAmount
     let upstreamIdle: TimeAmount
     let seenAlive: TimeAmount
@@ -112,6 +114,7 @@ struct Timeouts {
     init(_ limits: ServerLimits) {
         self.idle = TimeAmount(limits.idleTimeout)
         self.gap = TimeAmount(limits.gapTimeout)
+        self.farewell = min(self.gap, .seconds(1))
         self.rateWindow = TimeAmount(limits.rateWindow)
         self.maxBody = TimeAmount(limits.maxBodyTime)
         self.connect = TimeAmount(limits.connectTimeout)
