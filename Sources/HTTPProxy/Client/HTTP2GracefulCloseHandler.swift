@@ -88,7 +88,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // An error of a stream is that stream's.
-        if error is NIOHTTP2Errors.StreamError { return }
+        if error.isOfStream { return }
         if case .lingering = self.state { return }
         // Before anything is written: what fails then comes back here.
         self.state = .lingering(.zero)
@@ -169,5 +169,12 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func shutDown() {
         self.context?.channel.closeAtOnce()
+    }
+}
+
+extension Error {
+    /// Whether it concerns one stream of HTTP/2: SwiftNIO tells of some of them without saying so.
+    fileprivate var isOfStream: Bool {
+        self is NIOHTTP2Errors.StreamError || self is NIOHTTP2Errors.NoSuchStream || self is NIOHTTP2Errors.StreamClosed
     }
 }

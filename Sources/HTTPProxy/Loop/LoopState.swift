@@ -12,6 +12,7 @@ final class LoopState {
     let endOfTick: EndOfTick
     let clients: Sweep
     let pool: ConnectionPool
+    let bodies: BodyBudget
     let limits: ServerLimits
     let timeouts: Timeouts
     let screen: RequestScreen
@@ -27,7 +28,7 @@ final class LoopState {
     private var lastDate: (second: Int, text: String) = (0, "")
 
     init(
-        on eventLoop: any EventLoop, configuration: ServerConfiguration, budget: ConnectionBudget,
+        on eventLoop: any EventLoop, configuration: ServerConfiguration, budget: ConnectionBudget, bodies: BodyBudget,
         handler: any RequestHandler, running: RunningCount, logger: Logger
     ) {
         let limits = configuration.limits
@@ -38,6 +39,7 @@ final class LoopState {
         self.clients = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
         self.pool = ConnectionPool(
             on: eventLoop, configuration: configuration, budget: budget, timeouts: timeouts, endOfTick: self.endOfTick)
+        self.bodies = bodies
         self.limits = limits
         self.timeouts = timeouts
         self.screen = RequestScreen(
