@@ -111,7 +111,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         guard case .open = self.state, let context else { return }
         self.state = .asked(.zero)
         // A client that opens a stream just now must not lose it: the last one is not known before it has heard.
-        self.sayGoAway(.noError, last: .maxID)
+        context.triggerUserOutboundEvent(HTTP2WireHandler.AnnounceEnd(), promise: nil)
         context.writeAndFlush(
             self.wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: .ping(Self.question, ack: false))),
             promise: nil)

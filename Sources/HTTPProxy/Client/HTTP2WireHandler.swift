@@ -24,6 +24,11 @@ final class HTTP2WireHandler: ChannelDuplexHandler {
     /// What it is told: nothing that comes is of interest any more.
     struct IgnoreInput {}
 
+    /// What it is told: the client should open no more streams, but those that it opens now are not lost.
+    ///
+    /// SwiftNIO, if it said so itself, would refuse them, and end the connection if one of them is cancelled.
+    struct AnnounceEnd {}
+
     /// How large SwiftNIO may make a frame.
     static let toldFrameSize = 1 << 20
     /// By how many streams a client may be mistaken, before its connection ends.
@@ -79,8 +84,17 @@ final class HTTP2WireHandler: ChannelDuplexHandler {
         return changed
     }
 
+    private func announceEnd(_ context: ChannelHandlerContext) {
+        var frame = ByteBuffer()
+        frame.writeHTTP2FrameHeader(
+            HTTP2FrameHeader(length: 8, kind: HTTP2FrameHeader.Kind.goAway, flags: 0, stream: 0))
+        frame.writeMultipleIntegers(UInt32(Int32.max), UInt32(0))
+        context.writeAndFlush(self.wrapOutboundOut(frame), promise: nil)
+    }
+
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         if event is IgnoreInput { self.ignoresInput = true }
+        if event is AnnounceEnd { self.announceEnd(context) }
         context.triggerUserOutboundEvent(event, promise: promise)
     }
 }

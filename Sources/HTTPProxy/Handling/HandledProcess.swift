@@ -78,6 +78,7 @@ final class HandledProcess: RequestProcess {
 
     /// Forwards the request as if it had never been handled.
     private func forward(_ read: ByteBuffer) {
+        defer { self.handlerEnded() }
         guard let client else { return }
         self.signals.end()
         self.reservation.clear()
@@ -87,6 +88,13 @@ final class HandledProcess: RequestProcess {
         forwarder.start()
         for chunk in [read] + (self.body?.takeAll() ?? []) where chunk.readableBytes > 0 { forwarder.received(chunk) }
         if self.isComplete { forwarder.requestEnded(self.trailers) }
+    }
+
+    /// The handler needs nothing of the request any more.
+    private func handlerEnded() {
+        // It holds on to what would hold on to it.
+        self.body = nil
+        self.reservation.clear()
     }
 
     private func bodyIsWanted() {
@@ -191,6 +199,7 @@ final class HandledProcess: RequestProcess {
     }
 
     private func end(_ trailers: [HTTPField]) {
+        self.handlerEnded()
         let client = self.client
         self.client = nil
         self.signals.end()
@@ -198,6 +207,7 @@ final class HandledProcess: RequestProcess {
     }
 
     private func failed(_ error: any Error) {
+        self.handlerEnded()
         let client = self.client
         self.client = nil
         self.signals.end()
