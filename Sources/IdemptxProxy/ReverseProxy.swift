@@ -110,6 +110,8 @@ public final class ReverseProxy: Service {
             server.port = configuration.port
             if let tls = self.tls { server.tls = { tls.context } }
             server.limits = configuration.limits.ofServer
+            // One budget for guarded bodies, and for all.
+            server.limits.bodyBudget = configuration.rules.standard.bodyBudget
         }
     }
 }

@@ -2,6 +2,7 @@ import HTTPTestSupport
 import NIOCore
 import TestSupport
 import Testing
+
 @testable import HTTPProxy
 
 @Suite("The pool of connections")

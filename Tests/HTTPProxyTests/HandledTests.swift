@@ -142,7 +142,8 @@ struct HandledTests {
             for try await chunk in request.body { size += chunk.readableBytes }
             return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer(string: "\(size)")))
         }
-        try await TestProxy.with(handle: handle) { proxy async throws in
+        try await TestProxy.with(handle: handle, configure: Change { $0.limits.bodyBudget = 2 << 30 }) {
+            proxy async throws in
             let (written, size, count) = (Ledger(), 64 * 1024, 16_384)
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
@@ -160,6 +161,20 @@ struct HandledTests {
                 #expect(try await connection.readAnswer().text == "\(size * count)")
                 try await upload.value
             }
+        }
+    }
+
+    @Test("has its trailers passed on", arguments: ["abc", ""])
+    func trailers(body: String) async throws {
+        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                let head = ["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k", "Transfer-Encoding: chunked"]
+                let chunk: [UInt8] = body.isEmpty ? [] : .chunks(Array(body.utf8), of: 2)
+                try await connection.write(.message(head) + chunk + .message(["0", "X-Sum: 7"]))
+                #expect(try await connection.readAnswer().text == body)
+            }
+            #expect(proxy.upstream.request?.trailers == ["X-Sum: 7"])
+            #expect(proxy.upstream.request?.text == body)
         }
     }
 

@@ -1,6 +1,9 @@
 import HTTPProxy
 import HTTPTestSupport
 import NIOCore
+import NIOSSL
+import NIOTLS
+import RedisServerTesting
 import TestSupport
 import Testing
 
@@ -44,6 +47,39 @@ struct ShutdownTests {
                     await end
                 }
             }
+        }
+    }
+
+    /// Clients that are connected over TLS, say no more, and take nothing of what comes.
+    enum Silence: String, CaseIterable {
+        case beforeHandshake, http1, http2
+    }
+
+    @Test("does not wait for clients of TLS that neither read nor close", arguments: Silence.allCases)
+    func silentClients(_ silence: Silence) async throws {
+        let configure = Change {
+            $0.limits.idleTimeout = .seconds(3_600)
+            $0.limits.gapTimeout = .seconds(3_600)
+        }
+        try await SecureTests.with(configure: configure) { proxy, certificates in
+            let tls = try SecureTests.client(
+                certificates.authority, protocols: silence == .http2 ? ["h2"] : ["http/1.1"])
+            let channel = try await RawConnection.connect(port: proxy.port)
+            if silence != .beforeHandshake {
+                try await channel.eventLoop.submit {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        NIOSSLClientHandler(context: tls, serverHostname: "localhost"), ReadingStopper(),
+                    ])
+                    channel.setOption(.autoRead, value: true).whenComplete { _ in }
+                }.get()
+                try await eventually { try await !channel.getOption(.autoRead).get() }
+            }
+            if silence == .http2 {
+                try await channel.writeAndFlush(ByteBuffer(bytes: WireFrame.greeting + WireFrame(.settings).bytes))
+            }
+            try await eventually { await !proxy.server.isIdle() }
+            await proxy.server.shutDown(drainTime: .seconds(3_600))
+            try? await channel.close()
         }
     }
 
@@ -109,5 +145,17 @@ struct ShutdownTests {
                 await end
             }
         }
+    }
+}
+
+/// Reads until the handshake is over, and no more.
+private final class ReadingStopper: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted? = event as? TLSUserEvent {
+            context.channel.setOption(.autoRead, value: false).whenComplete { _ in }
+        }
+        context.fireUserInboundEventTriggered(event)
     }
 }

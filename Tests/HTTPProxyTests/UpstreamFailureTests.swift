@@ -62,6 +62,25 @@ struct UpstreamFailureTests {
         }
     }
 
+    @Test(
+        "by saying nothing in the handshake, nothing was sent, within the time for connecting",
+        arguments: [true, false])
+    func silentHandshake(isHandled: Bool) async throws {
+        let script: TestUpstream.Script = { connection, _ in try await connection.readToEnd() }
+        try await TestUpstream.with(script: script) { upstream in
+            let address = ServerConfiguration.Upstream(
+                .host("127.0.0.1", port: try #require(upstream.port)), authority: "api.test",
+                tls: try NIOSSLContext(configuration: .makeClientConfiguration()))
+            let configure = Change { $0.limits.connectTimeout = .milliseconds(200) }
+            try await TestProxy.run(to: address, in: upstream, configure: configure) { proxy async throws in
+                let response = isHandled ? try await proxy.pay() : try await proxy.send("GET /")
+                #expect(response.status == 502)
+                #expect(response.text == "upstreamUnreachable")
+                try await eventually { upstream.closedConnections == upstream.connections }
+            }
+        }
+    }
+
     @Test("by keeping silent, it may have been processed", arguments: [true, false])
     func silent(isHandled: Bool) async throws {
         let script: TestUpstream.Script = { connection, upstream in

@@ -62,6 +62,7 @@ package struct HTTP2Client {
         var configuration = NIOHTTP2Handler.Configuration()
         configuration.connection.headerBlockValidation = .disabled
         configuration.connection.initialSettings = [HTTP2Setting(parameter: .maxHeaderListSize, value: 1 << 20)]
+        configuration.connection.maximumSequentialContinuationFrames = 64
         return configuration
     }
 

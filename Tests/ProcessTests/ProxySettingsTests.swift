@@ -119,7 +119,8 @@ struct ProxySettingsTests {
     func everywhere() async throws {
         let values: [String: Any] = [
             "adminHost": "::1", "adminPort": 1, "bodyBudget": "15MiB", "bodyGapTimeout": "1s", "claimRetryTime": "16s",
-            "claimTimeout": "17s", "completionRetryTime": "18s", "connectTimeout": "2s", "drainTimeout": "3s",
+            "claimTimeout": "17s", "completionRetryTime": "18s", "connectTimeout": "2s", "corsCredentials": true,
+            "corsOrigins": ["https://a", "https://b"], "drainTimeout": "3s", "keepAcceptEncoding": true,
             "dropHeaders": ["X-C"], "fingerprintBody": "bytes", "fingerprintHeaders": ["X-D"], "fingerprintHost": false,
             "fingerprintIgnore": ["/a", "/b/c"], "forwardedHeaders": "extend", "honorNoStore": true, "host": "::",
             "hostHeader": "upstream", "idleTimeout": "4s", "keepHeaders": ["X-E"], "keepStatuses": ["503"],

@@ -14,12 +14,15 @@ struct ClientInitializer: Sendable {
         guard let tls = self.configuration.tls else { return try self.addHTTP1(to: channel, on: loop, isSecure: false) }
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(NIOSSLServerHandler(context: tls()))
-        // Until the two have agreed, nothing else looks at the time.
-        let timeout = loop.eventLoop.scheduleTask(in: loop.timeouts.idle) { channel.close(promise: nil) }
-        let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
+        let handshake = PendingHandshake(channel, timeout: loop.timeouts.idle)
+        loop.clients.add(handshake)
+        if loop.isDraining { handshake.drain() }
+        let (bound, pending) = (
+            NIOLoopBound(loop, eventLoop: loop.eventLoop), NIOLoopBound(handshake, eventLoop: loop.eventLoop)
+        )
         let negotiation = NIOTypedApplicationProtocolNegotiationHandler<Void> { result in
             channel.eventLoop.makeCompletedFuture {
-                timeout.cancel()
+                bound.value.clients.remove(pending.value)
                 if result == .negotiated("h2") {
                     try self.addHTTP2(to: channel, on: bound.value)
                 } else {
@@ -29,7 +32,7 @@ struct ClientInitializer: Sendable {
         }
         try pipeline.addHandler(negotiation)
         negotiation.protocolNegotiationResult.whenFailure { _ in
-            timeout.cancel()
+            bound.value.clients.remove(pending.value)
             channel.close(promise: nil)
         }
     }
@@ -43,13 +46,17 @@ struct ClientInitializer: Sendable {
             HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(decoder)
-        try pipeline.addHandler(HTTP1Connection(channel, on: loop, isSecure: isSecure, decoder: decoder))
+        let connection = HTTP1Connection(channel, on: loop, isSecure: isSecure, decoder: decoder)
+        try pipeline.addHandler(connection)
+        if loop.isDraining { connection.drain() }
     }
 
     private func addHTTP2(to channel: any Channel, on loop: LoopState) throws {
         var connection = NIOHTTP2Handler.ConnectionConfiguration()
         connection.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: loop.limits.maxConcurrentStreams),
+            HTTP2Setting(
+                parameter: .maxConcurrentStreams,
+                value: loop.limits.maxConcurrentStreams + HTTP2WireHandler.excessStreams),
             HTTP2Setting(parameter: .maxHeaderListSize, value: loop.limits.maxHeaderSize),
         ]
         // A malformed request ends its own stream, not the connection that it shares.
@@ -57,15 +64,21 @@ struct ClientInitializer: Sendable {
         var stream = NIOHTTP2Handler.StreamConfiguration()
         stream.outboundBufferSizeHighWatermark = 64 * 1024
         stream.outboundBufferSizeLowWatermark = 32 * 1024
+        stream.streamResetFrameRateLimit.maximumCount = HTTP2FrameBalance.maxResets
+        stream.streamResetFrameRateLimit.windowLength = HTTP2FrameBalance.resetWindow
         let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
         let pipeline = channel.pipeline.syncOperations
         let gracefulClose = HTTP2GracefulCloseHandler(on: loop)
+        let streams = NIOLoopBound(
+            HTTP2StreamCount(limit: loop.limits.maxConcurrentStreams), eventLoop: loop.eventLoop)
+        try pipeline.addHandler(HTTP2WireHandler(maxConcurrentStreams: loop.limits.maxConcurrentStreams))
         _ = try pipeline.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: connection, streamConfiguration: stream,
             streamDelegate: gracefulClose.streamDelegate
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
-                try stream.pipeline.syncOperations.addHandler(HTTP2Stream(stream, on: bound.value))
+                try stream.pipeline.syncOperations.addHandler(
+                    HTTP2Stream(stream, among: streams.value, on: bound.value))
             }
         }
         try pipeline.addHandler(gracefulClose)
@@ -83,5 +96,13 @@ extension Channel {
         #endif
         // TCP_NOTSENT_LOWAT. Where there is none, a slow client has to be a little faster.
         try? self.syncOptions?.setOption(.tcpOption(option), value: 128 * 1024)
+    }
+
+    /// Closes the connection without waiting for the client, who would have to say goodbye over TLS.
+    func closeAtOnce() {
+        guard let tls = try? self.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) else {
+            return self.close(promise: nil)
+        }
+        tls.close(promise: nil)
     }
 }

@@ -5,15 +5,15 @@ import NIOCore
 /// A client keeps us waiting while no request comes, while the body of one comes too slowly, and while it takes nothing of
 /// a response. Time in which the upstream is the slow one does not count.
 struct ClientTimeouts {
-    enum Phase {
+    enum Phase: Equatable {
         /// Waits for the head of a request.
         case idle
         /// Waits for the body of a request.
         case body
         /// Waits for nothing that the client does.
         case responding
-        /// Waits for the client to close the connection.
-        case closing
+        /// Waits for the client to close the connection, for so long.
+        case closing(TimeAmount)
     }
 
     private let timeouts: Timeouts
@@ -68,7 +68,7 @@ struct ClientTimeouts {
         self.phaseTime = self.phaseTime + elapsed
         switch self.phase {
         case .idle: return self.phaseTime >= self.timeouts.idle
-        case .closing: return self.phaseTime >= self.timeouts.gap
+        case .closing(let limit): return self.phaseTime >= limit
         case .responding: return false
         case .body: break
         }

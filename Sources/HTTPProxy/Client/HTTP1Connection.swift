@@ -379,14 +379,16 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     /// Ends the connection after the last response.
     ///
     /// Not the whole of it: what is still on its way from the client would make the system throw the response away.
-    private func closeOutput() {
+    ///
+    /// - Parameter isUnused: Whether no response is on its way.
+    private func closeOutput(isUnused: Bool = false) {
         guard !self.isOutputClosed else { return }
         self.isOutputClosed = true
         self.isReadingEnded = true
         self.request = nil
         self.queue.removeAll()
         guard !self.isInputClosed else { return self.close() }
-        self.timeouts.enter(.closing)
+        self.timeouts.enter(.closing(isUnused ? self.loop.timeouts.farewell : self.loop.timeouts.gap))
         self.flush()
         self.channel.close(mode: .output, promise: nil)
     }
@@ -398,15 +400,15 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         let isReading = !self.holdsReading && (self.request?.process?.isWaitingForClient ?? true)
         defer { self.written = 0 }
         if self.timeouts.isOver(now: now, isReading: isReading, written: self.written, untaken: untaken) {
-            self.channel.close(promise: nil)
+            self.channel.closeAtOnce()
         }
     }
 
     func drain() {
-        if self.request == nil { self.closeOutput() }
+        if self.request == nil { self.closeOutput(isUnused: true) }
     }
 
     func shutDown() {
-        self.channel.close(promise: nil)
+        self.channel.closeAtOnce()
     }
 }

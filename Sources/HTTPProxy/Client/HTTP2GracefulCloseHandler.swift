@@ -17,6 +17,8 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         case ending
         /// The last GOAWAY is on its way.
         case closing(TimeAmount)
+        /// All is said, and the client may take what it has not read.
+        case lingering(TimeAmount)
     }
 
     /// What the client is asked to send back.
@@ -74,6 +76,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // A client of HTTP/2 that closes its side has left: it could not say anything about its streams any more.
         if event as? ChannelEvent == .inputClosed { context.close(promise: nil) }
+        if case HTTP2WireHandler.Event.manyResets = event { self.drain() }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -85,9 +88,21 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // An error of a stream is that stream's.
-        if error is NIOHTTP2Errors.StreamError { return }
-        self.sayGoAway(.protocolError, last: self.lastStream)
-        context.close(promise: nil)
+        if error.isOfStream { return }
+        if case .lingering = self.state { return }
+        // Before anything is written: what fails then comes back here.
+        self.state = .lingering(.zero)
+        // Where SwiftNIO has said it already, it has said why.
+        self.sayGoAway(error is HTTP2Flood ? .enhanceYourCalm : .protocolError, last: self.lastStream)
+        self.linger()
+    }
+
+    /// Says no more, and listens to nothing, but does not close yet: what is still on its way from the client would make the
+    /// system throw away what the client has not read, and with it the reason for the end.
+    private func linger() {
+        self.state = .lingering(.zero)
+        self.context?.triggerUserOutboundEvent(HTTP2WireHandler.IgnoreInput(), promise: nil)
+        self.context?.close(mode: .output, promise: nil)
     }
 
     // MARK: The end
@@ -96,7 +111,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         guard case .open = self.state, let context else { return }
         self.state = .asked(.zero)
         // A client that opens a stream just now must not lose it: the last one is not known before it has heard.
-        self.sayGoAway(.noError, last: .maxID)
+        context.triggerUserOutboundEvent(HTTP2WireHandler.AnnounceEnd(), promise: nil)
         context.writeAndFlush(
             self.wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: .ping(Self.question, ack: false))),
             promise: nil)
@@ -123,7 +138,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         eventLoop.execute {
             eventLoop.execute {
                 let written = context.eventLoop.makePromise(of: Void.self)
-                written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+                written.futureResult.assumeIsolated().whenComplete { _ in self.linger() }
                 // Said once more, it has left when all that was written before has.
                 self.sayGoAway(.noError, last: self.lastStream, promise: written)
             }
@@ -146,10 +161,20 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         case .closing(let time):
             self.state = .closing(time + elapsed)
             if time + elapsed >= self.loop.timeouts.gap { self.shutDown() }
+        case .lingering(let time):
+            self.state = .lingering(time + elapsed)
+            if time + elapsed >= self.loop.timeouts.farewell { self.shutDown() }
         }
     }
 
     func shutDown() {
-        self.context?.close(promise: nil)
+        self.context?.channel.closeAtOnce()
+    }
+}
+
+extension Error {
+    /// Whether it concerns one stream of HTTP/2: SwiftNIO tells of some of them without saying so.
+    fileprivate var isOfStream: Bool {
+        self is NIOHTTP2Errors.StreamError || self is NIOHTTP2Errors.NoSuchStream || self is NIOHTTP2Errors.StreamClosed
     }
 }

@@ -10,15 +10,19 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
-    /// How large a head may be, in bytes of its names and values.
+    /// How large a head may be, in bytes of its names and values, with room for their coding.
     ///
-    /// SwiftNIO writes each head as one frame, knows no CONTINUATION, and ends the connection of all streams with a head
-    /// that is larger than the frames that every client takes (RFC 9113, section 4.2). Some room is left for their coding.
-    private static let maxHeadSize = 15_000
+    /// SwiftNIO ends the connection of all streams with a head that is larger than a frame may be.
+    private static let maxHeadSize = HTTP2WireHandler.toldFrameSize - 1_024
+    private static let codingSize = 16
 
     let address: ClientAddress
     private let channel: any Channel
     private let loop: LoopState
+    private let streams: HTTP2StreamCount
+    /// Whether the client has opened it although there are too many already.
+    private let isExcess: Bool
+    private var isCounted = true
     private var context: ChannelHandlerContext?
     private var process: (any RequestProcess)?
     private var record: RequestRecord
@@ -39,9 +43,11 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private var timeouts: ClientTimeouts
     private var hasTaken = false
 
-    init(_ channel: any Channel, on loop: LoopState) {
+    init(_ channel: any Channel, among streams: HTTP2StreamCount, on loop: LoopState) {
         self.channel = channel
         self.loop = loop
+        self.streams = streams
+        self.isExcess = !streams.add()
         self.address = ClientAddress(channel.remoteAddress, isSecure: true)
         self.record = RequestRecord(method: nil, target: nil, client: self.address.text)
         self.timeouts = ClientTimeouts(loop.timeouts, minimumRate: loop.limits.minimumBodyRate)
@@ -50,6 +56,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     // MARK: The request
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !self.isExcess else { return self.refuseExcess() }
         switch self.unwrapInboundIn(data) {
         case .headers(let frame) where !self.hasRequest: self.begin(frame.headers, endsStream: frame.endStream)
         case .headers(let frame):
@@ -63,6 +70,13 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         case .rstStream: self.leave()
         default: break
         }
+    }
+
+    /// It ends alone, and the client may try again (RFC 9113, section 5.1.2).
+    private func refuseExcess() {
+        guard !self.hasRequest else { return }
+        self.hasRequest = true
+        self.context?.writeAndFlush(self.wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
     }
 
     private func begin(_ headers: HPACKHeaders, endsStream: Bool) {
@@ -126,7 +140,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     }
 
     private static func fits(_ headers: HPACKHeaders) -> Bool {
-        headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } <= Self.maxHeadSize
+        headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + Self.codingSize } <= Self.maxHeadSize
     }
 
     private func writeHead(_ headers: HPACKHeaders, status: Int) {
@@ -268,9 +282,17 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         self.loop.clients.remove(self)
+        self.uncount()
+    }
+
+    private func uncount() {
+        guard self.isCounted else { return }
+        self.isCounted = false
+        self.streams.remove()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        self.uncount()
         self.leave()
         context.fireChannelInactive()
     }

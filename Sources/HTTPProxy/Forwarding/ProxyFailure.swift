@@ -8,6 +8,8 @@ package enum ProxyFailure: String, Error, CaseIterable, Sendable {
     case upstreamFailed
     /// The body is larger than the proxy permits.
     case requestTooLarge
+    /// The bodies of other requests take all the room there is: nothing ran.
+    case overloaded
     /// The head of the request is larger than the proxy permits.
     case headerTooLarge
     /// The request cannot be forwarded without changing what it means.
@@ -24,6 +26,7 @@ package enum ProxyFailure: String, Error, CaseIterable, Sendable {
         case .upstreamUnreachable, .upstreamFailed: 502
         case .upstreamTimeout: 504
         case .requestTooLarge: 413
+        case .overloaded: 503
         case .headerTooLarge: 431
         case .badRequest: 400
         case .notSupported: 501

@@ -22,6 +22,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     /// What has come of the body and was not sent, or may have to be sent again.
     private var body = ByteBuffer()
     private var bodySize = 0
+    private let reservation: BodyReservation
     private var isComplete = false
     private var trailers: Trailers = []
     private var isBodySent = false
@@ -34,6 +35,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
         self.client = client
         self.loop = loop
         self.framing = head.body
+        self.reservation = BodyReservation(in: loop.bodies)
     }
 
     var isWaitingForClient: Bool {
@@ -56,24 +58,32 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
         }
         switch self.state {
         case .collecting:
-            self.keep(bytes)
+            guard self.keep(bytes) else { return }
             // While connections are scarce, only those get one who need it now.
             let isHeldBack = self.loop.pool.isTight && self.body.readableBytes < Self.bufferSize
             if !isHeldBack { self.takeConnection(.any) }
         case .waiting:
-            self.keep(bytes)
+            guard self.keep(bytes) else { return }
             if self.body.readableBytes >= Self.bufferSize { self.client.holdReading(true) }
         case .sending(let connection):
             self.isBodySent = true
             self.body = ByteBuffer()
+            self.reservation.clear()
             self.write(bytes, to: connection)
             if !connection.isWritable { self.client.holdReading(true) }
         case .done: break
         }
     }
 
-    private func keep(_ bytes: ByteBuffer) {
+    /// - Returns: Whether there is room for it; if not, the request is over.
+    private func keep(_ bytes: ByteBuffer) -> Bool {
+        guard self.reservation.add(bytes.readableBytes) else {
+            self.abandon()
+            self.client.refuse(.overloaded)
+            return false
+        }
         if self.body.readableBytes == 0 { self.body = bytes } else { self.body.writeImmutableBuffer(bytes) }
+        return true
     }
 
     func requestEnded(_ trailers: Trailers) {

@@ -68,16 +68,24 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
             state.loop.clients.add(self)
         }
         let hasBody = state.body.readableBytes > 0
+        // Fields behind a body need one whose end is seen.
+        let trailers = client.trailers.forwardable
+        let framing: BodyFraming =
+            trailers.isEmpty ? (hasBody ? .length(state.body.readableBytes) : .none) : .chunked
         connection.begin(
             self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
         connection.write { buffer in
             state.loop.requestWriter.write(
                 state.head.withoutUpgrade, from: client.address,
-                framing: hasBody ? .length(state.body.readableBytes) : .none, awaitsContinue: false,
-                changes: state.changes, to: &buffer)
+                framing: framing, awaitsContinue: false, changes: state.changes, to: &buffer)
         }
         connection.sealHead()
+        if framing == .chunked, hasBody { connection.write { $0.writeChunkStart(size: state.body.readableBytes) } }
         if hasBody { connection.write(state.body) }
+        if framing == .chunked {
+            if hasBody { connection.write { $0.writeStaticString("\r\n") } }
+            connection.write { $0.writeLastChunk(trailers: trailers) }
+        }
         connection.requestEnded()
     }
 

@@ -11,9 +11,11 @@ final class HandledProcess: RequestProcess {
     private let signals = ClientSignals()
     private var body: BodyPipe?
     private var bodySize = 0
+    /// The handler may keep all of the body.
+    private let reservation: BodyReservation
     private var isComplete = false
     private var isBodyWanted = false
-    private var trailers: Trailers = []
+    private(set) var trailers: Trailers = []
     private var room: EventLoopPromise<Void>?
     private var task: Task<Void, Never>?
     /// Goes on with a request that the handler gave back.
@@ -24,6 +26,7 @@ final class HandledProcess: RequestProcess {
         self.address = client.address
         self.client = client
         self.loop = loop
+        self.reservation = BodyReservation(in: loop.bodies)
     }
 
     var isWaitingForClient: Bool {
@@ -99,13 +102,15 @@ final class HandledProcess: RequestProcess {
     func received(_ bytes: ByteBuffer) {
         if let forwarder { return forwarder.received(bytes) }
         self.bodySize += bytes.readableBytes
-        guard self.bodySize <= self.loop.limits.maxBodySize ?? .max else {
-            let client = self.client
-            self.clientLeft()
-            client?.refuse(.requestTooLarge)
-            return
-        }
+        guard self.bodySize <= self.loop.limits.maxBodySize ?? .max else { return self.refuse(.requestTooLarge) }
+        guard self.reservation.add(bytes.readableBytes) else { return self.refuse(.overloaded) }
         if self.body?.write(bytes) == false { self.client?.holdReading(true) }
+    }
+
+    private func refuse(_ failure: ProxyFailure) {
+        let client = self.client
+        self.clientLeft()
+        client?.refuse(failure)
     }
 
     func requestEnded(_ trailers: Trailers) {
@@ -205,6 +210,7 @@ final class HandledProcess: RequestProcess {
             self.task = nil
         }
         self.signals.end()
+        self.reservation.clear()
         return self.client
     }
 }

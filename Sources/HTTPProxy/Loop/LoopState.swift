@@ -12,6 +12,7 @@ final class LoopState {
     let endOfTick: EndOfTick
     let clients: Sweep
     let pool: ConnectionPool
+    let bodies: BodyBudget
     let limits: ServerLimits
     let timeouts: Timeouts
     let screen: RequestScreen
@@ -27,7 +28,7 @@ final class LoopState {
     private var lastDate: (second: Int, text: String) = (0, "")
 
     init(
-        on eventLoop: any EventLoop, configuration: ServerConfiguration, budget: ConnectionBudget,
+        on eventLoop: any EventLoop, configuration: ServerConfiguration, budget: ConnectionBudget, bodies: BodyBudget,
         handler: any RequestHandler, running: RunningCount, logger: Logger
     ) {
         let limits = configuration.limits
@@ -38,6 +39,7 @@ final class LoopState {
         self.clients = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
         self.pool = ConnectionPool(
             on: eventLoop, configuration: configuration, budget: budget, timeouts: timeouts, endOfTick: self.endOfTick)
+        self.bodies = bodies
         self.limits = limits
         self.timeouts = timeouts
         self.screen = RequestScreen(
@@ -63,7 +65,7 @@ final class LoopState {
     /// Ends all connections of clients.
     func shutDown() {
         self.isDraining = true
-        for channel in self.channels.values { channel.close(promise: nil) }
+        for channel in self.channels.values { channel.closeAtOnce() }
     }
 
     /// The present moment, as `Date` has it.
@@ -103,6 +105,8 @@ struct Timeouts {
     let rateWindow: TimeAmount
     let maxBody: TimeAmount
     let connect: TimeAmount
+    /// How long a client may take to hear that the connection ends, if nothing else is on its way.
+    let farewell: TimeAmount
     let upstream: TimeAmount
     let upstreamIdle: TimeAmount
     let seenAlive: TimeAmount
@@ -112,6 +116,7 @@ struct Timeouts {
     init(_ limits: ServerLimits) {
         self.idle = TimeAmount(limits.idleTimeout)
         self.gap = TimeAmount(limits.gapTimeout)
+        self.farewell = min(self.gap, .seconds(1))
         self.rateWindow = TimeAmount(limits.rateWindow)
         self.maxBody = TimeAmount(limits.maxBodyTime)
         self.connect = TimeAmount(limits.connectTimeout)

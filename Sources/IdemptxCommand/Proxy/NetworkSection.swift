@@ -29,6 +29,13 @@ enum NetworkSection: SettingSection {
         Setting(
             "forwardedHeaders", \.forwardedHeaders,
             "Whether Forwarded and X-Forwarded headers of clients are replaced or extended."),
+        Setting(
+            "corsOrigins", \.corsOrigins, as: OriginList.self,
+            "The origins whose pages may read responses; if nothing is said, everything passes as the API says."),
+        Setting("corsCredentials", \.corsCredentials, "Lets pages of these origins send cookies."),
+        Setting(
+            "keepAcceptEncoding", \.keepAcceptEncoding,
+            "Passes Accept-Encoding of guarded requests on, so that not every client may be able to read a replay."),
     ]
     static var rows: [SettingRow] { Self.settings.map(\.row) }
 }

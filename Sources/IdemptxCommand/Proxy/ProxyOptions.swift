@@ -14,6 +14,9 @@ struct ProxyOptions: SettingTarget {
     var tlsMinVersion = TLSVersionChoice.tls12
     var hostHeader = HostHeaderRule.client
     var forwardedHeaders = ForwardedHeadersRule.replace
+    var corsOrigins: [String] = []
+    var corsCredentials = false
+    var keepAcceptEncoding = false
     var scopeHeader: [HTTPField.Name]?
     var adminHost = "127.0.0.1"
     var adminPort: Int?
@@ -42,6 +45,9 @@ struct ProxyOptions: SettingTarget {
         configuration.scopeHeaders = self.scopeHeader
         configuration.hostField = self.hostHeader.field
         configuration.forwardedFields = self.forwardedHeaders.fields
+        configuration.corsOrigins = self.corsOrigins
+        configuration.corsAllowsCredentials = self.corsCredentials
+        configuration.keepsAcceptEncoding = self.keepAcceptEncoding
         configuration.logsRequests = self.logRequests
         return configuration
     }

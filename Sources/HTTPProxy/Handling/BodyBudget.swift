@@ -1,0 +1,48 @@
+import Synchronization
+
+/// How much of the bodies of requests may be kept at a time, for all event loops together.
+final class BodyBudget: Sendable {
+    private let limit: Int
+    private let used = Atomic(0)
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    func take(_ size: Int) -> Bool {
+        let new = self.used.add(size, ordering: .relaxed).newValue
+        guard new > self.limit else { return true }
+        self.giveBack(size)
+        return false
+    }
+
+    func giveBack(_ size: Int) {
+        self.used.subtract(size, ordering: .relaxed)
+    }
+}
+
+/// What one request has of the budget, until it is over.
+final class BodyReservation {
+    private let budget: BodyBudget
+    private var size = 0
+
+    init(in budget: BodyBudget) {
+        self.budget = budget
+    }
+
+    deinit {
+        self.budget.giveBack(self.size)
+    }
+
+    /// - Returns: Whether so much more may be kept.
+    func add(_ size: Int) -> Bool {
+        guard self.budget.take(size) else { return false }
+        self.size += size
+        return true
+    }
+
+    func clear() {
+        self.budget.giveBack(self.size)
+        self.size = 0
+    }
+}
