@@ -70,6 +70,7 @@ struct SecureTests {
                 let configure = Change { $0.certificate = files.certificate }
                 try await TestProxy.with(configure: configure) { proxy in
                     try await HTTP2Client.with(port: proxy.port, authority: first.authority) { client async throws in
+                        #expect(try await client.send(.head("GET", "/")).status == "200")
                         try files.replace(by: second.server)
                         try proxy.proxy.reloadCertificate()
                         // A connection goes on as it began.
