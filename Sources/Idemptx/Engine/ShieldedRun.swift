@@ -37,14 +37,17 @@ func shielded<Result: Sendable, Value: Sendable>(
 }
 
 /// Starts a task on the current thread, as far as it gets without waiting: no change of thread before the first wait.
+///
+/// On an executor, the task starts there, and stays.
 @discardableResult
 func startTask(
     on executor: (any TaskExecutor)? = nil, _ operation: @escaping @Sendable () async -> Void
 ) -> Task<Void, Never> {
+    if let executor { return Task(executorPreference: executor) { await operation() } }
     if #available(macOS 26.0, iOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-        Task.immediate(executorPreference: executor) { await operation() }
+        return Task.immediate { await operation() }
     } else {
-        Task(executorPreference: executor) { await operation() }
+        return Task { await operation() }
     }
 }
 
