@@ -44,11 +44,8 @@ func startTask(
     on executor: (any TaskExecutor)? = nil, _ operation: @escaping @Sendable () async -> Void
 ) -> Task<Void, Never> {
     if let executor { return Task(executorPreference: executor) { await operation() } }
-    if #available(macOS 26.0, iOS 26.0, tvOS 26.0, visionOS 26.0, *) {
-        return Task.immediate { await operation() }
-    } else {
-        return Task { await operation() }
-    }
+    guard #available(macOS 26.0, iOS 26.0, tvOS 26.0, visionOS 26.0, *) else { return Task { await operation() } }
+    return Task.immediate { await operation() }
 }
 
 /// A closure that is let go of before its caller returns.
