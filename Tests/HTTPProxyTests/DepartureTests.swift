@@ -5,12 +5,12 @@ import Testing
 
 @Suite("A client that hangs up")
 struct DepartureTests {
-    @Test("cancels nothing that is handled: it ends", arguments: Farewell.allCases)
-    func handled(farewell: Farewell) async throws {
+    @Test("cancels nothing that is handled: it ends", arguments: HangUp.allCases)
+    func handled(hangUp: HangUp) async throws {
         let (gate, ended) = (Gate(), Ledger())
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         let handle: TestHandler.Handle = { request in
             let response = try await Extents().relaying(request)
@@ -21,7 +21,7 @@ struct DepartureTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 try await eventually { gate.arrivals == 1 }
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
             }
             gate.open()
             try await eventually { ended.count == 1 }
@@ -29,8 +29,8 @@ struct DepartureTests {
         }
     }
 
-    @Test("cancels at the upstream what is not handled, while its answer is waited for", arguments: [Farewell.reset])
-    func unhandled(farewell: Farewell) async throws {
+    @Test("cancels at the upstream what is not handled, while its answer is waited for", arguments: [HangUp.reset])
+    func unhandled(hangUp: HangUp) async throws {
         let gate = Gate()
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
@@ -41,21 +41,21 @@ struct DepartureTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
                 await gate.pass()
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
             }
         }
     }
 
-    @Test("at once leaves nothing behind", arguments: Farewell.allCases)
-    func atOnce(farewell: Farewell) async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
+    @Test("at once leaves nothing behind", arguments: HangUp.allCases)
+    func atOnce(hangUp: HangUp) async throws {
+        try await TestProxy.with(script: TestUpstream.responding { .response(body: $0.start) }) { proxy async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 1...100 {
                     group.addTask {
                         try await RawConnection.open(port: proxy.port) { connection in
                             try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                            try await farewell.say(connection)
+                            try await hangUp.say(connection)
                             _ = try? await connection.readToEnd()
                         }
                     }
@@ -67,8 +67,8 @@ struct DepartureTests {
         }
     }
 
-    @Test("cancels at the upstream what is not handled, while its answer pauses", arguments: [Farewell.reset])
-    func whileStreaming(farewell: Farewell) async throws {
+    @Test("cancels at the upstream what is not handled, while its answer pauses", arguments: [HangUp.reset])
+    func whileStreaming(hangUp: HangUp) async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
             try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
@@ -78,7 +78,7 @@ struct DepartureTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 _ = try await connection.read(until: "abc")
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
                 try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
             }
         }
@@ -86,8 +86,8 @@ struct DepartureTests {
 
     @Test(
         "in the middle of a body has asked for nothing: the upstream gets no end of it",
-        arguments: Farewell.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
-    func withinBody(farewell: Farewell, framing: String) async throws {
+        arguments: HangUp.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
+    func withinBody(hangUp: HangUp, framing: String) async throws {
         let upload = Gate()
         let script: TestUpstream.Script = { connection, upstream in
             _ = try await connection.readHead()
@@ -104,7 +104,7 @@ struct DepartureTests {
                 let start = framing.hasPrefix("T") ? "5\r\nhello\r\n" : "hello"
                 try await connection.write("PUT / HTTP/1.1\r\nHost: a\r\n\(framing)\r\n\r\n\(start)")
                 try await eventually { upload.arrivals == 1 }
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
                 upload.open()
                 try await eventually { proxy.upstream.requests.count == 1 }
             }
@@ -115,8 +115,8 @@ struct DepartureTests {
 
     @Test(
         "in the middle of a body that is handled is told to the handler",
-        arguments: Farewell.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
-    func withinHandledBody(farewell: Farewell, framing: String) async throws {
+        arguments: HangUp.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
+    func withinHandledBody(hangUp: HangUp, framing: String) async throws {
         let told = Ledger()
         let handle: TestHandler.Handle = { request in
             do {
@@ -131,8 +131,8 @@ struct DepartureTests {
                 let start = framing.hasPrefix("T") ? "c\r\n{\"amount\":5}\r\n" : "{\"amount\":5}"
                 try await connection.write(
                     "POST /charges HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k-1\r\n\(framing)\r\n\r\n\(start)")
-                try await farewell.say(connection)
-                if farewell == .end { try await connection.readToEnd() }
+                try await hangUp.say(connection)
+                if hangUp == .end { try await connection.readToEnd() }
             }
             try await eventually { told.count == 1 }
             #expect(proxy.upstream.connections == 0)

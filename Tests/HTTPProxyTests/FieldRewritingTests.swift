@@ -30,7 +30,7 @@ struct FieldRewritingTests {
             "Keep-Alive: timeout=5",
             "Proxy-Connection: keep-alive", "Upgrade: h2c", "X-B: 1", "Via: 1.1 inner",
         ]
-        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", fields, body: "x") }) {
+        try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", fields, body: "x") }) {
             proxy async throws in
             for answer in [try await proxy.send("GET /"), try await proxy.pay()] {
                 #expect(answer.fields.filter { $0.hasPrefix("X-A") || $0.hasPrefix("X-B") } == ["X-A: 1", "X-B: 1"])
@@ -111,7 +111,7 @@ struct FieldRewritingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n")
-                _ = try await connection.readAnswer()
+                _ = try await connection.readResponse()
             }
             #expect(proxy.upstream.request?["Forwarded"] == ["for=127.0.0.1;host=\"[::1]:8080\";proto=http"])
         }

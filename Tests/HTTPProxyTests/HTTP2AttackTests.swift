@@ -11,7 +11,7 @@ import Testing
 struct HTTP2AttackTests {
     /// Runs a client that writes frames by hand.
     private static func with(
-        script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { .response(body: $0.start) },
         configure: Change = Change(),
         _ body: (TestProxy, RawConnection) async throws -> Void
     ) async throws {
@@ -30,9 +30,9 @@ struct HTTP2AttackTests {
     @Test("ends the one stream alone that is too much, and says how many there may be")
     func excessStream() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await Self.with(script: script, configure: Change { $0.limits.maxConcurrentStreams = 5 }) {
             proxy, client in
@@ -62,8 +62,8 @@ struct HTTP2AttackTests {
 
     @Test("says large heads and bodies in frames as large as the client takes", arguments: [16_384, 20_000, 100_000])
     func frameSizes(size: Int) async throws {
-        let script = TestUpstream.answering { _ in
-            .answer(
+        let script = TestUpstream.responding { _ in
+            .response(
                 "200 OK", ["X-Long: \(String(repeating: "Z", count: 50_000))"],
                 bytes: [UInt8](repeating: 7, count: 60_000))
         }
@@ -128,8 +128,8 @@ struct HTTP2AttackTests {
             let flooding = Task {
                 for bytes in frames { try await channel.writeAndFlush(bytes) }
             }
-            let farewell = try? await client.readFrame { $0.isKind(.goAway) && $0.errorCode != 0 }
-            #expect(farewell?.errorCode == 11)
+            let goAway = try? await client.readFrame { $0.isKind(.goAway) && $0.errorCode != 0 }
+            #expect(goAway?.errorCode == 11)
             _ = await flooding.result
             _ = try? await client.readToEnd()
             #expect(try await proxy.server.isIdleSoon())

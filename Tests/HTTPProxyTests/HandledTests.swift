@@ -103,7 +103,7 @@ struct HandledTests {
                 try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 #expect(try await connection.read(until: "first").contains("Transfer-Encoding: chunked"))
                 gate.open()
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.text == "firstsecond")
                 #expect(answer.trailers == ["X-Sum: 7"])
             }
@@ -158,7 +158,7 @@ struct HandledTests {
                 let amount = try await StreamingTests.settled { written.count * size }
                 #expect(amount < 512 << 20)
                 gate.open()
-                #expect(try await connection.readAnswer().text == "\(size * count)")
+                #expect(try await connection.readResponse().text == "\(size * count)")
                 try await upload.value
             }
         }
@@ -166,12 +166,12 @@ struct HandledTests {
 
     @Test("has its trailers passed on", arguments: ["abc", ""])
     func trailers(body: String) async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy async throws in
+        try await TestProxy.with(script: TestUpstream.responding { .response(body: $0.text) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 let head = ["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k", "Transfer-Encoding: chunked"]
                 let chunk: [UInt8] = body.isEmpty ? [] : .chunks(Array(body.utf8), of: 2)
                 try await connection.write(.message(head) + chunk + .message(["0", "X-Sum: 7"]))
-                #expect(try await connection.readAnswer().text == body)
+                #expect(try await connection.readResponse().text == body)
             }
             #expect(proxy.upstream.request?.trailers == ["X-Sum: 7"])
             #expect(proxy.upstream.request?.text == body)
@@ -180,24 +180,24 @@ struct HandledTests {
 
     @Test("gets leave to send its body when somebody reads it")
     func expectContinue() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.text) }) { proxy async throws in
+        try await TestProxy.with(script: TestUpstream.responding { .response(body: $0.text) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message([
                         "POST / HTTP/1.1", "Host: a", "Idempotency-Key: k", "Content-Length: 3", "Expect: 100-continue",
                     ]))
-                #expect(try await connection.readAnswer().status == 100)
+                #expect(try await connection.readResponse().status == 100)
                 try await connection.write("abc")
-                #expect(try await connection.readAnswer().text == "abc")
+                #expect(try await connection.readResponse().text == "abc")
             }
             #expect(proxy.upstream.request?["Expect"] == [])
         }
     }
 
-    @Test("tells its handler that its client has closed its side, or left", arguments: Farewell.allCases)
-    func signals(farewell: Farewell) async throws {
+    @Test("tells its handler that its client has closed its side, or left", arguments: HangUp.allCases)
+    func signals(hangUp: HangUp) async throws {
         let (gate, told) = (Gate(), Ledger())
-        let expected: ClientSignals.Signal = farewell == .end ? .closedItsSide : .left
+        let expected: ClientSignals.Signal = hangUp == .end ? .closedItsSide : .left
         let handle: TestHandler.Handle = { request in
             request.signals.onSignal { if $0 == expected { told.add() } }
             await gate.pass()
@@ -207,7 +207,7 @@ struct HandledTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/", host: "api.test", key: "k-1", body: "x")
                 try await eventually { gate.arrivals == 1 }
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
                 try await eventually { told.count == 1 }
                 gate.open()
             }

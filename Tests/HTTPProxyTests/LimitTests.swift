@@ -61,7 +61,7 @@ struct LimitTests {
                 }
                 upload.open()
                 try await connection.write("b\r\n01234567890\r\n")
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.status == 413)
                 #expect(answer.text == "requestTooLarge")
             }
@@ -131,7 +131,7 @@ struct LimitTests {
     @Test("of patience are not those of a client that takes a large response slowly", arguments: [true, false])
     func slowReader(isHandled: Bool) async throws {
         let size = 16 << 20
-        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
         try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(4)) }) {
             proxy async throws in
             let request = isHandled ? "POST /charges" : "GET /"
@@ -146,9 +146,9 @@ struct LimitTests {
     @Test("do not hurry an upstream that takes its time")
     func slowUpstream() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             if request.start.contains("slow") { await gate.pass() }
-            return .answer(body: request.start)
+            return .response(body: request.start)
         }
         try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
             proxy async throws in
@@ -158,7 +158,7 @@ struct LimitTests {
                 // A client that keeps silent is given up meanwhile.
                 _ = try await RawConnection.open(port: proxy.port) { try await $0.readToEnd() }
                 gate.open()
-                #expect(try await slow.readAnswer().text == "GET /slow HTTP/1.1")
+                #expect(try await slow.readResponse().text == "GET /slow HTTP/1.1")
             }
         }
     }
@@ -184,9 +184,9 @@ struct LimitTests {
     @Test("of connections to the upstream: one more request waits, and then is refused without having run")
     func upstreamConnections() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         let configure = { (configuration: inout ServerConfiguration) in
             configuration.limits.maxUpstreamConnections = 1
@@ -208,7 +208,7 @@ struct LimitTests {
     @Test("of connections to the upstream are not taken up by clients that stop in the middle of a body")
     func stalledBodies() async throws {
         let configure = Change { $0.limits.maxUpstreamConnections = 10 }
-        let script = TestUpstream.answering { .answer(body: $0.start) }
+        let script = TestUpstream.responding { .response(body: $0.start) }
         try await TestProxy.with(script: script, configure: configure) { proxy async throws in
             var stalled: [any Channel] = []
             for number in 1...300 {
@@ -237,9 +237,9 @@ struct LimitTests {
             $0.limits.maxUpstreamConnections = 1
             $0.limits.connectTimeout = .seconds(3_600)
         }
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             if request.start.hasPrefix("GET") { await gate.pass() }
-            return .answer(body: "\(request.body.count)")
+            return .response(body: "\(request.body.count)")
         }
         try await TestProxy.with(script: script, configure: configure) { proxy async throws in
             let key = isHandled ? ["Idempotency-Key: k"] : []
@@ -270,7 +270,7 @@ struct LimitTests {
 
     @Test("are met by two hundred clients at a time")
     func manyClients() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
+        try await TestProxy.with(script: TestUpstream.responding { .response(body: $0.start) }) { proxy async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for client in 1...200 {
                     group.addTask {

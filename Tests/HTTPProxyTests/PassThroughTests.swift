@@ -34,7 +34,7 @@ struct PassThroughTests {
     @Test("as OPTIONS of the server itself")
     func optionsAsterisk() async throws {
         try await TestProxy.with(
-            script: TestUpstream.answering { _ in .answer("204 No Content", ["Allow: GET"], bytes: []) }
+            script: TestUpstream.responding { _ in .response("204 No Content", ["Allow: GET"], bytes: []) }
         ) {
             proxy async throws in
             let answer = try await proxy.send("OPTIONS *")
@@ -63,7 +63,7 @@ struct PassThroughTests {
             "Date: Tue, 01 Jan 2030 00:00:00 GMT",
             "Server: odd/1", "ETag: W/\"1\"", "WWW-Authenticate: Basic realm=\"a, b\"", "X-Odd: \u{e9}",
         ]
-        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", answered, body: "x") }) {
+        try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", answered, body: "x") }) {
             proxy async throws in
             let answer = try await proxy.send("GET /", fields)
             let request = try #require(proxy.upstream.request)
@@ -77,7 +77,7 @@ struct PassThroughTests {
 
     @Test("with any status", arguments: [200, 203, 299, 302, 404, 418, 451, 499, 503, 599, 600, 999])
     func status(_ status: Int) async throws {
-        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("\(status) X", body: "x") }) {
+        try await TestProxy.with(script: TestUpstream.responding { _ in .response("\(status) X", body: "x") }) {
             proxy async throws in
             let answer = try await proxy.send("GET /")
             #expect(answer.start.hasPrefix("HTTP/1.1 \(status) "))
@@ -88,8 +88,8 @@ struct PassThroughTests {
     @Test("with a body of any bytes, of known length or chunked, both ways", arguments: [true, false], [true, false])
     func body(isChunked: Bool, isAnswerChunked: Bool) async throws {
         let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 / 7) } + (0...255).map { UInt8($0) }
-        let script = TestUpstream.answering { _ in
-            guard isAnswerChunked else { return .answer("200 OK", [], bytes: bytes) }
+        let script = TestUpstream.responding { _ in
+            guard isAnswerChunked else { return .response("200 OK", [], bytes: bytes) }
             return .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"])
                 + .chunks(bytes, of: 77_777) + .message(["0", "X-Sum: 7"])
         }
@@ -98,7 +98,7 @@ struct PassThroughTests {
                 let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(bytes.count)"
                 try await connection.write(.message(["PUT / HTTP/1.1", "Host: api.test", framing]))
                 try await connection.write(isChunked ? .chunks(bytes, of: 5_000) + .message(["0"]) : bytes)
-                return try await connection.readAnswer()
+                return try await connection.readResponse()
             }
             let request = try #require(proxy.upstream.request)
             #expect(request.body == bytes)
@@ -126,7 +126,7 @@ struct PassThroughTests {
     @Test("with the length, and without the body, of an answer to HEAD", arguments: ["Content-Length: 77", nil])
     func head(length: String?) async throws {
         let fields = length.map { [$0] } ?? []
-        let script = TestUpstream.answering { _ in .message(["HTTP/1.1 200 OK", "ETag: \"a\""] + fields) }
+        let script = TestUpstream.responding { _ in .message(["HTTP/1.1 200 OK", "ETag: \"a\""] + fields) }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
@@ -140,7 +140,7 @@ struct PassThroughTests {
     @Test("as an answer that never has a body", arguments: ["204 No Content", "304 Not Modified"])
     func bodiless(_ status: String) async throws {
         let length = status.hasPrefix("304") ? ["Content-Length: 7"] : []
-        let script = TestUpstream.answering { _ in .message(["HTTP/1.1 \(status)", "ETag: \"a\""] + length) }
+        let script = TestUpstream.responding { _ in .message(["HTTP/1.1 \(status)", "ETag: \"a\""] + length) }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
@@ -167,14 +167,14 @@ struct PassThroughTests {
 
     @Test("to a client of HTTP/1.0, which knows no chunks")
     func http10() async throws {
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .chunks(Array("abc".utf8), of: 2)
                 + .message(["0"])
         }
         try await TestProxy.with(script: script) { proxy async throws in
             let answer = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.0\r\n\r\n")
-                return try await connection.readAnswer()
+                return try await connection.readResponse()
             }
             #expect(answer.text == "abc")
             #expect(answer["Transfer-Encoding"].isEmpty)
@@ -185,12 +185,12 @@ struct PassThroughTests {
 
     @Test("one after the other over one connection, also if sent at once")
     func pipelined() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { .answer(body: $0.start) }) { proxy async throws in
+        try await TestProxy.with(script: TestUpstream.responding { .response(body: $0.start) }) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 let requests = (1...20).map { "PUT /\($0) HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" }
                 try await connection.write(requests.joined())
                 for number in 1...20 {
-                    #expect(try await connection.readAnswer().text == "PUT /\(number) HTTP/1.1")
+                    #expect(try await connection.readResponse().text == "PUT /\(number) HTTP/1.1")
                 }
             }
             #expect(proxy.upstream.connections < 20)
@@ -200,11 +200,12 @@ struct PassThroughTests {
     @Test("over one connection after answers of every kind")
     func reuse() async throws {
         let answers: [[UInt8]] = [
-            .answer(body: "a"), .message(["HTTP/1.1 204 No Content"]), .answer("404 Not Found", body: "b"),
-            .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .message(["0"]), .answer("304 Not Modified"),
+            .response(body: "a"), .message(["HTTP/1.1 204 No Content"]), .response("404 Not Found", body: "b"),
+            .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .message(["0"]),
+            .response("304 Not Modified"),
         ]
         let count = Ledger()
-        let script = TestUpstream.answering { _ in answers[(count.add() - 1) % answers.count] }
+        let script = TestUpstream.responding { _ in answers[(count.add() - 1) % answers.count] }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 var statuses: [Int] = []
@@ -218,18 +219,18 @@ struct PassThroughTests {
 
     @Test("after the interim answers of the upstream")
     func interim() async throws {
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             .message(["HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", "Connection: X-Hop", "X-Hop: 1"])
-                + .message(["HTTP/1.1 102 Processing"]) + .answer(body: "done")
+                + .message(["HTTP/1.1 102 Processing"]) + .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                let hints = try await connection.readAnswer()
+                let hints = try await connection.readResponse()
                 #expect(hints.status == 103)
                 #expect(hints.fields == ["Link: </a>; rel=preload"])
-                #expect(try await connection.readAnswer().start == "HTTP/1.1 102 Processing")
-                #expect(try await connection.readAnswer().text == "done")
+                #expect(try await connection.readResponse().start == "HTTP/1.1 102 Processing")
+                #expect(try await connection.readResponse().text == "done")
             }
         }
     }
@@ -244,7 +245,7 @@ struct PassThroughTests {
             try await connection.write(.message(["HTTP/1.1 100 Continue"]))
             try await connection.readBody(of: &request)
             upstream.record(request)
-            try await connection.write(.answer(body: "thanks"))
+            try await connection.write(.response(body: "thanks"))
         }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
@@ -253,9 +254,9 @@ struct PassThroughTests {
                 try await eventually { gate.arrivals == 1 }
                 #expect(connection.received.isEmpty)
                 gate.open()
-                #expect(try await connection.readAnswer().status == 100)
+                #expect(try await connection.readResponse().status == 100)
                 try await connection.write("abc")
-                #expect(try await connection.readAnswer().text == "thanks")
+                #expect(try await connection.readResponse().text == "thanks")
             }
             #expect(proxy.upstream.request?.text == "abc")
         }
@@ -265,14 +266,14 @@ struct PassThroughTests {
     func expectationFailed() async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readHead()))
-            try await connection.write(.answer("417 Expectation Failed", body: "no"))
+            try await connection.write(.response("417 Expectation Failed", body: "no"))
             try await connection.readToEnd()
         }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.start == "HTTP/1.1 417 Expectation Failed")
                 #expect(answer["Connection"] == ["close"])
                 try await connection.readToEnd()
@@ -322,20 +323,20 @@ struct PassThroughTests {
 
     @Test("after all of the upstream's interim responses, however many")
     func manyInterim() async throws {
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) }
-                + .answer(body: "done")
+                + .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy async throws in
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
                     for number in 1...50 {
-                        let hint = try await connection.readAnswer()
+                        let hint = try await connection.readResponse()
                         #expect(hint.status == 103)
                         #expect(hint["X-Number"] == ["\(number)"])
                     }
-                    #expect(try await connection.readAnswer().text == "done")
+                    #expect(try await connection.readResponse().text == "done")
                 }
             }
         }
@@ -348,7 +349,7 @@ struct PassThroughTests {
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: X-Sum"])
                         + .chunks(Array("abc".utf8), of: 2) + .message(["0", "X-Sum: 7", "Via: 1.1 x"]))
-                #expect(try await connection.readAnswer().status == 200)
+                #expect(try await connection.readResponse().status == 200)
             }
             let request = try #require(proxy.upstream.request)
             #expect(request.text == "abc")
@@ -382,9 +383,9 @@ struct PassThroughTests {
     @Test("to a client that sends nothing more, but reads")
     func halfClosed() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             await gate.pass()
-            return .answer(body: request.start)
+            return .response(body: request.start)
         }
         try await TestProxy.with(script: script) { proxy async throws in
             for key in ["", "Idempotency-Key: k-1\r\n"] {
@@ -406,7 +407,7 @@ struct PassThroughTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx")
-                #expect(try await connection.readAnswer().status == 200)
+                #expect(try await connection.readResponse().status == 200)
             }
             #expect(proxy.upstream.request?["Via"] == ["1.0 proxy-1"])
             #expect(proxy.upstream.request?["Expect"] == [])

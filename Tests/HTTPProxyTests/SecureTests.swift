@@ -11,7 +11,7 @@ import Testing
 @Suite("HTTPS")
 struct SecureTests {
     static func with(
-        script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { .response(body: $0.start) },
         configure change: Change = Change { _ in },
         _ body: (TestProxy, TestCertificates) async throws -> Void
     ) async throws {
@@ -248,16 +248,16 @@ struct SecureTests {
     @Test("over HTTP/2 finishes what is under way before a shutdown")
     func http2Shutdown() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await Self.with(script: script) { proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 async let answer = client.send(.head("GET", "/"))
                 try await eventually { gate.arrivals == 1 }
                 async let end: Void = proxy.server.shutDown(drainTime: .seconds(60))
-                try await eventually { client.farewells.count >= 1 }
+                try await eventually { client.goAways.count >= 1 }
                 gate.open()
                 #expect(try await answer.text == "done")
                 await end
@@ -271,20 +271,20 @@ struct SecureTests {
     func http2LastAnswers(isHandled: Bool, _ answers: (streams: Int, size: Int)) async throws {
         let gate = Gate()
         let text = String(repeating: "a", count: answers.size)
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: text)
+            return .response(body: text)
         }
         try await Self.with(script: script) { proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client in
-                try await withThrowingTaskGroup(of: HTTP2Client.Answer.self) { group in
+                try await withThrowingTaskGroup(of: HTTP2Client.Response.self) { group in
                     for number in 1...answers.streams {
                         let fields = isHandled ? [("idempotency-key", "k-\(number)")] : []
                         group.addTask { try await client.send(.head("POST", "/", fields), body: "abc") }
                     }
                     try await eventually { gate.arrivals == answers.streams }
                     async let end: Void = proxy.server.shutDown(drainTime: .seconds(60))
-                    try await eventually("The proxy waits only for the answers") { client.farewells.count >= 2 }
+                    try await eventually("The proxy waits only for the answers") { client.goAways.count >= 2 }
                     gate.open()
                     for try await answer in group {
                         #expect(answer.status == "200")
@@ -297,7 +297,7 @@ struct SecureTests {
         }
     }
 
-    @Test("over HTTP/2 ends with a client that is idle and does not react to the farewell, whatever else it says")
+    @Test("over HTTP/2 ends with a client that is idle and does not react to the hangUp, whatever else it says")
     func http2Unresponsive() async throws {
         try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(500) }) { proxy, certificates in
             let tls = try Self.client(certificates.authority, protocols: ["h2"])
@@ -322,10 +322,10 @@ struct SecureTests {
     @Test("over HTTP/2 passes heads that are larger than a frame, while other streams live", arguments: [true, false])
     func http2LargeHeads(isHandled: Bool) async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             if request.start.contains("/waiting") { await gate.pass() }
             let size = request["X-Size"].first.flatMap { Int($0) } ?? 0
-            return .answer("200 OK", ["X-Long: \(String(repeating: "x", count: size))"], body: "done")
+            return .response("200 OK", ["X-Long: \(String(repeating: "x", count: size))"], body: "done")
         }
         try await Self.with(script: script) { proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
@@ -425,7 +425,7 @@ struct SecureTests {
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
                 #expect(try await client.send(.head("GET", "/")).status == "200")
                 try await client.channel.closeFuture.get()
-                #expect(client.farewells.count >= 1)
+                #expect(client.goAways.count >= 1)
             }
         }
     }

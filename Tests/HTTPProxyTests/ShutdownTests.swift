@@ -12,9 +12,9 @@ struct ShutdownTests {
     @Test("waits for what is under way, handled or not")
     func graceful() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             await gate.pass()
-            return .answer(body: request.start)
+            return .response(body: request.start)
         }
         try await TestProxy.with(script: script) { proxy async throws in
             async let handled = proxy.pay()
@@ -131,7 +131,7 @@ struct ShutdownTests {
     @Test("waits for a client that takes the last of a response slowly")
     func slowReader() async throws {
         let size = 8 << 20
-        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port, configure: RawConnection.takesLittle) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)

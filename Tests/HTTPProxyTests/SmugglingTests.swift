@@ -58,7 +58,7 @@ struct SmugglingTests {
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\n\(key)\(rest)\(Self.hidden)")
-                    let answer = try await connection.readAnswer()
+                    let answer = try await connection.readResponse()
                     #expect(answer.status == 400)
                     #expect(answer.text == "badRequest")
                     #expect(answer["Connection"] == ["close"])
@@ -84,7 +84,7 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("\(line)\r\nHost: a\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect([400, 501].contains(answer.status))
             }
             #expect(!proxy.upstream.requests.contains { !$0.start.contains("/hidden") })
@@ -101,7 +101,7 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.status == 400)
                 #expect(answer.text == "badRequest")
             }
@@ -114,7 +114,7 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\n\r\n")
-                #expect(try await connection.readAnswer().status == 400)
+                #expect(try await connection.readResponse().status == 400)
             }
             #expect(proxy.upstream.connections == 0)
         }
@@ -123,9 +123,9 @@ struct SmugglingTests {
     @Test("is refused after the requests before it have been answered")
     func pipelined() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             await gate.pass()
-            return .answer(body: request.start)
+            return .response(body: request.start)
         }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
@@ -133,8 +133,8 @@ struct SmugglingTests {
                     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nX-A\r\n\r\n\(Self.hidden)")
                 try await eventually { gate.arrivals == 1 }
                 gate.open()
-                #expect(try await connection.readAnswer().text == "GET /1 HTTP/1.1")
-                #expect(try await connection.readAnswer().status == 400)
+                #expect(try await connection.readResponse().text == "GET /1 HTTP/1.1")
+                #expect(try await connection.readResponse().status == 400)
                 #expect(try await connection.takeRest().isEmpty)
             }
             #expect(proxy.upstream.requests.count == 1)
@@ -158,7 +158,7 @@ struct SmugglingTests {
                 if key.isEmpty { try await eventually { upload.arrivals == 1 } }
                 upload.open()
                 try await connection.write("zz\r\n0\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.status == 400)
                 #expect(answer.text == "badRequest")
                 #expect(try await connection.takeRest().isEmpty)
@@ -174,7 +174,7 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.status == 501)
                 #expect(answer["Connection"] == ["close"])
                 #expect(try await connection.takeRest().isEmpty)

@@ -61,7 +61,7 @@ struct StreamingTests {
             await gate.pass()
             try await connection.readBody(of: &request)
             upstream.record(request)
-            try await connection.write(.answer(body: "thanks"))
+            try await connection.write(.response(body: "thanks"))
         }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
@@ -70,7 +70,7 @@ struct StreamingTests {
                 try await eventually { gate.arrivals == 1 }
                 gate.open()
                 try await connection.write(isChunked ? "3\r\ndef\r\n0\r\n\r\n" : "def")
-                #expect(try await connection.readAnswer().text == "thanks")
+                #expect(try await connection.readResponse().text == "thanks")
             }
             #expect(proxy.upstream.request?.text == "abcdef")
         }
@@ -121,7 +121,7 @@ struct StreamingTests {
                     try await connection.write(piece)
                     try await Task.sleep(for: .milliseconds(2))
                 }
-                return try await connection.readAnswer()
+                return try await connection.readResponse()
             }
             #expect(proxy.upstream.request?.body == pieces.flatMap { $0 })
             #expect(answer.body == pieces.flatMap { $0 })

@@ -66,11 +66,12 @@ struct UpgradeTests {
 
     @Test("that the upstream refuses gets its response, and the connection ends")
     func refused() async throws {
-        try await TestProxy.with(script: TestUpstream.answering { _ in .answer("426 Upgrade Required", body: "no") }) {
+        try await TestProxy.with(script: TestUpstream.responding { _ in .response("426 Upgrade Required", body: "no") })
+        {
             proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(.message(Self.request))
-                let answer = try await connection.readAnswer()
+                let answer = try await connection.readResponse()
                 #expect(answer.status == 426)
                 #expect(answer["Connection"] == ["close"])
                 #expect(try await connection.takeRest().isEmpty)

@@ -119,7 +119,7 @@ struct UpstreamFailureTests {
     func closedWhileIdle(isHandled: Bool) async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
-            try await connection.write(.answer(body: "done"))
+            try await connection.write(.response(body: "done"))
         }
         try await TestProxy.with(script: script) { proxy async throws in
             for number in 1...20 {
@@ -136,7 +136,7 @@ struct UpstreamFailureTests {
         // Each connection serves one request, reads a second one, and closes without a word.
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
-            try await connection.write(.answer(body: "done"))
+            try await connection.write(.response(body: "done"))
             _ = try await connection.readHead()
         }
         try await TestProxy.with(script: script) { proxy async throws in
@@ -156,7 +156,7 @@ struct UpstreamFailureTests {
             while let request = try await connection.readMessage() {
                 upstream.record(request)
                 try await connection.write(
-                    .answer(body: request.start) + .answer("200 OK", ["X-Evil: 1"], body: "evil"))
+                    .response(body: request.start) + .response("200 OK", ["X-Evil: 1"], body: "evil"))
             }
         }
         try await TestProxy.with(script: script) { proxy async throws in

@@ -9,7 +9,7 @@ package import TestSupport
 package struct HTTP2Client {
     package typealias Stream = NIOAsyncChannel<HTTP2Frame.FramePayload, HTTP2Frame.FramePayload>
 
-    package struct Answer {
+    package struct Response {
         package var heads: [HPACKHeaders] = []
         package var body: [UInt8] = []
         package var error: (any Error)?
@@ -20,8 +20,8 @@ package struct HTTP2Client {
     }
 
     package let channel: any Channel
-    /// How often the server has said farewell.
-    package let farewells: Ledger
+    /// How often the server has said hangUp.
+    package let goAways: Ledger
     private let multiplexer: NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>
 
     package static func with<Value: Sendable>(
@@ -33,7 +33,7 @@ package struct HTTP2Client {
         configuration.trustRoots = .file(authority)
         configuration.applicationProtocols = ["h2"]
         let tls = try NIOSSLContext(configuration: configuration)
-        let farewells = Ledger()
+        let goAways = Ledger()
         let (channel, multiplexer) = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -42,11 +42,11 @@ package struct HTTP2Client {
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
                         mode: .client, configuration: Self.lenient
                     ) { stream in Self.wrap(stream) }
-                    try channel.pipeline.syncOperations.addHandler(FarewellCounter(farewells))
+                    try channel.pipeline.syncOperations.addHandler(GoAwayCounter(goAways))
                     return (channel, multiplexer)
                 }
             }
-        let client = HTTP2Client(channel: channel, farewells: farewells, multiplexer: multiplexer)
+        let client = HTTP2Client(channel: channel, goAways: goAways, multiplexer: multiplexer)
         do {
             let value = try await body(client)
             try? await channel.close()
@@ -71,10 +71,10 @@ package struct HTTP2Client {
     }
 
     /// Sends a request with all of its body, and reads the answer.
-    package func send(_ headers: [(String, String)], body: String? = nil) async throws -> Answer {
+    package func send(_ headers: [(String, String)], body: String? = nil) async throws -> Response {
         try await self.open(headers, endStream: body == nil) { stream, outbound, inbound in
             if let body { try await outbound.write(.data(body, endStream: true)) }
-            var answer = Answer()
+            var answer = Response()
             do {
                 for try await frame in inbound {
                     switch frame {
@@ -108,17 +108,17 @@ package struct HTTP2Client {
     }
 }
 
-private final class FarewellCounter: ChannelInboundHandler {
+private final class GoAwayCounter: ChannelInboundHandler {
     typealias InboundIn = HTTP2Frame
 
-    private let farewells: Ledger
+    private let goAways: Ledger
 
-    init(_ farewells: Ledger) {
-        self.farewells = farewells
+    init(_ goAways: Ledger) {
+        self.goAways = goAways
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .goAway = self.unwrapInboundIn(data).payload { self.farewells.add() }
+        if case .goAway = self.unwrapInboundIn(data).payload { self.goAways.add() }
         context.fireChannelRead(data)
     }
 }

@@ -40,7 +40,7 @@ package final class TestUpstream: Sendable {
     }
 
     /// A script that records each request and answers it.
-    package static func answering(_ answer: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
+    package static func responding(_ answer: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
         { connection, upstream in
             while let request = try await connection.readMessage() {
                 upstream.record(request)
@@ -99,12 +99,12 @@ package final class TestUpstream: Sendable {
 
 extension [UInt8] {
     /// The bytes of an answer of known length.
-    package static func answer(_ status: String = "200 OK", _ fields: [String] = [], body: String = "") -> [UInt8] {
-        Self.answer(status, fields, bytes: Array(body.utf8))
+    package static func response(_ status: String = "200 OK", _ fields: [String] = [], body: String = "") -> [UInt8] {
+        Self.response(status, fields, bytes: Array(body.utf8))
     }
 
     /// The bytes of an answer of known length.
-    package static func answer(_ status: String, _ fields: [String], bytes: [UInt8]) -> [UInt8] {
+    package static func response(_ status: String, _ fields: [String], bytes: [UInt8]) -> [UInt8] {
         Self.message(["HTTP/1.1 \(status)"] + fields + ["Content-Length: \(bytes.count)"]) + bytes
     }
 

@@ -57,7 +57,7 @@ extension RawConnection {
     }
 
     /// Reads a final answer, and counts on getting one.
-    package func readAnswer(hasBody: Bool = true) async throws -> WireMessage {
+    package func readResponse(hasBody: Bool = true) async throws -> WireMessage {
         guard let message = try await self.readMessage(hasBody: hasBody) else { throw NoMessage(received: self.text) }
         return message
     }
@@ -135,6 +135,6 @@ extension RawConnection {
         let length = body.map { ["Content-Length: \($0.utf8.count)"] } ?? []
         try await self.write(
             .message(["\(request) HTTP/1.1", "Host: api.test"] + fields + length) + Array((body ?? "").utf8))
-        return try await self.readAnswer(hasBody: !request.hasPrefix("HEAD "))
+        return try await self.readResponse(hasBody: !request.hasPrefix("HEAD "))
     }
 }

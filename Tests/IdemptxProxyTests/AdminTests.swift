@@ -14,7 +14,7 @@ struct AdminTests {
     /// Runs a proxy and its admin listener.
     private static func with(
         store: any IdempotencyStore = MemoryStore(),
-        script: @escaping TestUpstream.Script = TestUpstream.answering { _ in .answer() },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { _ in .response() },
         _ body: (TestProxy, _ adminPort: Int) async throws -> Void
     ) async throws {
         let registry = PrometheusRegistry()
@@ -77,9 +77,9 @@ struct AdminTests {
     @Test("shows what has happened, in the text format of Prometheus")
     func metrics() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             if request.text.contains("9") { await gate.pass() }
-            return .answer()
+            return .response()
         }
         try await Self.with(script: script) { proxy, port in
             for amount in [5, 5, 5, 6] { _ = try await proxy.pay(amount: amount) }

@@ -31,7 +31,7 @@ struct CompressionTests {
         return try await RawConnection.open(port: proxy.port) { connection in
             let lines = ["POST /charges HTTP/1.1", "Host: a", "Content-Length: \(body.count)"]
             try await connection.write(.message(lines + fields) + body)
-            return try await connection.readAnswer()
+            return try await connection.readResponse()
         }
     }
 

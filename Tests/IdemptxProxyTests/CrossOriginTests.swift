@@ -16,7 +16,7 @@ struct CrossOriginTests {
         "Access-Control-Allow-Origin: *", "access-control-expose-headers: X-Upstream", "X-A: 1",
         "Access-Control-Max-Age: 1", "Vary: Accept",
     ]
-    private static let script = TestUpstream.answering { _ in .answer("201 Created", Self.ofUpstream, body: "done") }
+    private static let script = TestUpstream.responding { _ in .response("201 Created", Self.ofUpstream, body: "done") }
 
     /// All that a response says about CORS, and only once.
     private static func fields(of response: WireMessage) -> [String: String] {

@@ -7,18 +7,18 @@ import Testing
 
 @Suite("A client that hangs up")
 struct DepartureTests {
-    @Test("cancels nothing that is guarded: it ends, and is stored", arguments: Farewell.allCases)
-    func guarded(farewell: Farewell) async throws {
+    @Test("cancels nothing that is guarded: it ends, and is stored", arguments: HangUp.allCases)
+    func guarded(hangUp: HangUp) async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 try await eventually { gate.arrivals == 1 }
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
             }
             gate.open()
             try await eventually { try await proxy.pay()["Idempotent-Replayed"] == ["true"] }
@@ -26,9 +26,9 @@ struct DepartureTests {
         }
     }
 
-    @Test("at once leaves nothing behind", arguments: Farewell.allCases)
-    func atOnce(farewell: Farewell) async throws {
-        let script = TestUpstream.answering { .answer(body: $0.start) }
+    @Test("at once leaves nothing behind", arguments: HangUp.allCases)
+    func atOnce(hangUp: HangUp) async throws {
+        let script = TestUpstream.responding { .response(body: $0.start) }
         try await TestProxy.with(script: script, configure: Change { $0.limits.drainTimeout = .seconds(3_600) }) {
             proxy in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -36,7 +36,7 @@ struct DepartureTests {
                     group.addTask {
                         try await RawConnection.open(port: proxy.port) { connection in
                             try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                            try await farewell.say(connection)
+                            try await hangUp.say(connection)
                             _ = try? await connection.readToEnd()
                         }
                     }
@@ -49,8 +49,8 @@ struct DepartureTests {
         }
     }
 
-    @Test("in the middle of a guarded stream leaves it to be drained and stored", arguments: Farewell.allCases)
-    func guardedStream(farewell: Farewell) async throws {
+    @Test("in the middle of a guarded stream leaves it to be drained and stored", arguments: HangUp.allCases)
+    func guardedStream(hangUp: HangUp) async throws {
         let gate = Gate()
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
@@ -63,7 +63,7 @@ struct DepartureTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 _ = try await connection.read(until: "abc")
-                try await farewell.say(connection)
+                try await hangUp.say(connection)
             }
             gate.open()
             try await eventually { try await proxy.pay().text == "abcdef" }
@@ -73,16 +73,16 @@ struct DepartureTests {
 
     @Test(
         "in the middle of a guarded body has asked for nothing: the whole request is the first that counts",
-        arguments: Farewell.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
-    func withinGuardedBody(farewell: Farewell, framing: String) async throws {
+        arguments: HangUp.allCases, ["Content-Length: 100", "Transfer-Encoding: chunked"])
+    func withinGuardedBody(hangUp: HangUp, framing: String) async throws {
         let store = FaultyStore(MemoryStore())
         try await TestProxy.with(store: store) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
                 let start = framing.hasPrefix("T") ? "c\r\n{\"amount\":5}\r\n" : "{\"amount\":5}"
                 try await connection.write(
                     "POST /charges HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k-1\r\n\(framing)\r\n\r\n\(start)")
-                try await farewell.say(connection)
-                if farewell == .end { try await connection.readToEnd() }
+                try await hangUp.say(connection)
+                if hangUp == .end { try await connection.readToEnd() }
             }
             #expect(try await proxy.pay()["X-Idempotency-Status"] == ["new"])
             #expect(proxy.upstream.requests.count == 1)
@@ -93,9 +93,9 @@ struct DepartureTests {
     @Test("after its last word gets its response all the same, guarded or not", arguments: [true, false])
     func halfClosed(isGuarded: Bool) async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy in
             try await RawConnection.open(port: proxy.port) { connection in
@@ -104,19 +104,19 @@ struct DepartureTests {
                 connection.endWriting()
                 try await eventually { gate.arrivals == 1 }
                 gate.open()
-                #expect(try await connection.readAnswer().text == "done")
+                #expect(try await connection.readResponse().text == "done")
             }
         }
     }
 
-    @Test("while it waits for another attempt runs nothing later", arguments: Farewell.allCases)
-    func waiting(farewell: Farewell) async throws {
+    @Test("while it waits for another attempt runs nothing later", arguments: HangUp.allCases)
+    func waiting(hangUp: HangUp) async throws {
         let (gate, store) = (Gate(), MemoryStore())
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
             await gate.pass()
             // The key is free then: one who waits would run.
-            try await connection.write(.answer("200 OK", ["X-Idempotency-Disposition: release"], body: "done"))
+            try await connection.write(.response("200 OK", ["X-Idempotency-Disposition: release"], body: "done"))
         }
         let configure = Change {
             $0.rules.standard.waitTimeout = .seconds(3_600)
@@ -127,9 +127,9 @@ struct DepartureTests {
             try await eventually { gate.arrivals == 1 }
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
-                try await farewell.say(connection)
-                if farewell == .end {
-                    let answer = try await connection.readAnswer()
+                try await hangUp.say(connection)
+                if hangUp == .end {
+                    let answer = try await connection.readResponse()
                     #expect(answer.status == 409)
                     #expect(try answer.problem == "request-in-progress")
                 }
@@ -137,7 +137,7 @@ struct DepartureTests {
             // The proxy has heard of the end once it takes another connection in its place.
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\n\r\n")
-                #expect(try await connection.readAnswer().status == 400)
+                #expect(try await connection.readResponse().status == 400)
             }
             gate.open()
             #expect(try await first.text == "done")

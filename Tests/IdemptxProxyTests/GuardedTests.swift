@@ -13,7 +13,7 @@ struct GuardedTests {
     ]
 
     private static func ledgerScript(_ ledger: Ledger) -> TestUpstream.Script {
-        TestUpstream.answering { _ in
+        TestUpstream.responding { _ in
             .message(["HTTP/1.1 201 Created"] + Self.answered) + Array("{\"id\":\(ledger.add())}".utf8)
         }
     }
@@ -50,7 +50,7 @@ struct GuardedTests {
     @Test("of an answer without known length is replayed with it")
     func streamed() async throws {
         let bytes = (0..<10_000).map { UInt8(truncatingIfNeeded: $0) }
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .chunks(bytes, of: 999) + .message(["0"])
         }
         try await TestProxy.with(script: script) { proxy in
@@ -72,7 +72,7 @@ struct GuardedTests {
                     try await connection.write(
                         .message(["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k-1", "Transfer-Encoding: chunked"])
                             + .chunks(Array("0123456789".utf8), of: size) + .message(["0"]))
-                    answers.append(try await connection.readAnswer())
+                    answers.append(try await connection.readResponse())
                 }
                 return answers
             }
@@ -89,10 +89,10 @@ struct GuardedTests {
             try await RawConnection.open(port: proxy.port) { connection in
                 let fields = ["Host: a", "Idempotency-Key: k-1", "Content-Length: 3", "Expect: 100-continue"]
                 try await connection.write(.message(["POST / HTTP/1.1"] + fields))
-                #expect(try await connection.readAnswer().status == 100)
+                #expect(try await connection.readResponse().status == 100)
                 #expect(proxy.upstream.connections == 0)
                 try await connection.write("abc")
-                #expect(try await connection.readAnswer().status == 200)
+                #expect(try await connection.readResponse().status == 200)
             }
             #expect(proxy.upstream.request?.text == "abc")
             #expect(proxy.upstream.request?["Expect"] == [])
@@ -123,9 +123,9 @@ struct GuardedTests {
     @Test("that is running is refused, without waiting by default")
     func concurrent() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy in
             async let first = proxy.pay()
@@ -143,9 +143,9 @@ struct GuardedTests {
     @Test("runs once in a storm of fifty")
     func storm() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.waitTimeout = .seconds(60) }) {
             proxy in
@@ -231,7 +231,7 @@ struct GuardedTests {
 
     @Test("with a larger answer than is kept gets all of it, and its retry is told that it ran")
     func largeAnswer() async throws {
-        let script = TestUpstream.answering { _ in .answer("201 Created", ["Location: /1"], body: "0123456789") }
+        let script = TestUpstream.responding { _ in .response("201 Created", ["Location: /1"], body: "0123456789") }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.maxResponseBody = 5 }) { proxy in
             #expect(try await proxy.pay().text == "0123456789")
             let retry = try await proxy.pay()
@@ -245,7 +245,7 @@ struct GuardedTests {
     @Test("runs again if its answer says that nothing was done", arguments: [401, 407, 425, 429])
     func released(_ status: Int) async throws {
         let ledger = Ledger()
-        let script = TestUpstream.answering { _ in ledger.add() == 1 ? .answer("\(status) X") : .answer() }
+        let script = TestUpstream.responding { _ in ledger.add() == 1 ? .response("\(status) X") : .response() }
         try await TestProxy.with(script: script) { proxy async throws in
             #expect(try await proxy.pay().status == status)
             #expect(try await proxy.pay().status == 200)
@@ -255,7 +255,7 @@ struct GuardedTests {
 
     @Test("keeps server errors, unless the rules say otherwise", arguments: [500, 502, 504])
     func serverErrors(_ status: Int) async throws {
-        let script = TestUpstream.answering { _ in .answer("\(status) X", body: "x") }
+        let script = TestUpstream.responding { _ in .response("\(status) X", body: "x") }
         try await TestProxy.with(script: script) { proxy in
             _ = try await proxy.pay()
             #expect(try await proxy.pay()["Idempotent-Replayed"] == ["true"])
@@ -275,8 +275,8 @@ struct GuardedTests {
             ("keep", 429, "429"), ("release", 200, "200 new"), ("tombstone", 200, "409"), ("unknown", 200, "409"),
         ])
     func disposition(_ word: String, _ status: Int, _ expected: String) async throws {
-        let script = TestUpstream.answering { _ in
-            .answer("\(status) X", ["X-Idempotency-Disposition: \(word)"], body: "x")
+        let script = TestUpstream.responding { _ in
+            .response("\(status) X", ["X-Idempotency-Disposition: \(word)"], body: "x")
         }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.onAbandoned = .refuse }) {
             proxy in

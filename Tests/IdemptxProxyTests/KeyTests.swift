@@ -70,7 +70,7 @@ struct KeyTests {
                     let start: [UInt8] = .message(lines).dropLast(2)
                     try await connection.write(
                         start + Array("\(name): M".utf8) + [byte] + Array("ller\r\n\r\n".utf8))
-                    #expect(try await connection.readAnswer().status == 400)
+                    #expect(try await connection.readResponse().status == 400)
                 }
             }
             #expect(proxy.upstream.connections == 0)

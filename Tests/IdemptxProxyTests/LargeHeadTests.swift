@@ -14,7 +14,7 @@ struct LargeHeadTests {
         // `Content-Length` is one of them.
         let heads = [Self.many(999), ["X-Large: " + String(repeating: "x", count: 60_000)]]
         for head in heads {
-            try await TestProxy.with(script: TestUpstream.answering { _ in .answer("200 OK", head) }) {
+            try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", head) }) {
                 proxy async throws in
                 let responses = [
                     try await proxy.send("GET /"), try await proxy.pay(), try await proxy.pay(),
@@ -36,7 +36,7 @@ struct LargeHeadTests {
             // Even so.
             $0.rules.standard.replay = .retryServerErrors
         }
-        let script = TestUpstream.answering { _ in .answer("201 Created", head) }
+        let script = TestUpstream.responding { _ in .response("201 Created", head) }
         try await TestProxy.with(script: script, configure: configure) { proxy async throws in
             #expect(try await proxy.send("GET /").problem == "upstream-failed")
             #expect(proxy.upstream.requests.count == 1)
@@ -54,7 +54,7 @@ struct LargeHeadTests {
 
     @Test("or none at all: replays of HEAD and of 304 have no length of their own")
     func bodiless() async throws {
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             request.start.hasPrefix("HEAD")
                 ? .message(["HTTP/1.1 200 OK", "Content-Length: 77", "X-A: 1"])
                 : .message(["HTTP/1.1 304 Not Modified", "Content-Length: 77", "X-A: 1"])

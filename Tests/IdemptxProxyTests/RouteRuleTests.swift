@@ -51,7 +51,7 @@ struct RouteRuleTests {
                 try await connection.write(
                     .message(["POST /orders HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"] + json)
                         + .chunks(Array("{ }".utf8), of: 2) + .message(["0"]))
-                #expect(try await connection.readAnswer().status == 200)
+                #expect(try await connection.readResponse().status == 200)
             }
             #expect(proxy.upstream.requests.last?.text == "{ }")
         }
@@ -120,9 +120,9 @@ struct RouteRuleTests {
     @Test("can be replaced while requests run, which end by the ones they began with")
     func replaced() async throws {
         let gate = Gate()
-        let script = TestUpstream.answering { _ in
+        let script = TestUpstream.responding { _ in
             await gate.pass()
-            return .answer(body: "done")
+            return .response(body: "done")
         }
         try await TestProxy.with(script: script) { proxy in
             async let first = proxy.pay()

@@ -13,7 +13,7 @@ import Testing
 @Suite("HTTPS")
 struct SecureTests {
     private static func with(
-        script: @escaping TestUpstream.Script = TestUpstream.answering { .answer(body: $0.start) },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { .response(body: $0.start) },
         configure change: Change = Change { _ in },
         _ body: (TestProxy, TestCertificates) async throws -> Void
     ) async throws {

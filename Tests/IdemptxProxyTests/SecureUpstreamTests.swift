@@ -25,7 +25,7 @@ struct SecureUpstreamTests {
                 configuration: .makeServerConfiguration(
                     certificateChain: chain,
                     privateKey: .privateKey(try NIOSSLPrivateKey(file: certificates.server.key, format: .pem))))
-            let script = TestUpstream.answering { _ in .answer(body: "done") }
+            let script = TestUpstream.responding { _ in .response(body: "done") }
             try await TestUpstream.with(tls: tls, script: script) { upstream in
                 let believed: Upstream.Trust =
                     switch trust {

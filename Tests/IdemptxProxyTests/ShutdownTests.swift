@@ -11,9 +11,9 @@ struct ShutdownTests {
     @Test("waits for what is under way, guarded or not, and stores it")
     func graceful() async throws {
         let (gate, store) = (Gate(), MemoryStore())
-        let script = TestUpstream.answering { request in
+        let script = TestUpstream.responding { request in
             await gate.pass()
-            return .answer(body: request.start)
+            return .response(body: request.start)
         }
         try await TestProxy.with(store: store, script: script) { proxy in
             async let guarded = proxy.pay()
@@ -65,7 +65,7 @@ struct ShutdownTests {
     @Test("waits for a client that takes the last of an answer slowly")
     func slowReader() async throws {
         let size = 8 << 20
-        let script = TestUpstream.answering { _ in .answer("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
         let configure = Change { $0.rules.standard.maxResponseBody = size }
         try await TestProxy.with(script: script, configure: configure) { proxy in
             #expect(try await proxy.pay().body.count == size)

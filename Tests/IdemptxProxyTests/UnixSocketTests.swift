@@ -9,7 +9,7 @@ struct UnixSocketTests {
     func reached() async throws {
         let path = FileManager.default.temporaryDirectory.path + "/s \(UInt32.random(in: 0...(.max)))%2F?.sock"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        try await TestUpstream.with(socket: path, script: TestUpstream.answering { .answer(body: $0.start) }) {
+        try await TestUpstream.with(socket: path, script: TestUpstream.responding { .response(body: $0.start) }) {
             upstream in
             try await TestProxy.run(ProxyConfiguration(upstream: try Upstream("unix:\(path)")), in: upstream) {
                 proxy async throws in

@@ -9,7 +9,7 @@ import Testing
 struct UpstreamFailureTests {
     /// An address to which nobody answers.
     private static func refusingPort() async throws -> Int {
-        try await TestUpstream.with(script: TestUpstream.answering { _ in [] }) { try #require($0.port) }
+        try await TestUpstream.with(script: TestUpstream.responding { _ in [] }) { try #require($0.port) }
     }
 
     @Test(
@@ -79,7 +79,7 @@ struct UpstreamFailureTests {
         let ledger = Ledger()
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
-            if ledger.add() > 1 { try await connection.write(.answer(body: "done")) }
+            if ledger.add() > 1 { try await connection.write(.response(body: "done")) }
         }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.replay = .retryServerErrors }) {
             proxy async throws in
@@ -99,7 +99,8 @@ struct UpstreamFailureTests {
                 upstream.record(request)
                 try await connection.write(start)
                 await gate.pass()
-                try await connection.write(start.isEmpty ? .answer("201 Created", [], body: "paid") : Array("cde".utf8))
+                try await connection.write(
+                    start.isEmpty ? .response("201 Created", [], body: "paid") : Array("cde".utf8))
             }
         }
         // Even a rule that has failures run again must not have this one run beside itself.

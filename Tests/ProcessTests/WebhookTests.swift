@@ -26,8 +26,8 @@ struct WebhookTests {
     @Test("whose first delivery failed runs when it is delivered again, and then no more")
     func redelivery() async throws {
         let deliveries = Ledger()
-        let script = TestUpstream.answering { _ in
-            deliveries.add() == 1 ? .answer("500 Internal Server Error") : .answer("202 Accepted", body: "done")
+        let script = TestUpstream.responding { _ in
+            deliveries.add() == 1 ? .response("500 Internal Server Error") : .response("202 Accepted", body: "done")
         }
         try await TestUpstream.with(script: script) { upstream in
             let proxy = try await Proxy.start(

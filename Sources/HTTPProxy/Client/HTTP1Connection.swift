@@ -388,7 +388,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         self.request = nil
         self.queue.removeAll()
         guard !self.isInputClosed else { return self.close() }
-        self.timeouts.enter(.closing(isUnused ? self.loop.timeouts.farewell : self.loop.timeouts.gap))
+        self.timeouts.enter(.closing(isUnused ? self.loop.timeouts.linger : self.loop.timeouts.gap))
         self.flush()
         self.channel.close(mode: .output, promise: nil)
     }

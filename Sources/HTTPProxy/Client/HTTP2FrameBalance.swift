@@ -2,8 +2,8 @@ import NIOCore
 
 /// Counts frames that bring something, and those that do not.
 struct HTTP2FrameBalance {
-    /// How many frames that bring nothing there may be, beyond those that the others explain: a client may answer each DATA
-    /// with WINDOW_UPDATE for the stream and for the connection.
+    /// How many useless frames are permitted beyond ``creditPerFrame``: a client may send two WINDOW_UPDATEs for each DATA,
+    /// one for the stream and one for the connection.
     private static let credit = 1_000
     private static let creditPerFrame = 10
     /// How many streams a client may cancel in how much time, before it is asked to begin anew.
@@ -24,7 +24,7 @@ struct HTTP2FrameBalance {
         case HTTP2FrameHeader.Kind.data, HTTP2FrameHeader.Kind.headers: self.useful += 1
         case HTTP2FrameHeader.Kind.reset: self.countReset(.now())
         case HTTP2FrameHeader.Kind.windowUpdate, HTTP2FrameHeader.Kind.goAway: self.useless += 1
-        // What nobody knows is ignored (RFC 9113, section 5.5).
+        // Frames of unknown types are ignored (RFC 9113, section 5.5).
         case let kind where kind > HTTP2FrameHeader.Kind.continuation: self.useless += 1
         default: break
         }

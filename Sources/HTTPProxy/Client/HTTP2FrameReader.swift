@@ -24,7 +24,7 @@ struct HTTP2FrameReader {
     /// - Parameters:
     ///   - bytes: What has come.
     ///   - saw: Is called with each header of a frame.
-    /// - Returns: What is to be passed on.
+    /// - Returns: The bytes for SwiftNIO.
     mutating func read(_ bytes: ByteBuffer, saw: (HTTP2FrameHeader) -> Void) -> ByteBuffer {
         var bytes = bytes
         if self.pending.readableBytes > 0 {

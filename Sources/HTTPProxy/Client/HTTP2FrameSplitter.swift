@@ -18,7 +18,7 @@ struct HTTP2FrameSplitter {
 
     /// Takes bytes off the front.
     ///
-    /// - Returns: What is to be written next; `nil` if nothing is left.
+    /// - Returns: The next bytes to write; `nil` if there are none.
     mutating func next(from bytes: inout ByteBuffer) -> ByteBuffer? {
         guard bytes.readableBytes > 0 else { return nil }
         guard self.contentLeft == 0 else { return self.content(from: &bytes) }

@@ -97,8 +97,8 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         self.linger()
     }
 
-    /// Says no more, and listens to nothing, but does not close yet: what is still on its way from the client would make the
-    /// system throw away what the client has not read, and with it the reason for the end.
+    /// Stops reading and writing, but closes the connection later: if bytes of the client arrive after the close, the system
+    /// discards what the client has not read yet, including the GOAWAY with the reason.
     private func linger() {
         self.state = .lingering(.zero)
         self.context?.triggerUserOutboundEvent(HTTP2WireHandler.IgnoreInput(), promise: nil)
@@ -163,7 +163,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
             if time + elapsed >= self.loop.timeouts.gap { self.shutDown() }
         case .lingering(let time):
             self.state = .lingering(time + elapsed)
-            if time + elapsed >= self.loop.timeouts.farewell { self.shutDown() }
+            if time + elapsed >= self.loop.timeouts.linger { self.shutDown() }
         }
     }
 

@@ -6,9 +6,9 @@ import NIOCore
 ///   and ends the connection of all streams with one that is larger than the frames that the client takes; most take
 ///   16,384 bytes. So it is told that the client takes larger ones, and what it writes is split here.
 /// - SwiftNIO ends the connection if there is one stream too many, where only that stream should end (RFC 9113, section
-///   5.1.2). So it is told that there may be more than the client is told, and ``HTTP2Stream`` refuses what is too much.
-/// - Nobody else counts frames that bring nothing, like WINDOW_UPDATE. What SwiftNIO counts itself, is left to it: PING,
-///   SETTINGS, PRIORITY, RST_STREAM, empty DATA, and CONTINUATION.
+///   5.1.2). So SwiftNIO gets a higher limit than the client, and ``HTTP2Stream`` refuses the excess streams.
+/// - SwiftNIO limits PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA and CONTINUATION, but not WINDOW_UPDATE, GOAWAY and
+///   frames of unknown types. Those are counted here.
 final class HTTP2WireHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

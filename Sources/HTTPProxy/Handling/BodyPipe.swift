@@ -107,7 +107,7 @@ package final class BodyPipe: AsyncSequence, Sendable {
         }
     }
 
-    /// Takes all that has come and that nobody has read.
+    /// Takes the bytes that have arrived and were not read.
     func takeAll() -> [ByteBuffer] {
         self.state.withLock { state in
             defer {

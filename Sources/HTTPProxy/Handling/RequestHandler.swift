@@ -9,7 +9,7 @@ package protocol RequestHandler: Sendable {
     /// - Returns: What becomes of the request.
     func route(_ head: borrowing RequestHead) -> RequestRoute
 
-    /// Decides what changes of the response to a request, whoever makes that; on the event loop that read the request.
+    /// Returns the changes to the fields of a response, be it the upstream's, a handler's or the proxy's own. On the event loop.
     ///
     /// - Parameters:
     ///   - method: The method of the request.

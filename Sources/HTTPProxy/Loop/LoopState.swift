@@ -106,7 +106,7 @@ struct Timeouts {
     let maxBody: TimeAmount
     let connect: TimeAmount
     /// How long a client may take to hear that the connection ends, if nothing else is on its way.
-    let farewell: TimeAmount
+    let linger: TimeAmount
     let upstream: TimeAmount
     let upstreamIdle: TimeAmount
     let seenAlive: TimeAmount
@@ -116,7 +116,7 @@ struct Timeouts {
     init(_ limits: ServerLimits) {
         self.idle = TimeAmount(limits.idleTimeout)
         self.gap = TimeAmount(limits.gapTimeout)
-        self.farewell = min(self.gap, .seconds(1))
+        self.linger = min(self.gap, .seconds(1))
         self.rateWindow = TimeAmount(limits.rateWindow)
         self.maxBody = TimeAmount(limits.maxBodyTime)
         self.connect = TimeAmount(limits.connectTimeout)

@@ -31,18 +31,7 @@ public final class BodyAllowance: Sendable {
     /// - Parameter count: How many there are.
     /// - Returns: `false` if there is no room: stop reading.
     public func take(_ count: Int) -> Bool {
-        self.state.withLock { state in
-            guard count <= self.maximum - state.taken else {
-                state.refusal = .bodyTooLarge
-                return false
-            }
-            state.taken += count
-            guard Self.used.add(count, ordering: .relaxed).newValue <= self.budget else {
-                state.refusal = .bodyBudgetExhausted
-                return false
-            }
-            return true
-        }
+        self.take(count, of: \.taken)
     }
 
     /// Asks for room for what a compressed body says, besides its bytes: its limit is the same, and its own.
@@ -50,12 +39,16 @@ public final class BodyAllowance: Sendable {
     /// - Parameter count: How many bytes there are.
     /// - Returns: `false` if there is no room.
     package func takeDecoded(_ count: Int) -> Bool {
+        self.take(count, of: \.takenDecoded)
+    }
+
+    private func take(_ count: Int, of taken: WritableKeyPath<State, Int>) -> Bool {
         self.state.withLock { state in
-            guard count <= self.maximum - state.takenDecoded else {
+            guard count <= self.maximum - state[keyPath: taken] else {
                 state.refusal = .bodyTooLarge
                 return false
             }
-            state.takenDecoded += count
+            state[keyPath: taken] += count
             guard Self.used.add(count, ordering: .relaxed).newValue <= self.budget else {
                 state.refusal = .bodyBudgetExhausted
                 return false

@@ -27,8 +27,8 @@ public struct ProxyLimits: Hashable, Sendable {
 
     /// How fast a client has to send the body of a request, in bytes per second over 20 seconds.
     ///
-    /// Only time counts in which the proxy waits for the client. A slower client is cut off, so that none can hold a
-    /// connection for ever; what it sent before earns it nothing.
+    /// Only time counts in which the proxy waits for the client. The connection of a slower client is closed,
+    /// however much it sent before.
     public var minimumBodyRate = 256
 
     /// How long the body of a request may be waited for in all.

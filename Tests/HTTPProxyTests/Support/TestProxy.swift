@@ -97,7 +97,7 @@ struct TestProxy: Sendable {
     /// Runs both while `body` runs.
     @discardableResult
     static func with<Value: Sendable>(
-        script: @escaping TestUpstream.Script = TestUpstream.answering { _ in .answer() },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { _ in .response() },
         handle: @escaping TestHandler.Handle = TestHandler.relaying,
         handleAny: TestHandler.HandleAny? = nil,
         configure: Change = Change(),

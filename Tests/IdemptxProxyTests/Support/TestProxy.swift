@@ -30,7 +30,7 @@ struct TestProxy: Sendable {
     static func with<Value: Sendable>(
         store: any IdempotencyStore = MemoryStore(),
         logger: Logger = .silent,
-        script: @escaping TestUpstream.Script = TestUpstream.answering { _ in .answer() },
+        script: @escaping TestUpstream.Script = TestUpstream.responding { _ in .response() },
         configure: Change = Change { _ in },
         _ body: (TestProxy) async throws -> Value
     ) async throws -> Value {

@@ -1,7 +1,7 @@
 package import TestSupport
 
 /// How a client hangs up.
-package enum Farewell: CaseIterable, Sendable {
+package enum HangUp: CaseIterable, Sendable {
     /// It sends nothing more, and may read on.
     case end
     case reset
