@@ -32,7 +32,7 @@ enum RecordScripts {
 
     /// Claims a key that has no record, unless it is too late for that.
     ///
-    /// Arguments: the record, its lifetime, the last moment at which it may be written or nothing, the lease if the
+    /// Arguments: the record, its lifetime, the moment from which on it may not be written or nothing, the lease if the
     /// claim is to be indexed.
     static let claim = RedisScript(
         """
@@ -40,7 +40,7 @@ enum RecordScripts {
         if type(record) == 'table' then return record end
         \(now)
         if record then return {'held', now, redis.call('PTTL', KEYS[1]), record} end
-        if ARGV[3] ~= '' and now > tonumber(ARGV[3]) then return {'late', now} end
+        if ARGV[3] ~= '' and now >= tonumber(ARGV[3]) then return {'late', now} end
         local written = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
         if written.err then return written end
         if ARGV[4] ~= '' then redis.call('ZADD', KEYS[2], now + ARGV[4], KEYS[1]) end
@@ -120,7 +120,7 @@ enum RecordScripts {
     /// Changes a record that is still as it was read.
     ///
     /// Arguments: the header that was read, the lifetime that was read, the new record or nothing to remove it, its
-    /// lifetime, whether it is a claim, the last moment at which it may be written or nothing, command to publish with or
+    /// lifetime, whether it is a claim, the moment from which on it may not be written or nothing, command to publish with or
     /// nothing, channel, the outcome if it has a key of its own, what becomes of the index (`add`, `update`, `remove` or
     /// nothing), the lease.
     static let swap = RedisScript(
@@ -130,7 +130,7 @@ enum RecordScripts {
         if header ~= ARGV[1] then return {'changed'} end
         if header ~= '' and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return {'changed'} end
         \(now)
-        if ARGV[6] ~= '' and now > tonumber(ARGV[6]) then return {'late', now} end
+        if ARGV[6] ~= '' and now >= tonumber(ARGV[6]) then return {'late', now} end
         local result
         if ARGV[3] == '' then
             result = redis.pcall('DEL', KEYS[1])

@@ -24,7 +24,8 @@ final class ServerClock: Sendable {
     /// Learns from a reply that told the time.
     func note(_ serverTime: Timestamp, sentAt: ContinuousClock.Instant) {
         let received = self.milliseconds(at: .now)
-        let lowest = serverTime.milliseconds - received
+        // Up to a millisecond later than `received`, so that no fraction makes the estimate late.
+        let lowest = serverTime.milliseconds - received - 1
         let highest = serverTime.milliseconds - self.milliseconds(at: sentAt)
         self.estimate.withLock { estimate in
             if let current = estimate, lowest < current.offset, current.offset <= highest,
