@@ -301,6 +301,8 @@ struct AttackTests {
         try await Application(router: router).test(.ahc()) { client in
             try await RawConnection.open(port: #require(client.port)) { connection in
                 try await connection.post("/events", key: "k-1", body: "")
+                // A retry that comes first would be the one that reads on and on.
+                try await eventually { made.count > 0 }
                 try await eventually {
                     let retry = try await client.execute(uri: "/events", idempotencyKey: "k-1")
                     return try retry.problemKind == .responseNotReplayable

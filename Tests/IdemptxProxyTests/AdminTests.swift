@@ -99,8 +99,8 @@ struct AdminTests {
             #expect(metrics["idempotency_unknown_outcomes", [:]] == 0)
             #expect(metrics.types["idempotency_store_duration_seconds"] == "histogram")
             #expect(metrics["idempotency_store_duration_seconds_count", ["operation": "claim"]] == 5)
-            #expect(metrics["proxy_answers_total", ["status": "2xx"]] == 3)
-            #expect(metrics["proxy_answers_total", ["status": "4xx"]] == 2)
+            #expect(metrics["proxy_responses_total", ["status": "2xx"]] == 3)
+            #expect(metrics["proxy_responses_total", ["status": "4xx"]] == 2)
             #expect(metrics["proxy_upstream_duration_seconds_count", [:]] == 1)
             gate.open()
             _ = try await running

@@ -87,7 +87,7 @@ extension Idempotency {
             self.health.replied()
             return result
         } catch {
-            if (error as? StoreError)?.isTransient == true { self.health.failed() } else { self.health.replied() }
+            if (error as? StoreError)?.isOutage == true { self.health.failed() } else { self.health.replied() }
             throw error
         }
     }
@@ -206,7 +206,7 @@ extension Idempotency {
         policy: SharedPolicy,
         requestedAt: Timestamp
     ) async throws -> ClaimResult<Lease> {
-        try await self.telemetry.storeCall(.claim) {
+        let result = try await self.telemetry.storeCall(.claim) {
             try await self.store.claim(request).map { claim in
                 let lease = Lease(
                     claim, for: request, store: self.store.identity, requestedAt: requestedAt,
@@ -215,6 +215,8 @@ extension Idempotency {
                 return lease
             }
         }
+        if self.health.endsOutage() { self.telemetry.storeIsBack() }
+        return result
     }
 
     /// Stores the outcome of an earlier attempt, which this one has replaced before the outcome was known.

@@ -16,8 +16,9 @@ extension Idempotency {
             self.telemetry.decided(result, mode: policy.mode, key: request.key)
             return result.map { $0 }
         } catch let error as StoreError {
-            // A store that holds a record which cannot be read is not bypassed: the operation has run before.
-            guard policy.onStoreFailure == .bypass, error.isTransient else {
+            let isBypassed = policy.onStoreFailure == .bypass && error.isOutage
+            if error.isOutage, self.health.beginsOutage() { self.telemetry.storeLost(error, isBypassed: isBypassed) }
+            guard isBypassed else {
                 self.telemetry.decided(.unavailable, mode: policy.mode, key: request.key)
                 throw IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
             }

@@ -13,6 +13,7 @@ final class StoreHealth: Sendable {
     private static let pause = Duration.seconds(1)
 
     private let state = Mutex(State())
+    private let isOut = Atomic(false)
     private let time: TimeSource
 
     init(time: TimeSource) {
@@ -35,5 +36,19 @@ final class StoreHealth: Sendable {
 
     func failed() {
         self.state.withLock { $0 = State(failedUntil: self.time.now.advanced(by: Self.pause)) }
+    }
+
+    /// Takes note that a request was decided without the store.
+    ///
+    /// - Returns: Whether it is the first one of this outage.
+    func beginsOutage() -> Bool {
+        !self.isOut.exchange(true, ordering: .relaxed)
+    }
+
+    /// Takes note that the store has granted or refused a claim.
+    ///
+    /// - Returns: Whether an outage is over with it.
+    func endsOutage() -> Bool {
+        self.isOut.load(ordering: .relaxed) && self.isOut.exchange(false, ordering: .relaxed)
     }
 }

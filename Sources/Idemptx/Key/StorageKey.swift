@@ -24,6 +24,11 @@ public struct StorageKey: Hashable, Sendable {
         self.digest = Digest32(hashing: message)
     }
 
+    /// Creates a key that no caller has.
+    package init() {
+        self.digest = Digest32(hashing: OwnerToken().bytes)
+    }
+
     /// Reads a storage key back from ``bytes``.
     ///
     /// - Parameter bytes: Exactly thirty-two bytes.

@@ -183,6 +183,19 @@ struct Telemetry: Sendable {
         }
     }
 
+    /// Says once for each outage that the store cannot be used.
+    func storeLost(_ error: StoreError, isBypassed: Bool) {
+        Logger.current.warning(
+            isBypassed
+                ? "The idempotency store cannot be used: operations run unprotected until it can"
+                : "The idempotency store cannot be used: requests are refused until it can",
+            metadata: ["idempotency.error": "\(error)"])
+    }
+
+    func storeIsBack() {
+        Logger.current.notice("The idempotency store can be used again")
+    }
+
     /// Reports that a call to the store has failed.
     ///
     /// - Returns: What to throw.
@@ -190,7 +203,7 @@ struct Telemetry: Sendable {
         if error is CancellationError, Task.isCancelled { return error }
         let error = StoreError(wrapping: error)
         self.metrics?.storeErrors[call]?.increment()
-        Logger.current.info(
+        Logger.current.debug(
             "A call to the idempotency store failed",
             metadata: ["idempotency.operation": "\(call.rawValue)", "idempotency.error": "\(error)"])
         return error

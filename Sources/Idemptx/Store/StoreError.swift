@@ -52,6 +52,10 @@ extension StoreError {
 
     /// Whether the same call may succeed if it is repeated.
     var isTransient: Bool { self.code == .unavailable || self.code == .replyLost }
+
+    /// Whether it says that the store cannot be used, and not what is wrong with one record: an operation that has a record
+    /// has run before.
+    var isOutage: Bool { self.isTransient || self.code == .misconfigured }
 }
 
 extension StoreError: CustomStringConvertible {

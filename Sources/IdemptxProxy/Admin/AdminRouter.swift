@@ -9,12 +9,12 @@ enum AdminRouter {
         readiness: ReadinessCheck,
         metrics: PrometheusRegistry
     ) -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
         router.get("healthz") { _, _ in self.text("ok\n") }
         router.get("readyz") { _, _ in
             guard isServing() else { return self.text("the proxy takes no requests\n", status: .serviceUnavailable) }
             return await readiness.isReady()
-                ? self.text("ready\n") : self.text("the store does not answer\n", status: .serviceUnavailable)
+                ? self.text("ready\n") : self.text("the store cannot be written to\n", status: .serviceUnavailable)
         }
         router.get("metrics") { _, _ in self.text(metrics.text, type: PrometheusRegistry.contentType) }
         return router

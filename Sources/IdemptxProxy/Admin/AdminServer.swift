@@ -5,10 +5,10 @@ public import ServiceLifecycle
 
 /// A server for the operator, on a port of its own.
 ///
-/// | path | answer |
+/// | path | response to `GET` and `HEAD` |
 /// |---|---|
 /// | `/healthz` | 200 while the process serves |
-/// | `/readyz` | 200 if requests are taken, and the store answers within a second; else 503 |
+/// | `/readyz` | 200 if requests are taken, and the store can be written to within a second; else 503 |
 /// | `/metrics` | all metrics in the text format of Prometheus |
 ///
 /// Nothing of it needs a password: listen where only the operator can reach it.
@@ -20,7 +20,7 @@ public struct AdminServer: Service {
     /// - Parameters:
     ///   - host: The address to listen on.
     ///   - port: The port to listen on; 0 for any that is free.
-    ///   - store: The store that has to answer.
+    ///   - store: The store that has to take writes.
     ///   - isServing: Whether requests are taken, such as ``ReverseProxy/isServing``.
     ///   - metrics: The metrics to show.
     ///   - logger: What it tells.

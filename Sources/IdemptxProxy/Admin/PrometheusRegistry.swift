@@ -31,6 +31,7 @@ public final class PrometheusRegistry: MetricsFactory {
         let families = self.families.withLock { $0 }
         var text = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
+            if let help = PrometheusHelp.texts[name] { text += "# HELP \(name) \(help)\n" }
             text += "# TYPE \(name) \(family.type)\n"
             for (labels, series) in family.series.sorted(by: { $0.key.text < $1.key.text }) {
                 for sample in series.samples { text += sample.line(name: name, labels: labels) }

@@ -1,9 +1,9 @@
 import Idemptx
 import Synchronization
 
-/// Whether the store answers, found out in bounded time.
+/// Whether the store can be written to, found out in bounded time.
 ///
-/// Those who ask at the same time share one question to the store. A store that does not answer at all is not asked again
+/// Those who ask at the same time share one question to the store. A store that does not reply at all is not asked again
 /// before it does.
 final class ReadinessCheck: Sendable {
     private struct Probe: Sendable {
@@ -11,18 +11,18 @@ final class ReadinessCheck: Sendable {
         let start: Timestamp
     }
 
-    private let store: any IdempotencyStore
+    private let store: StoreProbe
     private let timeout: Duration
     private let time: TimeSource
     private let current = Mutex<Probe?>(nil)
 
     /// - Parameters:
     ///   - store: The store.
-    ///   - timeout: How long an answer may take.
+    ///   - timeout: How long the store may take.
     ///   - clock: What that is measured by.
     init(store: any IdempotencyStore, timeout: Duration = .seconds(1), clock: some Clock<Duration> = ContinuousClock())
     {
-        self.store = store
+        self.store = StoreProbe(store, timeout: timeout)
         self.timeout = timeout
         self.time = TimeSource(clock)
     }
@@ -49,7 +49,7 @@ final class ReadinessCheck: Sendable {
         self.current.withLock { current in
             if let current { return current }
             let task = Task {
-                let isReady = (try? await self.store.probe()) != nil
+                let isReady = (try? await self.store.run()) != nil
                 self.current.withLock { $0 = nil }
                 return isReady
             }

@@ -10,7 +10,7 @@ struct ProxyTelemetry: Sendable {
     private let upstreamDuration = Metrics.Timer(label: "proxy.upstream.duration")
 
     init() {
-        self.responses = (1...5).map { Counter(label: "proxy.answers", dimensions: [("status", "\($0)xx")]) }
+        self.responses = (1...5).map { Counter(label: "proxy.responses", dimensions: [("status", "\($0)xx")]) }
         let failures = [ProxyFailure.upstreamUnreachable, .upstreamTimeout, .upstreamFailed]
         self.failures = Dictionary(
             uniqueKeysWithValues: failures.map { failure in
