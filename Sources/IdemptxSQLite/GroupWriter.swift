@@ -41,11 +41,17 @@ final class GroupWriter: Sendable {
     private static let backgroundShare = 16
 
     private let writer: any DatabaseWriter
+    private let file: DatabaseFile?
     private let limits: Limits
     private let queue = Mutex(Queue())
 
-    init(_ writer: any DatabaseWriter, limits: Limits = Limits()) {
+    /// - Parameters:
+    ///   - writer: The connection.
+    ///   - file: A file that has to be in its place, or nothing is written.
+    ///   - limits: The limits.
+    init(_ writer: any DatabaseWriter, file: DatabaseFile? = nil, limits: Limits = Limits()) {
         self.writer = writer
+        self.file = file
         self.limits = limits
     }
 
@@ -112,6 +118,7 @@ final class GroupWriter: Sendable {
     }
 
     private func writeGroup(_ db: Database) {
+        guard self.file?.isInPlace != false else { return self.failWaiting(.fileIsGone) }
         do {
             // One that could not be rolled back when it failed.
             if db.isInsideTransaction { try db.rollback() }
@@ -228,6 +235,8 @@ final class GroupWriter: Sendable {
 }
 
 extension StoreError {
+    fileprivate static let fileIsGone = StoreError(.unavailable, "The SQLite file was moved or deleted.")
+
     fileprivate static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
 }
 

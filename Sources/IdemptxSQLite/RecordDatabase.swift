@@ -12,6 +12,9 @@ struct RecordDatabase: Sendable {
     /// They can be read from at once, in the thread of the caller: in WAL mode a reader never waits.
     private let readers: RecordReaders?
 
+    /// The file; `nil` in the application's database, whose place is the application's business.
+    let file: DatabaseFile?
+
     /// Opens a file of its own.
     init(path: String, mustHoldRecords: Bool = false, busyTimeout: Duration) throws(StoreError) {
         do {
@@ -26,6 +29,7 @@ struct RecordDatabase: Sendable {
             try Self.migrate(pool)
             self.writer = pool
             self.readers = try RecordReaders(path: path, busyTimeout: busyTimeout)
+            self.file = DatabaseFile(path: path)
         } catch let error as StoreError {
             throw error
         } catch {
@@ -44,6 +48,7 @@ struct RecordDatabase: Sendable {
             try writer.write(RecordTable.create)
             self.writer = writer
             self.readers = nil
+            self.file = nil
         } catch {
             throw StoreError(
                 .misconfigured, "The table of records cannot be created: \(StoreError.describe(error)).",
@@ -107,9 +112,7 @@ struct RecordDatabase: Sendable {
 
     /// What tells the database from others: the file itself, however it is named.
     var identity: StoreIdentity? {
-        var status = stat()
-        guard unsafe stat(self.writer.path, &status) == 0 else { return nil }
-        return StoreIdentity(name: "sqlite:\(status.st_dev):\(status.st_ino)")
+        DatabaseFile(path: self.writer.path).map { StoreIdentity(name: $0.name) }
     }
 
     /// Reads in a snapshot of its own, beside the writer.
@@ -128,7 +131,7 @@ struct RecordDatabase: Sendable {
     /// - Returns: `nil` if that is not possible without waiting.
     /// - Throws: `StoreError` if the record is damaged.
     func recordAtOnce(_ key: StorageKey) throws(StoreError) -> IdempotencyRecord?? {
-        guard let readers else { return nil }
+        guard let readers, self.file?.isInPlace != false else { return nil }
         let content: [UInt8]?
         do {
             content = try readers.content(of: key)

@@ -92,7 +92,7 @@ public final class SQLiteStore: TransactionalStore {
         _ database: RecordDatabase, limits: GroupWriter.Limits, sweepInterval: Duration, time: TimeSource
     ) {
         self.database = database
-        self.writer = GroupWriter(database.writer, limits: limits)
+        self.writer = GroupWriter(database.writer, file: database.file, limits: limits)
         // A database in memory is known by its connection.
         self.identity = database.identity ?? StoreIdentity(of: database.writer)
         self.sweepInterval = sweepInterval

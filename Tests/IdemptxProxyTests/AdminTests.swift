@@ -39,7 +39,7 @@ struct AdminTests {
         try await RawConnection.open(port: port) { try await $0.send("GET \(path)") }
     }
 
-    @Test("says that the process serves and the store answers")
+    @Test("says that the process serves and the store takes writes")
     func healthy() async throws {
         try await Self.with { _, port async throws in
             #expect(try await Self.get("/healthz", port: port).status == 200)
@@ -48,11 +48,23 @@ struct AdminTests {
         }
     }
 
-    @Test("says that the store does not answer, and that it does again")
-    func notReady() async throws {
+    @Test("replies to HEAD as to GET, without a body", arguments: ["/healthz", "/readyz", "/metrics"])
+    func head(path: String) async throws {
+        try await Self.with { _, port async throws in
+            let response = try await RawConnection.open(port: port) { connection in
+                try await connection.write("HEAD \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                return try await connection.readToEnd()
+            }
+            #expect(response.hasPrefix("HTTP/1.1 200 "))
+            #expect(response.hasSuffix("\r\n\r\n"))
+        }
+    }
+
+    @Test("says that the store takes no writes, and that it does again", arguments: [FaultyStore.Call.claim, .release])
+    func notReady(call: FaultyStore.Call) async throws {
         let store = FaultyStore(MemoryStore())
         try await Self.with(store: store) { _, port async throws in
-            store.breakDown(at: .release)
+            store.breakDown(at: call)
             #expect(try await Self.get("/readyz", port: port).status == 503)
             #expect(try await Self.get("/healthz", port: port).status == 200)
             store.heal()
@@ -102,6 +114,7 @@ struct AdminTests {
             #expect(metrics["proxy_responses_total", ["status": "2xx"]] == 3)
             #expect(metrics["proxy_responses_total", ["status": "4xx"]] == 2)
             #expect(metrics["proxy_upstream_duration_seconds_count", [:]] == 1)
+            for name in metrics.types.keys { #expect(metrics.helpTexts[name]?.isEmpty == false, "\(name)") }
             gate.open()
             _ = try await running
             let later = try PrometheusText(try await Self.get("/metrics", port: port).text)

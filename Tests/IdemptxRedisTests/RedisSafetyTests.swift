@@ -48,6 +48,23 @@ struct RedisSafetyTests {
         }
     }
 
+    @Test("A server that takes no writes is found out, though it replies to reads: full, or a replica", arguments: [true, false])
+    func unwritable(isFull: Bool) async throws {
+        try await RedisServer.with { server in
+            let store = try RedisStore(url: server.url())
+            let probe = StoreProbe(store, timeout: .seconds(1))
+            try await probe.run()
+            try await server.send(
+                isFull ? ["CONFIG", "SET", "maxmemory", "1"] : ["REPLICAOF", RedisArgument("127.0.0.1"), "1"])
+            await #expect(throws: StoreError.self) { try await probe.run() }
+            try await server.send(isFull ? ["CONFIG", "SET", "maxmemory", "0"] : ["REPLICAOF", "NO", "ONE"])
+            try await eventually("The server takes writes again") {
+                try await probe.run()
+                return true
+            }
+        }
+    }
+
     @Test("A server that refuses CONFIG is asked all the same")
     func withoutConfig() async throws {
         var options = RedisServerOptions()

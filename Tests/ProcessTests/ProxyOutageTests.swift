@@ -48,4 +48,55 @@ struct ProxyOutageTests {
             #expect(try await shop.orders().count == 1)
         }
     }
+
+    @Test("counts the lease that it has lost while it stood still, and another one has the key")
+    func lostLease() async throws {
+        try await RedisServer.with { server in
+            let shop = try await Shop.start(in: self.directory)
+            let arguments = ["--store", server.url(), "--lease", "1s"]
+            let proxy = try await Proxy.start(for: shop.server, arguments + ["--admin-port", "0"], in: self.directory)
+            let other = try await Proxy.start(for: shop.server, arguments, in: self.directory)
+            let client = Task { try await proxy.post("/slow-orders?seconds=3", key: "k-1") }
+            try await eventually("The order is taken") { try await shop.orders().count == 1 }
+            proxy.process.signal(SIGSTOP)
+            try await eventually("Another proxy runs it") {
+                _ = try? await other.post("/slow-orders?seconds=3", key: "k-1")
+                return try await shop.orders().count == 2
+            }
+            proxy.process.signal(SIGCONT)
+            #expect(try await client.value.header("X-Idempotency-Status") == "unstored")
+            let metrics = try await proxy.admin().send(.GET, "/metrics").body
+            #expect(metrics.contains("\nidempotency_lease_losses_total 1\n"))
+        }
+    }
+
+    @Test("starts without its store if that is bypassed, whatever is wrong with it, and uses it once it can")
+    func startsWithoutStore() async throws {
+        var options = RedisServerOptions()
+        options.lines = ["requirepass correct"]
+        try await RedisServer.with(options) { server in
+            let shop = try await Shop.start(in: self.directory)
+            let wrong = "redis://:wrong@\(server.host):\(server.port)"
+            let proxy = try await Proxy.start(
+                for: shop.server, ["--store", wrong, "--on-store-failure", "bypass"], in: self.directory)
+            for number in 1...2 {
+                let response = try await proxy.post("/slow-orders?seconds=0", key: "k-1")
+                #expect(response.status == 201)
+                #expect(response.header("X-Idempotency-Status") == "bypassed")
+                #expect(try await shop.orders().count == number)
+            }
+            #expect(proxy.process.errorText.contains("operations run unprotected"))
+            #expect(!proxy.process.errorText.contains("wrong@"))
+
+            try await server.kill()
+            let second = try await Proxy.start(
+                for: shop.server, ["--store", server.url(), "--on-store-failure", "bypass"], in: self.directory)
+            #expect(try await second.post("/slow-orders?seconds=0", key: "k-2").status == 201)
+            try await server.restart()
+            _ = try? await server.send(["CONFIG", "SET", "requirepass", ""])
+            try await eventually("The store is used") {
+                try await second.post("/slow-orders?seconds=0", key: "k-3").header("Idempotent-Replayed") == "true"
+            }
+        }
+    }
 }

@@ -146,11 +146,13 @@ package struct RawConnection {
     ///
     /// - Returns: All that has arrived up to now; without `text` if the other side closed the connection before.
     package func read(until text: String) async throws -> String {
-        var all = String(decoding: self.reader.received, as: UTF8.self)
-        while !all.contains(text), try await self.reader.receive() {
-            all = String(decoding: self.reader.received, as: UTF8.self)
+        let end = Array(text.utf8)
+        var searched = 0
+        while !self.reader.received[max(0, searched - end.count)...].contains(end) {
+            searched = self.reader.received.count
+            guard try await self.reader.receive() else { break }
         }
-        return all
+        return String(decoding: self.reader.received, as: UTF8.self)
     }
 
     /// Reads until the other side closes the connection.

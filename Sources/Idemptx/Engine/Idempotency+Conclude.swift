@@ -99,6 +99,7 @@ extension Idempotency {
                 let isDone = try await self.tell(lease, disposition, outcome, keyTTL: completion.policy.keyTTL)
                 let conclusion = disposition.conclusion(of: outcome, isDone: isDone)
                 let isFirstReport = completion.report(conclusion)
+                if conclusion == .unstored { self.telemetry.leaseFoundLost() }
                 if isFirstReport, conclusion == .unstored {
                     self.telemetry.outcomeNotStored(lease.claim, reason: "the claim no longer owns the key")
                 } else if disposition.isStored, isDone, !isFirstReport || !backoff.isFresh {

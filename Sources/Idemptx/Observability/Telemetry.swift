@@ -98,6 +98,11 @@ struct Telemetry: Sendable {
             ])
     }
 
+    /// Counts a lease whose loss is found out when its outcome is refused.
+    func leaseFoundLost() {
+        self.metrics?.losses.increment()
+    }
+
     // MARK: Outcomes
 
     func executed(_ conclusion: Conclusion) {

@@ -18,9 +18,10 @@ struct ProxyServer {
         // Before anything makes an instrument.
         let metrics = self.settings.adminPort.map { _ in PrometheusRegistry() }
         if let metrics { MetricsSystem.bootstrap(metrics) }
-        let store = try await self.settings.store.open()
+        let isBypassed = self.settings.configuration.rules.standard.onStoreFailure == .bypass
+        let store = try await self.settings.store.open(isBypassed ? .unreachable : .any)
         let proxy = try self.proxy(store: store)
-        var services: [any Service] = [store]
+        var services: [any Service] = [isBypassed ? DispensableService(service: store, logger: self.logger) : store]
         // Not a request is taken before everything is in its place.
         let adminListens = Beacon()
         if let metrics, let port = self.settings.adminPort {

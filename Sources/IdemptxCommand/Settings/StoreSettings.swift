@@ -1,5 +1,6 @@
 import Idemptx
 import IdemptxSQLite
+import Logging
 import ServiceLifecycle
 
 #if Redis
@@ -36,6 +37,8 @@ struct StoreSettings: SettingTarget {
     enum Condition {
         /// Any; one that is not there is created, if it can be.
         case any
+        /// Any, also one whose server cannot be used yet.
+        case unreachable
         /// Only one that a server has made.
         case existing
     }
@@ -53,7 +56,13 @@ struct StoreSettings: SettingTarget {
             case .redis(let url):
                 #if Redis
                 let store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
-                try await store.verify()
+                do {
+                    try await store.verify()
+                } catch where condition == .unreachable {
+                    Logger.current.warning(
+                        "The idempotency store cannot be used: operations run unprotected until it can",
+                        metadata: ["idempotency.error": "\(error)"])
+                }
                 return store
                 #else
                 throw CommandError("--store: this program was built without the store in Redis.")

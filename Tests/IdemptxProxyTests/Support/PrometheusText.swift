@@ -10,6 +10,7 @@ struct PrometheusText {
     }
 
     private(set) var types: [String: String] = [:]
+    private(set) var helpTexts: [String: String] = [:]
     private var samples: [Series: Double] = [:]
 
     subscript(name: String, labels: [String: String]) -> Double? {
@@ -20,6 +21,10 @@ struct PrometheusText {
         guard text.isEmpty || text.hasSuffix("\n") else { throw Malformed(line: text) }
         var family = ""
         for line in text.split(separator: "\n") {
+            if let match = try /# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.*)/.wholeMatch(in: line) {
+                self.helpTexts[String(match.1)] = String(match.2)
+                continue
+            }
             if let match = try /# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)/.wholeMatch(in: line) {
                 family = String(match.1)
                 guard self.types.updateValue(String(match.2), forKey: family) == nil else {

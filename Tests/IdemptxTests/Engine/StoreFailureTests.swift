@@ -67,6 +67,45 @@ struct StoreFailureTests {
         #expect(try await bench.charge() == 1)
     }
 
+    @Test("tells of an outage once, and of its end", arguments: [IdempotencyPolicy.StoreFailureRule.refuse, .bypass])
+    func outagesAreTold(rule: IdempotencyPolicy.StoreFailureRule) async throws {
+        let bench = Workbench {
+            $0.onStoreFailure = rule
+            $0.claimRetryTime = .zero
+        }
+        let observed = Observed(bench)
+        try await observed.during {
+            for _ in 1...2 {
+                bench.store.breakDown(at: .claim)
+                for number in 1...5 {
+                    bench.clock.advance(by: .seconds(2))
+                    _ = try? await bench.idempotency.run("charge", key: "k-\(number)") { _ in 1 }
+                }
+                bench.store.heal()
+                bench.clock.advance(by: .seconds(2))
+                for _ in 1...3 { _ = try await bench.charge() }
+            }
+        }
+        let warnings = observed.log.entries.filter { $0.level == .warning }.map { "\($0.message)" }
+        #expect(warnings.count == 2)
+        #expect(warnings.allSatisfy { $0.contains(rule == .refuse ? "refused" : "unprotected") })
+        #expect(observed.log.entries.count { "\($0.message)".contains("can be used again") } == 2)
+    }
+
+    @Test("runs unprotected if the policy says so, whatever is wrong with the store but a damaged record")
+    func bypassOfAnyKind() async throws {
+        for code in [StoreError.Code.unavailable, .replyLost, .misconfigured, .corruptRecord] {
+            let bench = Workbench {
+                $0.onStoreFailure = .bypass
+                $0.claimRetryTime = .zero
+            }
+            bench.store.breakDown(.throwsError(StoreError(code, "A test says so.")), at: .claim)
+            let problem = await bench.problem { try await bench.charge() }
+            #expect(problem?.kind == (code == .corruptRecord ? .storeUnavailable : nil))
+            #expect(bench.ledger.count == (code == .corruptRecord ? 0 : 1))
+        }
+    }
+
     @Test("runs unprotected if the policy says so, and knows that it does")
     func bypass() async throws {
         let bench = Workbench {
