@@ -33,7 +33,7 @@ struct WritableFileTests {
 
         let elsewhere = self.file.path + ".moved"
         try FileManager.default.moveItem(atPath: self.file.path, toPath: elsewhere)
-        if isReplaced { FileManager.default.createFile(atPath: self.file.path, contents: nil) }
+        if isReplaced { try Data().write(to: URL(filePath: self.file.path)) }
         await #expect(throws: StoreError.self) { try await probe.run() }
         // A replay from it might be one of two that differ.
         for key in [completed.key, StorageKey()] { #expect(await self.claim(key, in: store) == .unavailable) }
