@@ -1,5 +1,7 @@
 import Idemptx
 import IdemptxTesting
+import InMemoryLogging
+import Logging
 import MetricsTestKit
 import TestSupport
 import Testing
