@@ -48,7 +48,9 @@ struct RedisSafetyTests {
         }
     }
 
-    @Test("A server that takes no writes is found out, though it replies to reads: full, or a replica", arguments: [true, false])
+    @Test(
+        "A server that takes no writes is found out, though it replies to reads: full, or a replica",
+        arguments: [true, false])
     func unwritable(isFull: Bool) async throws {
         try await RedisServer.with { server in
             let store = try RedisStore(url: server.url())

@@ -78,7 +78,8 @@ struct ProxyOutageTests {
         try await RedisServer.with(options) { server in
             let shop = try await Shop.start(in: self.directory)
             let proxy = try await Proxy.start(
-                for: shop.server, ["--store", server.url(":wrong@"), "--on-store-failure", "bypass"], in: self.directory)
+                for: shop.server, ["--store", server.url(":wrong@"), "--on-store-failure", "bypass"], in: self.directory
+            )
             for number in 1...2 {
                 let response = try await proxy.post("/slow-orders?seconds=0", key: "k-1")
                 #expect(response.status == 201)
@@ -90,7 +91,8 @@ struct ProxyOutageTests {
 
             try await server.kill()
             let second = try await Proxy.start(
-                for: shop.server, ["--store", server.url(":correct@"), "--on-store-failure", "bypass"], in: self.directory)
+                for: shop.server, ["--store", server.url(":correct@"), "--on-store-failure", "bypass"],
+                in: self.directory)
             #expect(try await second.post("/slow-orders?seconds=0", key: "k-2").status == 201)
             try await server.restart()
             try await eventually("The store is used") {

@@ -58,7 +58,7 @@ struct StoreSettings: SettingTarget {
                 let store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
                 do {
                     try await store.verify()
-                } catch where condition == .unreachable {
+                } catch  where condition == .unreachable {
                     Logger.current.warning(
                         "The idempotency store cannot be used: operations run unprotected until it can",
                         metadata: ["idempotency.error": "\(error)"])
