@@ -194,6 +194,30 @@ struct HandledTests {
         }
     }
 
+    @Test(
+        "goes on as if it had never been handled if it is given back, with what was read of it",
+        arguments: ["Content-Length: 3000000", "Transfer-Encoding: chunked"], [true, false])
+    func givenBack(framing: String, awaitsContinue: Bool) async throws {
+        let handle: TestHandler.HandleAny = { request in
+            for try await chunk in request.body { return .forward(read: chunk) }
+            return .forward(read: ByteBuffer())
+        }
+        let script = TestUpstream.responding { request in .response(body: "\(request.body.count)") }
+        try await TestProxy.with(script: script, handleAny: handle) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                let expect = awaitsContinue ? ["Expect: 100-continue"] : []
+                try await connection.write(
+                    .message(["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k", framing] + expect))
+                if awaitsContinue { #expect(try await connection.readResponse().status == 100) }
+                let body = [UInt8](repeating: 7, count: 3_000_000)
+                let isChunked = framing.hasPrefix("Transfer")
+                try await connection.write(isChunked ? .chunks(body, of: 100_000) + Array("0\r\n\r\n".utf8) : body)
+                #expect(try await connection.readResponse().text == "3000000")
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
     @Test("tells its handler that its client has closed its side, or left", arguments: HangUp.allCases)
     func signals(hangUp: HangUp) async throws {
         let (gate, told) = (Gate(), Ledger())

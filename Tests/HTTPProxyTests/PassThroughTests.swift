@@ -380,6 +380,25 @@ struct PassThroughTests {
         }
     }
 
+    @Test("over a new connection once one has been idle for too long, which is closed")
+    func idleConnections() async throws {
+        let closed = Ledger()
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readMessage()
+            try await connection.write(.response())
+            try await connection.readToEnd()
+            closed.add()
+        }
+        let configure = Change { $0.limits.upstreamIdleTimeout = .milliseconds(50) }
+        try await TestProxy.with(script: script, configure: configure) { proxy in
+            for number in 1...2 {
+                #expect(try await proxy.send("GET /").status == 200)
+                try await eventually { closed.count == number }
+            }
+            #expect(proxy.upstream.connections == 2)
+        }
+    }
+
     @Test("to a client that sends nothing more, but reads")
     func halfClosed() async throws {
         let gate = Gate()
