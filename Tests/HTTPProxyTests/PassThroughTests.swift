@@ -1,3 +1,4 @@
+import HTTPProxy
 import HTTPTestSupport
 import TestSupport
 import Testing
