@@ -36,13 +36,12 @@ package final class ProxyServer: Sendable {
         _ configuration: ServerConfiguration, handler: any RequestHandler, on group: any EventLoopGroup, logger: Logger
     ) async throws -> ProxyServer {
         let budget = ConnectionBudget(limit: configuration.limits.maxUpstreamConnections)
-        let bodies = BodyBudget(limit: configuration.limits.bodyBudget)
         let running = RunningCount()
         var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
         for eventLoop in group.makeIterator() {
             states[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
                 let state = LoopState(
-                    on: eventLoop, configuration: configuration, budget: budget, bodies: bodies, handler: handler,
+                    on: eventLoop, configuration: configuration, budget: budget, bodies: configuration.bodies, handler: handler,
                     running: running, logger: logger)
                 return NIOLoopBound(state, eventLoop: eventLoop)
             }.get()

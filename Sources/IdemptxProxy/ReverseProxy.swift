@@ -29,6 +29,8 @@ public final class ReverseProxy: Service {
     private let handler: ProxyHandler
     private let tls: ServerTLS?
     private let upstream: ServerConfiguration.Upstream
+    /// For the bodies of all requests, guarded or not.
+    private let bodies: BodyBudget
     private let serving = Atomic(false)
 
     /// Creates a proxy, which starts with ``run()``.
@@ -52,6 +54,7 @@ public final class ReverseProxy: Service {
         self.idempotency = Idempotency(store: store, policy: configuration.rules.standard)
         self.handler = try ProxyHandler(self.idempotency, configuration: configuration, logger: logger)
         self.upstream = try configuration.upstream.engineAddress()
+        self.bodies = BodyBudget(limit: configuration.rules.largestBodyBudget)
         self.tls = try configuration.certificate.map { certificate throws(InvalidProxyConfiguration) in
             try ServerTLS(certificate, minimumVersion: configuration.minimumTLSVersion)
         }
@@ -68,6 +71,7 @@ public final class ReverseProxy: Service {
     /// - Parameter rules: The rules.
     public func replaceRules(with rules: ProxyRules) {
         self.handler.replaceRules(with: rules)
+        self.bodies.change(to: rules.largestBodyBudget)
     }
 
     /// Reads the files of the certificate again, for the connections that are made from now on.
@@ -110,8 +114,7 @@ public final class ReverseProxy: Service {
             server.port = configuration.port
             if let tls = self.tls { server.tls = { tls.context } }
             server.limits = configuration.limits.ofServer
-            // One budget for guarded bodies, and for all.
-            server.limits.bodyBudget = configuration.rules.standard.bodyBudget
+            server.bodies = self.bodies
         }
     }
 }

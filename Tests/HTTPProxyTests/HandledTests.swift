@@ -142,7 +142,7 @@ struct HandledTests {
             for try await chunk in request.body { size += chunk.readableBytes }
             return HandledResponse(head: HTTPResponse(status: .ok), body: .bytes(ByteBuffer(string: "\(size)")))
         }
-        try await TestProxy.with(handle: handle, configure: Change { $0.limits.bodyBudget = 2 << 30 }) {
+        try await TestProxy.with(handle: handle, configure: Change { $0.bodies = BodyBudget(limit: 2 << 30) }) {
             proxy async throws in
             let (written, size, count) = (Ledger(), 64 * 1024, 16_384)
             try await RawConnection.open(port: proxy.port) { connection in
@@ -191,6 +191,51 @@ struct HandledTests {
                 #expect(try await connection.readResponse().text == "abc")
             }
             #expect(proxy.upstream.request?["Expect"] == [])
+        }
+    }
+
+    @Test("leaves connections that have been idle for a while to those who can send again")
+    func seenAlive() async throws {
+        let handle: TestHandler.Handle = { request in
+            guard case .response(let response) = await request.forward(
+                body: try await request.collect(), changes: FieldChanges(), demand: .seenAlive)
+            else { throw ProxyFailure.upstreamFailed }
+            return try await response.collected()
+        }
+        try await TestProxy.with(handle: handle, configure: Change { $0.limits.seenAliveTime = .zero }) { proxy in
+            // Over one connection, and thus on one event loop.
+            try await RawConnection.open(port: proxy.port) { connection in
+                for _ in 1...3 {
+                    #expect(try await connection.send("GET /").status == 200)
+                    #expect(try await connection.send("POST /", ["Idempotency-Key: k"], body: "a").status == 200)
+                }
+            }
+            #expect(proxy.upstream.connections > 1)
+            #expect(proxy.upstream.closedConnections == 0)
+        }
+    }
+
+    @Test("is told of at its end, with or without a response")
+    func records() async throws {
+        let script: TestUpstream.Script = { connection, _ in
+            let message = try #require(try await connection.readMessage())
+            guard !message.start.contains("/cut") else {
+                return try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+            }
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script) { proxy in
+            _ = try? await proxy.send("GET /cut")
+            try await eventually { proxy.handler.records.count == 1 }
+            #expect(proxy.handler.records.last?.status == 200)
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
+                try await eventually { proxy.upstream.connections == 2 }
+                try await connection.reset()
+            }
+            try await eventually { proxy.handler.records.count == 2 }
+            #expect(proxy.handler.records.last?.target == "/left")
+            #expect(proxy.handler.records.last?.status == nil)
         }
     }
 

@@ -71,7 +71,7 @@ struct LimitTests {
     }
 
     @Test(
-        "of patience with a client that keeps silent",
+        "of time for a client that keeps silent",
         arguments: [
             "", "GET / HTTP/1.1\r\nHost:", "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
@@ -92,7 +92,48 @@ struct LimitTests {
         }
     }
 
-    @Test("of patience with a client that sends a byte now and then", arguments: [true, false])
+    @Test("of time for a client that got leave to send its body, and does not")
+    func silentAfterContinue() async throws {
+        let script: TestUpstream.Script = { connection, _ in
+            _ = try await connection.readHead()
+            try await connection.write("HTTP/1.1 100 Continue\r\n\r\n")
+            try await connection.readToEnd()
+        }
+        try await TestProxy.with(script: script, configure: Change { $0.limits.setTimes(to: .milliseconds(500)) }) {
+            proxy in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+                let received = (try? await connection.readToEnd()) ?? ""
+                #expect(!received.contains("HTTP/1.1 200"))
+            }
+            try await eventually { proxy.upstream.closedConnections == 1 }
+        }
+    }
+
+    @Test("of time for an upstream that neither gives leave to send a body, nor responds")
+    func neverContinues() async throws {
+        let script: TestUpstream.Script = { connection, _ in try await connection.readToEnd() }
+        try await TestProxy.with(
+            script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(500) }
+        ) { proxy in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(
+                    "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+                #expect(try await connection.readResponse().status == 504)
+            }
+        }
+    }
+
+    @Test("of connections to the upstream are for whoever comes, on whichever event loop")
+    func onePerUpstream() async throws {
+        try await TestProxy.with(configure: Change { $0.limits.maxUpstreamConnections = 1 }) { proxy in
+            // One after the other gets another loop.
+            for _ in 1...8 { #expect(try await proxy.send("GET /").status == 200) }
+        }
+    }
+
+    @Test("of time for a client that sends a byte now and then", arguments: [true, false])
     func trickle(isHead: Bool) async throws {
         let configure = { (configuration: inout ServerConfiguration) in
             configuration.limits.setTimes(to: .milliseconds(100))
@@ -112,7 +153,7 @@ struct LimitTests {
         }
     }
 
-    @Test("of patience with a client that takes nothing")
+    @Test("of time for a client that takes nothing")
     func stalledReader() async throws {
         let script: TestUpstream.Script = { connection, _ in
             _ = try await connection.readMessage()
@@ -128,7 +169,7 @@ struct LimitTests {
         }
     }
 
-    @Test("of patience are not those of a client that takes a large response slowly", arguments: [true, false])
+    @Test("of time are not those of a client that takes a large response slowly", arguments: [true, false])
     func slowReader(isHandled: Bool) async throws {
         let size = 16 << 20
         let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
@@ -233,7 +274,7 @@ struct LimitTests {
     func bodyBudget(isHandled: Bool) async throws {
         let gate = Gate()
         let configure = Change {
-            $0.limits.bodyBudget = 50_000
+            $0.bodies = BodyBudget(limit: 50_000)
             $0.limits.maxUpstreamConnections = 1
             $0.limits.connectTimeout = .seconds(3_600)
         }

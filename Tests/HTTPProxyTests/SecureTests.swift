@@ -297,7 +297,7 @@ struct SecureTests {
         }
     }
 
-    @Test("over HTTP/2 ends with a client that is idle and does not react to the hangUp, whatever else it says")
+    @Test("over HTTP/2 ends with a client that is idle and does not react to GOAWAY, whatever else it says")
     func http2Unresponsive() async throws {
         try await Self.with(configure: Change { $0.limits.idleTimeout = .milliseconds(500) }) { proxy, certificates in
             let tls = try Self.client(certificates.authority, protocols: ["h2"])
@@ -410,10 +410,55 @@ struct SecureTests {
                     start + [("X-Upper", "1")], start + [("transfer-encoding", "chunked")],
                     start + [("connection", "close")], start + [(":path", "/b")],
                     start + [("x-a", "1"), (":late", "1")],
-                    start + [("x-a", "a\u{0}b")], start + [("x-a", "a\nb")], start + [("x a", "b")],
+                    start + [("x-a", "a\u{0}b")], start + [("x-a", "a\nb")], start + [("x a", "b")], start + [("", "b")],
                 ]
                 for head in malformed { #expect(try await client.send(head).status == "400", "\(head)") }
                 #expect(try await client.send(.head("GET", "/")).status == "200")
+            }
+            #expect(proxy.upstream.requests.count == 1)
+        }
+    }
+
+    @Test(
+        "over HTTP/2 refuses malformed trailers before the upstream takes the request for whole", arguments: [true, false])
+    func http2MalformedTrailers(isHandled: Bool) async throws {
+        let smuggled = "1\r\n\r\nPOST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+        let malformed: [[(String, String)]] = [
+            [("x", smuggled)], [("x: 1\r\n\r\nGET /other HTTP/1.1\r\nx", "1")], [("X-Upper", "1")], [("", "1")],
+            [(":path", "/other")], [("x-a", "a\u{0}b")],
+        ]
+        let script: TestUpstream.Script = { connection, upstream in
+            // The whole of it, or nothing.
+            guard let message = try? await connection.readMessage() else { return }
+            upstream.record(message)
+            try await connection.write(.response())
+        }
+        try await Self.with(script: script) { proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
+                let fields = isHandled ? [("idempotency-key", "k")] : []
+                for trailers in malformed {
+                    let response = try await client.send(.head("POST", "/", fields), body: "abc", trailers: trailers)
+                    #expect(response.status == "400", "\(trailers)")
+                }
+                #expect(proxy.upstream.requests.isEmpty)
+                let response = try await client.send(
+                    .head("POST", "/", fields), body: "abc",
+                    trailers: [("x-sum", "7"), ("content-length", "9"), ("via", "other")])
+                #expect(response.status == "200")
+            }
+            #expect(proxy.upstream.requests.map(\.trailers) == [["x-sum: 7"]])
+        }
+    }
+
+    @Test("over HTTP/2 gives up a client that takes nothing of a response, however small", arguments: [1_000, 1 << 20])
+    func http2StalledReader(size: Int) async throws {
+        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        try await Self.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
+            proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 0) { client in
+                _ = try? await client.open(.head("GET", "/"), endStream: true) { stream, _, _ in
+                    try await eventually("The proxy gives up") { !stream.isActive }
+                }
             }
             #expect(proxy.upstream.requests.count == 1)
         }

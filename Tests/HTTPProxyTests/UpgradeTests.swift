@@ -64,6 +64,20 @@ struct UpgradeTests {
         }
     }
 
+    @Test("is not asked for by a request with a body, whose rest would be taken for words of the other protocol")
+    func withBody() async throws {
+        try await TestProxy.with(script: Self.echo) { proxy async throws in
+            try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write(.message(Self.request + ["Transfer-Encoding: chunked"]))
+                // The upstream does as if it had been asked.
+                for _ in 1...50 { try? await connection.write("5\r\nhello\r\n") }
+                #expect(try await connection.readResponse().status == 502)
+            }
+            #expect(proxy.upstream.requests.allSatisfy { $0["Upgrade"].isEmpty })
+            #expect(try await proxy.send("GET /", ["Connection: close"]).status == 502)
+        }
+    }
+
     @Test("that the upstream refuses gets its response, and the connection ends")
     func refused() async throws {
         try await TestProxy.with(script: TestUpstream.responding { _ in .response("426 Upgrade Required", body: "no") })

@@ -20,13 +20,14 @@ package struct HTTP2Client {
     }
 
     package let channel: any Channel
-    /// How often the server has said hangUp.
+    /// How often the server has said GOAWAY.
     package let goAways: Ledger
     private let multiplexer: NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>
 
     package static func with<Value: Sendable>(
         port: Int,
         authority: String,
+        initialWindow: Int? = nil,
         _ body: (HTTP2Client) async throws -> Value
     ) async throws -> Value {
         var configuration = TLSConfiguration.makeClientConfiguration()
@@ -40,7 +41,7 @@ package struct HTTP2Client {
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
                     let multiplexer = try channel.pipeline.syncOperations.configureAsyncHTTP2Pipeline(
-                        mode: .client, configuration: Self.lenient
+                        mode: .client, configuration: Self.lenient(initialWindow: initialWindow)
                     ) { stream in Self.wrap(stream) }
                     try channel.pipeline.syncOperations.addHandler(GoAwayCounter(goAways))
                     return (channel, multiplexer)
@@ -58,11 +59,16 @@ package struct HTTP2Client {
     }
 
     /// Says also what no client should, and takes large heads.
-    private static var lenient: NIOHTTP2Handler.Configuration {
+    private static func lenient(initialWindow: Int?) -> NIOHTTP2Handler.Configuration {
         var configuration = NIOHTTP2Handler.Configuration()
         configuration.connection.headerBlockValidation = .disabled
         configuration.connection.initialSettings = [HTTP2Setting(parameter: .maxHeaderListSize, value: 1 << 20)]
         configuration.connection.maximumSequentialContinuationFrames = 64
+        if let initialWindow {
+            configuration.connection.initialSettings.append(
+                HTTP2Setting(parameter: .initialWindowSize, value: initialWindow))
+            configuration.stream.targetWindowSize = initialWindow
+        }
         return configuration
     }
 
@@ -71,9 +77,14 @@ package struct HTTP2Client {
     }
 
     /// Sends a request with all of its body, and reads the answer.
-    package func send(_ headers: [(String, String)], body: String? = nil) async throws -> Response {
+    package func send(
+        _ headers: [(String, String)], body: String? = nil, trailers: [(String, String)] = []
+    ) async throws -> Response {
         try await self.open(headers, endStream: body == nil) { stream, outbound, inbound in
-            if let body { try await outbound.write(.data(body, endStream: true)) }
+            if let body { try await outbound.write(.data(body, endStream: trailers.isEmpty)) }
+            if !trailers.isEmpty {
+                try await outbound.write(.headers(.init(headers: HPACKHeaders(trailers), endStream: true)))
+            }
             var answer = Response()
             do {
                 for try await frame in inbound {

@@ -28,7 +28,7 @@ struct StoreOutageTests {
         var options = RedisServerOptions()
         options.isDurable = true
         try await RedisServer.with(options) { server in
-            let connection = RedisConnectionConfiguration(commandTimeout: .milliseconds(500))
+            let connection = RedisConnectionConfiguration(commandTimeout: .seconds(3))
             try await self.loseStore(
                 of: RedisStore(url: server.url(), connection: connection), and: RedisStore(url: server.url())
             ) {

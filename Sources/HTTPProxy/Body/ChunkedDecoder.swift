@@ -100,7 +100,11 @@ struct ChunkedDecoder {
         guard !name.isEmpty, name.utf8.allSatisfy(\.isTokenCharacter) else {
             throw MalformedMessage("A trailer that is no field")
         }
-        self.trailers.append((String(name), text[text.index(after: colon)...].trimmed))
+        let value = text[text.index(after: colon)...].trimmed
+        guard value.utf8.allSatisfy(\.isFieldCharacter) else {
+            throw MalformedMessage("A trailer with a control character")
+        }
+        self.trailers.append((String(name), value))
     }
 }
 

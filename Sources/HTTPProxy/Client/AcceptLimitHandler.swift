@@ -1,5 +1,4 @@
 import NIOCore
-import Synchronization
 
 /// Accepts no more connections than there may be at a time; one more waits in the system.
 final class AcceptLimitHandler: ChannelDuplexHandler {

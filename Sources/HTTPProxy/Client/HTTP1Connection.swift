@@ -28,7 +28,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         var hasHead = false
         var isChunked = false
         var hasBody = true
-        var isAnswered = false
+        var isResponseComplete = false
+        var isReported = false
         var record: RequestRecord
         /// What the handler changes of the response.
         var changes: ResponseChanges?
@@ -123,7 +124,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         do {
             let screened = try self.loop.screen.screen(head)
             // The parser reads no further after a request to change the protocol.
-            if screened.stopsParser { request.closes = true }
+            if screened.pausesParser { request.closes = true }
             let process = self.loop.process(screened, from: self)
             request.process = process
             process.start()
@@ -135,10 +136,16 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     private func endRequest(_ trailers: HTTPHeaders?) {
         guard let request else { return }
+        let screened: Trailers
+        do throws(ProxyFailure) {
+            screened = try self.loop.screen.screen((trailers ?? [:]).map { ($0.name, $0.value) })
+        } catch {
+            return self.process(.failure(error))
+        }
         request.isComplete = true
         if request.closes { self.isReadingEnded = true }
         self.timeouts.enter(.responding)
-        request.process?.requestEnded(trailers.map { $0.map { ($0.name, $0.value) } } ?? [])
+        request.process?.requestEnded(screened)
         self.advance()
     }
 
@@ -150,7 +157,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
             self.isAdvancing = false
             self.updateReading()
         }
-        while let request, request.isAnswered {
+        while let request, request.isResponseComplete {
             guard request.isComplete, !request.closes, !self.isReadingEnded else { return self.closeOutput() }
             self.request = nil
             self.timeouts.enter(.idle)
@@ -228,7 +235,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     func writeEnd(_ trailers: Trailers) {
-        guard let request, !request.isAnswered else { return }
+        guard let request, !request.isResponseComplete else { return }
         if self.isTunnel { return self.closeOutput() }
         if request.isChunked { self.write { $0.writeLastChunk(trailers: trailers) } }
         self.endResponse()
@@ -236,11 +243,18 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     private func endResponse() {
         guard let request else { return }
-        request.isAnswered = true
+        request.isResponseComplete = true
         request.process = nil
         self.isReadHeld = false
-        self.loop.handler.responded(request.record)
+        self.report(request)
         self.advance()
+    }
+
+    /// Tells what became of a request, however it ended.
+    private func report(_ request: OpenRequest) {
+        guard !request.isReported else { return }
+        request.isReported = true
+        self.loop.handler.ended(request.record)
     }
 
     func refuse(_ failure: ProxyFailure) {
@@ -255,6 +269,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     func cut() {
         self.request?.process = nil
+        if let request { self.report(request) }
         self.close()
     }
 
@@ -364,6 +379,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     func channelInactive(context: ChannelHandlerContext) {
         let process = self.request?.process
+        if let request { self.report(request) }
         self.request = nil
         self.queue.removeAll()
         self.isReadingEnded = true
@@ -385,6 +401,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         guard !self.isOutputClosed else { return }
         self.isOutputClosed = true
         self.isReadingEnded = true
+        if let request { self.report(request) }
         self.request = nil
         self.queue.removeAll()
         guard !self.isInputClosed else { return self.close() }

@@ -22,9 +22,9 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
     }
 
     /// What the client is asked to send back.
-    private static let question = HTTP2PingData(withInteger: 0x4944_454D_5054_5859)
+    private static let ping = HTTP2PingData(withInteger: 0x4944_454D_5054_5859)
     /// How long it may take to do so.
-    private static let answerTime = TimeAmount.seconds(1)
+    private static let pingTimeout = TimeAmount.seconds(1)
 
     private let loop: LoopState
     private var context: ChannelHandlerContext?
@@ -82,7 +82,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         // Anything else a client could say for ever.
-        if case .ping(Self.question, ack: true) = self.unwrapInboundIn(data).payload { self.heard() }
+        if case .ping(Self.ping, ack: true) = self.unwrapInboundIn(data).payload { self.heard() }
         context.fireChannelRead(data)
     }
 
@@ -113,7 +113,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
         // A client that opens a stream just now must not lose it: the last one is not known before it has heard.
         context.triggerUserOutboundEvent(HTTP2WireHandler.AnnounceEnd(), promise: nil)
         context.writeAndFlush(
-            self.wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: .ping(Self.question, ack: false))),
+            self.wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: .ping(Self.ping, ack: false))),
             promise: nil)
     }
 
@@ -156,7 +156,7 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
             if self.idleTime >= self.loop.timeouts.idle { self.drain() }
         case .asked(let time):
             self.state = .asked(time + elapsed)
-            if time + elapsed >= Self.answerTime { self.heard() }
+            if time + elapsed >= Self.pingTimeout { self.heard() }
         case .ending: break
         case .closing(let time):
             self.state = .closing(time + elapsed)

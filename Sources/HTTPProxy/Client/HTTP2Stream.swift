@@ -34,6 +34,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private var hasHead = false
     private var hasBody = true
     private var isResponseComplete = false
+    private var isReported = false
 
     /// The frame that was written last: it may turn out to be the last of all.
     private var held: HTTP2Frame.FramePayload?
@@ -59,9 +60,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         guard !self.isExcess else { return self.refuseExcess() }
         switch self.unwrapInboundIn(data) {
         case .headers(let frame) where !self.hasRequest: self.begin(frame.headers, endsStream: frame.endStream)
-        case .headers(let frame):
-            guard frame.endStream else { return }
-            self.endRequest(frame.headers.map { ($0.name, $0.value) })
+        case .headers(let frame): self.endRequest(with: frame)
         case .data(let frame):
             guard case .byteBuffer(let bytes) = frame.data else { return }
             self.timeouts.received(size: bytes.readableBytes)
@@ -94,6 +93,20 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
             process.start()
             if endsStream { self.endRequest([]) }
         } catch {
+            self.refuse(error)
+        }
+    }
+
+    /// Only at the end there can be fields once more.
+    private func endRequest(with frame: HTTP2Frame.FramePayload.Headers) {
+        guard !self.isRequestComplete else { return }
+        do throws(ProxyFailure) {
+            guard frame.endStream else { throw ProxyFailure.badRequest }
+            self.endRequest(try self.loop.screen.screen(trailers: frame.headers))
+        } catch {
+            // The upstream must not take what it has for the whole.
+            self.isRequestComplete = frame.endStream
+            self.leave()
             self.refuse(error)
         }
     }
@@ -210,7 +223,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
             default: self.write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)))
             }
         }
-        self.loop.handler.responded(self.record)
+        self.report()
         // The rest of the request is dropped (RFC 9113, section 8.1).
         if !self.isRequestComplete { self.write(.rstStream(.noError)) }
     }
@@ -226,7 +239,15 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func cut() {
         self.process = nil
+        self.report()
         self.write(.rstStream(.internalError))
+    }
+
+    /// Tells what became of the request, however it ended.
+    private func report() {
+        guard self.hasRequest, !self.isExcess, !self.isReported else { return }
+        self.isReported = true
+        self.loop.handler.ended(self.record)
     }
 
     func startTunnel() {}
@@ -293,6 +314,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.uncount()
+        self.report()
         self.leave()
         context.fireChannelInactive()
     }
@@ -306,8 +328,9 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func sweep(now: NIODeadline) {
         let isReading = !self.isReadHeld && (self.process?.isWaitingForClient ?? !self.isRequestComplete)
-        // A stream does not tell how much is on its way, only whether it is too much.
-        let untaken = self.isWritable || self.hasTaken ? 0 : 1
+        // A stream does not tell how much is on its way, only whether it is too much; and it ends once all of a response
+        // has been taken.
+        let untaken = (self.isWritable && !self.isResponseComplete) || self.hasTaken ? 0 : 1
         self.hasTaken = false
         if self.timeouts.isOver(now: now, isReading: isReading, written: 0, untaken: untaken) { self.shutDown() }
     }

@@ -30,6 +30,8 @@ package struct ServerConfiguration: Sendable {
     package var upstream: Upstream
     package var rewriting: HeadRewriting
     package var limits = ServerLimits()
+    /// How much of the bodies of all requests may be kept at a time; one that does not fit gets 503.
+    package var bodies = BodyBudget(limit: 256 << 20)
 
     package init(upstream: Upstream, rewriting: HeadRewriting, _ change: (inout ServerConfiguration) -> Void = { _ in })
     {

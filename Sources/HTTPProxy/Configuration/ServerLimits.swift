@@ -14,9 +14,6 @@ package struct ServerLimits: Hashable, Sendable {
     /// The largest body of a request, in bytes; `nil` for no limit.
     package var maxBodySize: Int?
 
-    /// How much of the bodies of all requests may be kept at a time, in bytes; one that does not fit gets 503.
-    package var bodyBudget = 256 * 1024 * 1024
-
     /// How long to wait for the head of a request, from the opening of the connection or the last response.
     package var idleTimeout = Duration.seconds(30)
 

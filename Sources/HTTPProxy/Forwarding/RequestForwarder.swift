@@ -6,7 +6,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
         /// The start of the body is waited for: an upstream connection is not taken by those who send none.
         case collecting
         /// A connection is waited for.
-        case waiting(ConnectionPool.AnyUser?)
+        case waiting(ConnectionPool.Waiter?)
         case sending(UpstreamConnection)
         case done
     }
@@ -28,6 +28,8 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     private var isBodySent = false
     private var isRetried = false
     private var hasResponse = false
+    /// Whether the upstream has given leave to send the body.
+    private var mayContinue = false
     private var isTunnel = false
 
     init(_ head: RequestHead, from client: any ClientStream, on loop: LoopState) {
@@ -39,8 +41,9 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     }
 
     var isWaitingForClient: Bool {
+        guard !self.isComplete, !self.isTunnel else { return false }
         // A client that waits for leave to send is not the one who is waited for.
-        !self.isComplete && !self.isTunnel && !(self.head.expectsContinue && self.bodySize == 0)
+        return !self.head.expectsContinue || self.mayContinue || self.bodySize > 0
     }
 
     // MARK: From the client
@@ -133,7 +136,9 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     func connectionReady(_ connection: UpstreamConnection) {
         self.state = .sending(connection)
         let awaitsContinue = self.head.expectsContinue && self.bodySize == 0 && !self.isComplete
-        connection.begin(self, isHead: self.head.method == "HEAD", isUpgradePermitted: self.head.upgrade != nil)
+        connection.begin(
+            self, isHead: self.head.method == "HEAD", isUpgradePermitted: self.head.upgrade != nil,
+            awaitsContinue: awaitsContinue)
         connection.write { buffer in
             self.loop.requestWriter.write(
                 self.head, from: self.client.address, framing: self.framing, awaitsContinue: awaitsContinue, to: &buffer
@@ -155,7 +160,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     }
 
     private func endRequest(on connection: UpstreamConnection) {
-        if self.framing == .chunked { connection.write { $0.writeLastChunk(trailers: self.trailers.forwardable) } }
+        if self.framing == .chunked { connection.write { $0.writeLastChunk(trailers: self.loop.requestWriter.passed(self.trailers)) } }
         connection.requestEnded()
     }
 
@@ -167,7 +172,10 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     // MARK: From the upstream
 
     func received(_ head: ResponseHead) {
-        guard !head.isInterim else { return self.client.writeInterim(head) }
+        if head.isInterim {
+            self.mayContinue = self.mayContinue || head.status == 100
+            return self.client.writeInterim(head)
+        }
         self.hasResponse = true
         if case .sending(let connection) = self.state { self.loop.handler.upstreamResponded(after: connection.elapsed) }
         self.client.writeHead(head)
@@ -184,7 +192,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
 
     func receivedEnd(_ trailers: Trailers) {
         self.state = .done
-        self.client.writeEnd(trailers.forwardable)
+        self.client.writeEnd(self.loop.responseWriter.passed(trailers))
     }
 
     func upstreamFailed(_ failure: UpstreamFailure) {

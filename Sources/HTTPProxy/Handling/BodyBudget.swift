@@ -1,17 +1,23 @@
 import Synchronization
 
 /// How much of the bodies of requests may be kept at a time, for all event loops together.
-final class BodyBudget: Sendable {
-    private let limit: Int
+package final class BodyBudget: Sendable {
+    private let limit: Atomic<Int>
     private let used = Atomic(0)
 
-    init(limit: Int) {
-        self.limit = limit
+    /// - Parameter limit: How much, in bytes.
+    package init(limit: Int) {
+        self.limit = Atomic(limit)
+    }
+
+    /// Sets another limit, for what is to be kept from now on.
+    package func change(to limit: Int) {
+        self.limit.store(limit, ordering: .relaxed)
     }
 
     func take(_ size: Int) -> Bool {
         let new = self.used.add(size, ordering: .relaxed).newValue
-        guard new > self.limit else { return true }
+        guard new > self.limit.load(ordering: .relaxed) else { return true }
         self.giveBack(size)
         return false
     }

@@ -17,7 +17,7 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         var continuation: CheckedContinuation<ForwardResult, Never>?
         var loop: LoopState
         var connection: UpstreamConnection?
-        var waiter: ConnectionPool.AnyUser?
+        var waiter: ConnectionPool.Waiter?
         var response: BodyPipe?
     }
 
@@ -61,7 +61,7 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
     }
 
     func connectionReady(_ connection: UpstreamConnection) {
-        guard let state = self.state.value, let client = state.client else { return connection.unused() }
+        guard let state = self.state.value, let client = state.client else { return connection.giveBack() }
         self.state.value?.connection = connection
         self.state.value?.waiter = nil
         if state.timeout != nil {
@@ -69,7 +69,7 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         }
         let hasBody = state.body.readableBytes > 0
         // Fields behind a body need one whose end is seen.
-        let trailers = client.trailers.forwardable
+        let trailers = state.loop.requestWriter.passed(client.trailers)
         let framing: BodyFraming =
             trailers.isEmpty ? (hasBody ? .length(state.body.readableBytes) : .none) : .chunked
         connection.begin(
@@ -127,7 +127,7 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         let state = self.state.value
         self.state.value = nil
         state?.loop.clients.remove(self)
-        state?.response?.end(.success(trailers))
+        state?.response?.end(.success(state?.loop.responseWriter.passed(trailers) ?? trailers))
     }
 
     func upstreamFailed(_ failure: UpstreamFailure) {

@@ -31,8 +31,8 @@ package protocol RequestHandler: Sendable {
     /// The upstream did not respond. On the event loop.
     func upstreamFailed(_ failure: ProxyFailure)
 
-    /// A response has ended. On the event loop.
-    func responded(_ record: RequestRecord)
+    /// A request is over, with or without a response. On the event loop.
+    func ended(_ record: RequestRecord)
 }
 
 extension RequestHandler {

@@ -10,7 +10,8 @@ package struct RequestRecord: Sendable {
     /// The address of the client.
     package let client: String?
     package let start = NIODeadline.now()
-    package internal(set) var status = 0
+    /// `nil` if there was no response.
+    package internal(set) var status: Int?
     /// The head of the response, if it was made here and not by the upstream.
     package internal(set) var madeHead: HTTPResponse?
     /// How many bytes of the body were sent.
@@ -18,8 +19,8 @@ package struct RequestRecord: Sendable {
     /// When the head of the response was there.
     package internal(set) var end = NIODeadline.uptimeNanoseconds(0)
 
-    /// The time to the head of the response.
-    package var duration: TimeAmount { self.end - self.start }
+    /// The time to the head of the response, or to the end without one.
+    package var duration: TimeAmount { (self.status == nil ? .now() : self.end) - self.start }
 
     init(method: String?, target: String?, client: String?) {
         self.method = method

@@ -33,7 +33,7 @@ package struct RequestHead: Sendable {
     /// The protocol that the client asks to change to (RFC 9110, section 7.8).
     private(set) var upgrade: String?
     /// Whether the parser of HTTP/1 reads no further after this request, since it asks for another protocol.
-    let stopsParser: Bool
+    let pausesParser: Bool
     /// Whether the client waits for leave to send the body (RFC 9110, section 10.1.1).
     let expectsContinue: Bool
     /// What `Max-Forwards` says, where that counts (RFC 9110, section 7.6.2).

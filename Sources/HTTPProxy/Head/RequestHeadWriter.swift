@@ -71,6 +71,11 @@ struct RequestHeadWriter: Sendable {
         }
     }
 
+    /// Those fields behind a body that the upstream gets.
+    func passed(_ trailers: Trailers) -> Trailers {
+        trailers.forwardable.filter { !self.rewriting.isOwned($0.name.utf8) }
+    }
+
     /// Whether a field is one that only the proxy may set, or belongs to the client's connection.
     private func isDropped(_ name: String, _ options: [String]) -> Bool {
         if !options.isEmpty, options.contains(name.lowercased()) { return true }

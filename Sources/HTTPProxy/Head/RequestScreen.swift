@@ -52,8 +52,7 @@ struct RequestScreen {
                 // It may be taken apart (RFC 9113, section 8.2.3).
                 cookie = cookie.map { "\($0); \(value)" } ?? value
             default:
-                let isProper = name.utf8.allSatisfy { $0.isTokenCharacter && $0 == $0.lowercasedASCII }
-                guard isProper, value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
+                guard Self.isProper(name), value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
                 try facts.add(name, value)
                 switch FieldKind(name.utf8) {
                 // Two different hosts are malformed (section 8.3.1).
@@ -87,7 +86,32 @@ struct RequestScreen {
         field = value
     }
 
+    /// Whether this is the name of a field (RFC 9113, section 8.2.1).
+    private static func isProper(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.allSatisfy { $0.isTokenCharacter && $0 == $0.lowercasedASCII }
+    }
+
+    /// Looks at the fields behind a body, which SwiftNIO passes as they came (RFC 9113, section 8.1).
+    ///
+    /// - Throws: Why the request is refused.
+    func screen(trailers: HPACKHeaders) throws(ProxyFailure) -> Trailers {
+        guard trailers.allSatisfy({ Self.isProper($0.name) }) else { throw .badRequest }
+        return try self.screen(trailers.map { ($0.name, $0.value) })
+    }
+
     // MARK: Both
+
+    /// Looks at the fields behind a body.
+    ///
+    /// - Throws: Why the request is refused.
+    func screen(_ trailers: Trailers) throws(ProxyFailure) -> Trailers {
+        guard trailers.count <= self.maxHeaderCount else { throw .headerTooLarge }
+        for (_, value) in trailers {
+            guard value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
+            try Facts.checkEncoding(of: value)
+        }
+        return trailers
+    }
 
     private func head(
         _ version: RequestHead.Version, _ method: String, _ target: String, _ authority: String?,
@@ -108,8 +132,10 @@ struct RequestScreen {
         return RequestHead(
             version: version, method: method, target: target, authority: authority, fields: fields, body: body,
             connectionOptions: facts.connectionOptions,
-            upgrade: version == .http11 && facts.asksForUpgrade ? facts.upgrade.flatMap(Self.passable) : nil,
-            stopsParser: facts.asksForUpgrade && facts.upgrade != nil,
+            // What is left of a body would be taken for the first words of the other protocol.
+            upgrade: version == .http11 && facts.asksForUpgrade && body == .none
+                ? facts.upgrade.flatMap(Self.passable) : nil,
+            pausesParser: facts.asksForUpgrade && facts.upgrade != nil,
             expectsContinue: version != .http10 && facts.expectsContinue && body != .none,
             maxForwards: isBounded ? facts.maxForwards : nil)
     }

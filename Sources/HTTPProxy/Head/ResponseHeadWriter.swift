@@ -54,6 +54,13 @@ struct ResponseHeadWriter {
         buffer.writeStaticString("\r\n")
     }
 
+    /// Those fields behind a body that the client gets.
+    func passed(_ trailers: Trailers) -> Trailers {
+        trailers.forwardable.filter { trailer in
+            !self.privateFields.contains { trailer.name.utf8.equalsLowercased($0) }
+        }
+    }
+
     /// Whether a field goes on to the client.
     @inline(__always)
     func passes(

@@ -5,6 +5,8 @@ final class ConnectionBudget: Sendable {
     private struct State {
         /// Who waits for a connection to be closed.
         var starving: [@Sendable () -> Void] = []
+        /// Who may have an idle one to close.
+        var owners: [@Sendable () -> Void] = []
     }
 
     private let limit: Int
@@ -33,6 +35,11 @@ final class ConnectionBudget: Sendable {
     /// A connection is no more.
     func giveBack() {
         self.used.subtract(1, ordering: .relaxed)
+        self.tellNext()
+    }
+
+    /// Tells the next who waits that there is room; also for one who was told of it, and has no use for it any more.
+    func tellNext() {
         guard self.hasStarving else { return }
         let next = self.state.withLock { state in
             state.starving.isEmpty ? nil : state.starving.removeFirst()
@@ -42,10 +49,21 @@ final class ConnectionBudget: Sendable {
         next()
     }
 
+    /// Calls `action`, from anywhere, when somebody waits for a connection to be closed.
+    func onStarving(_ action: @escaping @Sendable () -> Void) {
+        self.state.withLock { $0.owners.append(action) }
+    }
+
     /// Calls `action`, from anywhere, once a connection is no more.
+    ///
+    /// Those who have idle ones are asked to close one.
     func onRoom(_ action: @escaping @Sendable () -> Void) {
         self.starvingCount.add(1, ordering: .relaxed)
-        self.state.withLock { $0.starving.append(action) }
+        let owners = self.state.withLock { state in
+            state.starving.append(action)
+            return state.owners
+        }
+        for owner in owners { owner() }
         // One may have become free in between, without a notification.
         if self.used.load(ordering: .relaxed) < self.limit {
             self.used.add(1, ordering: .relaxed)

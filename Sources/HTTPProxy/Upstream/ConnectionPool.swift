@@ -10,13 +10,13 @@ final class ConnectionPool: Swept {
     private let endOfTick: EndOfTick
     private let budget: ConnectionBudget
     private let sweep: Sweep
-    private var state = ConnectionPoolState<UpstreamConnection, AnyUser>()
+    private var state = ConnectionPoolState<UpstreamConnection, Waiter>()
     private var isShutDown = false
     /// Whether the budget has been asked to tell of room.
     private var isWaitingForRoom = false
 
     /// `any UpstreamUser` is no class type of its own, which the state machine needs.
-    final class AnyUser {
+    final class Waiter {
         let user: any UpstreamUser
 
         init(_ user: any UpstreamUser) {
@@ -34,6 +34,17 @@ final class ConnectionPool: Swept {
         self.endOfTick = endOfTick
         self.budget = budget
         self.sweep = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
+        let bound = NIOLoopBound(WeakPool(self), eventLoop: eventLoop)
+        budget.onStarving { eventLoop.execute { bound.value.pool?.closeForOthers() } }
+    }
+
+    /// The budget outlives the pools of its proxy.
+    private struct WeakPool {
+        weak var pool: ConnectionPool?
+
+        init(_ pool: ConnectionPool) {
+            self.pool = pool
+        }
     }
 
     /// Whether connections are scarce.
@@ -45,28 +56,30 @@ final class ConnectionPool: Swept {
     ///
     /// - Returns: What to ``cancel(_:)`` if the connection is not needed any more.
     @discardableResult
-    func take(for user: any UpstreamUser, _ demand: ConnectionDemand) -> AnyUser? {
+    func take(for user: any UpstreamUser, _ demand: ConnectionDemand) -> Waiter? {
         guard !self.isShutDown else {
             user.connectionUnavailable(UpstreamFailure(.notSent, "The proxy is shutting down"))
             return nil
         }
-        while demand != .fresh, let idle = self.state.takeIdle() {
-            let isRecent = demand == .any || NIODeadline.now() - idle.since <= self.timeouts.seenAlive
-            guard isRecent, idle.connection.isAlive else {
+        while demand != .fresh, let idle = self.state.idle.last {
+            // The others are older still, and good for those who can send again.
+            guard demand == .any || NIODeadline.now() - idle.since <= self.timeouts.seenAlive else { break }
+            _ = self.state.takeIdle()
+            guard idle.connection.isAlive else {
                 idle.connection.close()
                 continue
             }
             user.connectionReady(idle.connection)
             return nil
         }
-        let waiter = AnyUser(user)
+        let waiter = Waiter(user)
         self.state.wait(waiter, needsFresh: demand == .fresh, deadline: .now() + self.timeouts.connect)
         self.sweep.add(self)
         self.makeMissing()
         return waiter
     }
 
-    func cancel(_ waiter: AnyUser) {
+    func cancel(_ waiter: Waiter) {
         self.state.cancel(waiter)
     }
 
@@ -102,12 +115,19 @@ final class ConnectionPool: Swept {
         self.isWaitingForRoom = true
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
-        self.budget.onRoom {
-            eventLoop.execute {
-                bound.value.isWaitingForRoom = false
-                bound.value.makeMissing()
-            }
-        }
+        self.budget.onRoom { eventLoop.execute { bound.value.thereIsRoom() } }
+    }
+
+    private func thereIsRoom() {
+        self.isWaitingForRoom = false
+        guard self.state.missing > 0, !self.isShutDown else { return self.budget.tellNext() }
+        self.makeMissing()
+    }
+
+    /// A pool of another event loop needs a connection more than this one does.
+    private func closeForOthers() {
+        guard self.budget.hasStarving, self.state.waiting.isEmpty else { return }
+        self.state.takeIdle()?.connection.close()
     }
 
     private func connect() {

@@ -37,6 +37,8 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     /// What has come and is no whole head or line yet.
     private var pending: ByteBuffer?
     private var isRequestComplete = true
+    /// Whether the upstream has yet to give leave for the body.
+    private var awaitsContinue = false
     private var servedCount = 0
     /// Whether something of the request may have left this host, and whether something of a response has come.
     private var isSent = false
@@ -94,11 +96,16 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     ///   - user: Who sends it.
     ///   - isHead: Whether it has the method HEAD.
     ///   - isUpgradePermitted: Whether the response may change the protocol.
+    ///   - awaitsContinue: Whether its body is only sent once the upstream gives leave.
     ///   - timeout: How long the upstream may keep silent; `nil` for the usual time.
-    func begin(_ user: any UpstreamUser, isHead: Bool, isUpgradePermitted: Bool, timeout: TimeAmount? = nil) {
+    func begin(
+        _ user: any UpstreamUser, isHead: Bool, isUpgradePermitted: Bool, awaitsContinue: Bool = false,
+        timeout: TimeAmount? = nil
+    ) {
         self.user = user
         self.begin = .now()
         self.isRequestComplete = false
+        self.awaitsContinue = awaitsContinue
         self.isSent = false
         self.hasReceived = false
         self.hasProgressed = true
@@ -113,6 +120,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     }
 
     func write(_ bytes: ByteBuffer) {
+        self.awaitsContinue = false
         guard bytes.readableBytes > Self.copiedSize else { return self.write { $0.writeImmutableBuffer(bytes) } }
         self.writeOut()
         self.setFlushDue()
@@ -145,7 +153,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     }
 
     /// The connection is not needed after all.
-    func unused() { self.pool.release(self) }
+    func giveBack() { self.pool.release(self) }
 
     /// The client has left.
     func abandon() {
@@ -213,6 +221,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
         self.hasProgressed = true
+        self.awaitsContinue = false
         self.hasReceived = true
         if var pending {
             pending.writeBuffer(&bytes)
@@ -327,7 +336,8 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
             self.lastProgress = now
         }
         // It does not count while a slow client is the one who holds things up.
-        let isWaiting = !self.isWritable || (self.isRequestComplete && !self.isReadHeld)
+        let isWaiting =
+            !self.isWritable || self.awaitsContinue || (self.isRequestComplete && !self.isReadHeld)
         guard self.user != nil, isWaiting else {
             self.lastProgress = now
             return

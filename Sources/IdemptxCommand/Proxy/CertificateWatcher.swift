@@ -23,15 +23,13 @@ struct CertificateWatcher: Service {
     private let certificate: ServerCertificate
     private let interval: Duration
     private let loaded: [Stamp]
-    private let reload: @Sendable () -> Void
+    /// What to do when they change.
+    var reload: @Sendable () -> Void = {}
 
     /// Watches from now on; whoever reads the files for the first time does it afterwards.
-    init(
-        _ certificate: ServerCertificate, every interval: Duration = .seconds(2), reload: @escaping @Sendable () -> Void
-    ) {
+    init(_ certificate: ServerCertificate, every interval: Duration = .seconds(2)) {
         self.certificate = certificate
         self.interval = interval
-        self.reload = reload
         self.loaded = Self.stamps(of: certificate)
     }
 

@@ -41,7 +41,7 @@ struct ProxyCommand: AsyncParsableCommand {
         if self.printConfig {
             try Output.write(json: settings.shown)
         } else {
-            try await ProxyServer(settings: settings, flags: self.flags, logger: Logger(label: "idemptx")).run()
+            try await RunningProxy(settings: settings, flags: self.flags, logger: Logger(label: "idemptx")).run()
         }
     }
 

@@ -31,7 +31,7 @@ final class ReadinessCheck: Sendable {
         let probe = self.probe()
         guard probe.start.duration(to: self.time.now) < self.timeout else { return false }
         // Whichever comes first. A call to a store cannot be broken off, so that nothing here waits for its end.
-        let (answers, continuation) = AsyncStream.makeStream(of: Bool.self)
+        let (results, continuation) = AsyncStream.makeStream(of: Bool.self)
         let answer = Task { continuation.yield(await probe.task.value) }
         let timer = Task {
             guard (try? await self.time.sleep(for: self.timeout)) != nil else { return }
@@ -41,7 +41,7 @@ final class ReadinessCheck: Sendable {
             answer.cancel()
             timer.cancel()
         }
-        return await answers.first { _ in true } ?? false
+        return await results.first { _ in true } ?? false
     }
 
     /// The question that is being asked.

@@ -22,3 +22,10 @@ public struct ProxyRules: Sendable {
         self.standard = standard
     }
 }
+
+extension ProxyRules {
+    /// What all rules together may keep of bodies, in bytes.
+    var largestBodyBudget: Int {
+        self.routes.map(\.policy.bodyBudget).reduce(self.standard.bodyBudget, max)
+    }
+}

@@ -125,19 +125,26 @@ final class ProxyHandler: RequestHandler {
         self.telemetry.upstreamFailed(failure)
     }
 
-    func responded(_ record: RequestRecord) {
-        self.telemetry.responded(record.status)
+    func ended(_ record: RequestRecord) {
+        if let status = record.status { self.telemetry.responded(status) }
         if self.logsRequests { self.log(record) }
+    }
+
+    /// Neither the query, nor the host of an absolute form, which may come with a password.
+    private static func path(of target: String) -> Substring {
+        let target = target.prefix { $0 != "?" }
+        guard let host = target.firstRange(of: "://") else { return target }
+        return target[host.upperBound...].drop { $0 != "/" }
     }
 
     private func log(_ record: RequestRecord) {
         self.logger.info(
-            "Responded",
+            record.status == nil ? "Ended without a response" : "Responded",
             metadata: [
                 "client.address": "\(record.client ?? "-")",
                 "http.request.method": "\(record.method ?? "-")",
-                "url.path": "\((record.target ?? "-").prefix { $0 != "?" })",
-                "http.response.status_code": "\(record.status)",
+                "url.path": "\(Self.path(of: record.target ?? "-"))",
+                "http.response.status_code": "\(record.status.map { "\($0)" } ?? "-")",
                 "http.response.body.size": "\(record.bodySize)",
                 "idempotency.status": "\(record.madeHead?.headerFields[.idempotencyStatus] ?? "-")",
                 "duration": "\(Duration.nanoseconds(record.duration.nanoseconds))",

@@ -48,7 +48,7 @@ final class TestHandler: RequestHandler {
 
     func upstreamFailed(_ failure: ProxyFailure) { self.state.withLock { $0.failures.append(failure) } }
 
-    func responded(_ record: RequestRecord) { self.state.withLock { $0.records.append(record) } }
+    func ended(_ record: RequestRecord) { self.state.withLock { $0.records.append(record) } }
 
     /// Reads the whole body, sends the request upstream, and the response back.
     static let relaying = Extents().relaying

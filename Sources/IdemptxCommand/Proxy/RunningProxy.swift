@@ -7,7 +7,7 @@ import ServiceLifecycle
 import UnixSignals
 
 /// The running proxy, with its store and its server for the operator.
-struct ProxyServer {
+struct RunningProxy {
     let settings: ProxySettings
     let flags: [String: String?]
     let logger: Logger
@@ -20,6 +20,8 @@ struct ProxyServer {
         if let metrics { MetricsSystem.bootstrap(metrics) }
         let isBypassed = self.settings.configuration.rules.standard.onStoreFailure == .bypass
         let store = try await self.settings.store.open(isBypassed ? .unreachable : .any)
+        // Before the files are read for the first time.
+        let watcher = self.settings.configuration.certificate.map { CertificateWatcher($0) }
         let proxy = try self.proxy(store: store)
         var services: [any Service] = [isBypassed ? DispensableService(service: store, logger: self.logger) : store]
         // Not a request is taken before everything is in its place.
@@ -34,9 +36,9 @@ struct ProxyServer {
             ConfigurationReloader(
                 proxy: proxy, settings: self.settings, flags: self.flags, signals: signals, logger: self.logger),
         ]
-        if let certificate = self.settings.configuration.certificate {
-            let logger = self.logger
-            services.append(CertificateWatcher(certificate) { proxy.reloadCertificate(logger: logger) })
+        if var watcher {
+            watcher.reload = { [logger] in proxy.reloadCertificate(logger: logger) }
+            services.append(watcher)
         }
         // The proxy keeps to its own limit; the rest of the time is for storing the last outcomes.
         let shutdownTime = self.settings.configuration.limits.drainTimeout + .seconds(15)

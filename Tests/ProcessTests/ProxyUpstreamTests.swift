@@ -1,0 +1,63 @@
+import NIOHTTP1
+import TestSupport
+import Testing
+
+@Suite("idemptx proxy in front of an upstream that", .timeLimit(.minutes(3)))
+struct ProxyUpstreamTests {
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    @Test("redirects, as the path of its client is not the one that it knows: the retry is asked again")
+    func redirects() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(for: shop.server, in: self.directory)
+        for _ in 1...2 {
+            let response = try await proxy.post("/orders/", key: "k-1")
+            #expect(response.status == 307)
+            #expect(response.header("Idempotent-Replayed") == nil)
+        }
+        #expect(try await proxy.post("/orders", key: "k-2").status == 201)
+        #expect(try await shop.orders().count == 1)
+    }
+
+    @Test("responds after its client was told 504: the retry is told to wait, then has the response")
+    func late() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(for: shop.server, ["--upstream-timeout", "500ms"], in: self.directory)
+        #expect(try await proxy.post("/slow-orders?seconds=4", key: "k-1").status == 504)
+        #expect(try await proxy.post("/slow-orders?seconds=4", key: "k-1").status == 409)
+        try await eventually("The response came") {
+            let retry = try await proxy.post("/slow-orders?seconds=4", key: "k-1")
+            return retry.status == 201 && retry.header("Idempotent-Replayed") == "true"
+        }
+        #expect(try await shop.orders().count == 1)
+    }
+
+    @Test("has its requests logged: what became of each, the address, the size, and those that were refused unread")
+    func logs() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(for: shop.server, ["--log-requests"], in: self.directory)
+        _ = try await proxy.post("/orders?secret=1", key: "k-1")
+        _ = try await RawConnection.open(port: proxy.server.port) { connection in
+            try await connection.write("POST http://user:secret@api.test/orders HTTP/1.1\r\nHost: a\r\n\r\n")
+            return try await connection.readToEnd()
+        }
+        _ = try await RawConnection.open(port: proxy.server.port) { connection in
+            try await connection.write("nonsense\r\n\r\n")
+            return try await connection.readToEnd()
+        }
+        try await eventually("All three are logged") {
+            proxy.process.errorText.split(separator: "\n").count { $0.contains("Responded") } == 3
+        }
+        let log = proxy.process.errorText
+        #expect(log.contains("client.address=127.0.0.1"))
+        #expect(log.contains("http.response.status_code=201"))
+        #expect(log.contains("idempotency.status=new"))
+        #expect(log.split(separator: "\n").count { $0.contains("http.response.status_code=400") } == 2)
+        #expect(!log.contains("secret"))
+        #expect(!log.contains("k-1"))
+    }
+}
