@@ -41,7 +41,8 @@ package final class ProxyServer: Sendable {
         for eventLoop in group.makeIterator() {
             states[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
                 let state = LoopState(
-                    on: eventLoop, configuration: configuration, budget: budget, bodies: configuration.bodies, handler: handler,
+                    on: eventLoop, configuration: configuration, budget: budget, bodies: configuration.bodies,
+                    handler: handler,
                     running: running, logger: logger)
                 return NIOLoopBound(state, eventLoop: eventLoop)
             }.get()

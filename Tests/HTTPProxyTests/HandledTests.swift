@@ -197,8 +197,9 @@ struct HandledTests {
     @Test("leaves connections that have been idle for a while to those who can send again")
     func seenAlive() async throws {
         let handle: TestHandler.Handle = { request in
-            guard case .response(let response) = await request.forward(
-                body: try await request.collect(), changes: FieldChanges(), demand: .seenAlive)
+            guard
+                case .response(let response) = await request.forward(
+                    body: try await request.collect(), changes: FieldChanges(), demand: .seenAlive)
             else { throw ProxyFailure.upstreamFailed }
             return try await response.collected()
         }

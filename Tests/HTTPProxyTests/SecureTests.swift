@@ -410,7 +410,8 @@ struct SecureTests {
                     start + [("X-Upper", "1")], start + [("transfer-encoding", "chunked")],
                     start + [("connection", "close")], start + [(":path", "/b")],
                     start + [("x-a", "1"), (":late", "1")],
-                    start + [("x-a", "a\u{0}b")], start + [("x-a", "a\nb")], start + [("x a", "b")], start + [("", "b")],
+                    start + [("x-a", "a\u{0}b")], start + [("x-a", "a\nb")], start + [("x a", "b")],
+                    start + [("", "b")],
                 ]
                 for head in malformed { #expect(try await client.send(head).status == "400", "\(head)") }
                 #expect(try await client.send(.head("GET", "/")).status == "200")
@@ -420,7 +421,8 @@ struct SecureTests {
     }
 
     @Test(
-        "over HTTP/2 refuses malformed trailers before the upstream takes the request for whole", arguments: [true, false])
+        "over HTTP/2 refuses malformed trailers before the upstream takes the request for whole",
+        arguments: [true, false])
     func http2MalformedTrailers(isHandled: Bool) async throws {
         let smuggled = "1\r\n\r\nPOST /payments HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
         let malformed: [[(String, String)]] = [
@@ -455,7 +457,8 @@ struct SecureTests {
         let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
         try await Self.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
             proxy, certificates in
-            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 0) { client in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 0) {
+                client in
                 _ = try? await client.open(.head("GET", "/"), endStream: true) { stream, _, _ in
                     try await eventually("The proxy gives up") { !stream.isActive }
                 }

@@ -160,7 +160,10 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     }
 
     private func endRequest(on connection: UpstreamConnection) {
-        if self.framing == .chunked { connection.write { $0.writeLastChunk(trailers: self.loop.requestWriter.passed(self.trailers)) } }
+        if self.framing == .chunked {
+            let trailers = self.loop.requestWriter.passed(self.trailers)
+            connection.write { $0.writeLastChunk(trailers: trailers) }
+        }
         connection.requestEnded()
     }
 
