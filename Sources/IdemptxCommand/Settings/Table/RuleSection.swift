@@ -102,7 +102,7 @@ enum RuleSection: SettingSection {
             "The largest body of a response that is kept; the retries of a larger one get 409."),
         Setting(
             "bodyBudget", \.policy.bodyBudget, as: ByteSize.self,
-            "How much the bodies of all guarded requests may take together; one more gets 503."),
+            "How much the bodies of all requests may take together while they are kept; one more gets 503."),
         Setting(
             "maxUnstored", \.policy.maxUnstoredBytes, as: ByteSize.self,
             "How much the responses may take that the store has not taken yet."),
