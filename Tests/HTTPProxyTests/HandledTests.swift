@@ -203,9 +203,10 @@ struct HandledTests {
             else { throw ProxyFailure.upstreamFailed }
             return try await response.collected()
         }
-        try await TestProxy.with(handle: handle, configure: Change { $0.limits.seenAliveTime = .zero }) { proxy in
+        try await TestProxy.with(handle: handle, configure: Change { $0.limits.seenAliveTime = .zero }) {
+            proxy async throws in
             // Over one connection, and thus on one event loop.
-            try await RawConnection.open(port: proxy.port) { connection in
+            try await RawConnection.open(port: proxy.port) { connection async throws in
                 for _ in 1...3 {
                     #expect(try await connection.send("GET /").status == 200)
                     #expect(try await connection.send("POST /", ["Idempotency-Key: k"], body: "a").status == 200)

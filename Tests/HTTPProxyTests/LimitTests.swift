@@ -127,7 +127,7 @@ struct LimitTests {
 
     @Test("of connections to the upstream are for whoever comes, on whichever event loop")
     func onePerUpstream() async throws {
-        try await TestProxy.with(configure: Change { $0.limits.maxUpstreamConnections = 1 }) { proxy in
+        try await TestProxy.with(configure: Change { $0.limits.maxUpstreamConnections = 1 }) { proxy async throws in
             // One after the other gets another loop.
             for _ in 1...8 { #expect(try await proxy.send("GET /").status == 200) }
         }
@@ -332,7 +332,7 @@ struct LimitTests {
 
 extension ServerLimits {
     /// Gives clients no more time than this.
-    fileprivate mutating func setTimes(to time: Duration) {
+    mutating func setTimes(to time: Duration) {
         self.idleTimeout = time
         self.gapTimeout = time
         self.rateWindow = time

@@ -15,11 +15,16 @@ struct ProxyUpstreamTests {
         let shop = try await Shop.start(in: self.directory)
         let proxy = try await Proxy.start(for: shop.server, in: self.directory)
         for _ in 1...2 {
-            let response = try await proxy.post("/orders/", key: "k-1")
-            #expect(response.status == 307)
-            #expect(response.header("Idempotent-Replayed") == nil)
+            let response = try await RawConnection.open(port: proxy.server.port) { connection in
+                try await connection.post("/orders/", key: "k-1", body: "a=1")
+                return try await connection.read(until: "\r\n\r\n")
+            }
+            #expect(response.hasPrefix("HTTP/1.1 307 "))
+            #expect(!response.lowercased().contains("idempotent-replayed"))
         }
-        #expect(try await proxy.post("/orders", key: "k-2").status == 201)
+        // The key is free for the path that the client was told of; this one follows by itself.
+        #expect(try await proxy.post("/orders/", key: "k-1").status == 201)
+        #expect(try await proxy.post("/orders", key: "k-1").header("Idempotent-Replayed") == "true")
         #expect(try await shop.orders().count == 1)
     }
 
@@ -56,7 +61,8 @@ struct ProxyUpstreamTests {
         #expect(log.contains("client.address=127.0.0.1"))
         #expect(log.contains("http.response.status_code=201"))
         #expect(log.contains("idempotency.status=new"))
-        #expect(log.split(separator: "\n").count { $0.contains("http.response.status_code=400") } == 2)
+        #expect(log.contains("http.response.status_code=400"))
+        #expect(log.split(separator: "\n").count { $0.contains("idempotency.status=-") } == 2)
         #expect(!log.contains("secret"))
         #expect(!log.contains("k-1"))
     }
