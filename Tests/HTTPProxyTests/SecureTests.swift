@@ -454,7 +454,7 @@ struct SecureTests {
     @Test("over HTTP/2 gives up a client that takes nothing of a response, however small", arguments: [1_000, 1 << 20])
     func http2StalledReader(size: Int) async throws {
         let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
-        try await Self.with(script: script, configure: Change { $0.limits.setTimes(to: .seconds(1)) }) {
+        try await Self.with(script: script, configure: Change { $0.limits.gapTimeout = .seconds(1) }) {
             proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 0) {
                 client in
