@@ -100,7 +100,7 @@ package final class ProxyServer: Sendable {
     /// Stops listening, finishes what is under way, and ends.
     ///
     /// - Parameters:
-    ///   - drainTime: How long to wait for requests that are being answered; then those that still wait for the upstream
+    ///   - drainTime: How long to wait for requests whose response is not complete; then those that still wait for the upstream
     ///     fail.
     ///   - lastTime: How long clients may take for the last responses after that.
     package func shutDown(drainTime: Duration, lastTime: Duration = .seconds(1)) async {

@@ -29,7 +29,7 @@ public final class ReverseProxy: Service {
     private let handler: ProxyHandler
     private let tls: ServerTLS?
     private let upstream: ServerConfiguration.Upstream
-    /// For the bodies of all requests, guarded or not.
+    /// Shared by all requests, guarded or not.
     private let bodies: BodyBudget
     private let serving = Atomic(false)
 

@@ -1,14 +1,12 @@
 import Foundation
 
-/// The file that a path leads to, told from another that takes its place.
+/// The identity of the file at a path: its device and inode.
 struct DatabaseFile: Hashable, Sendable {
     private let path: String
     private let device: UInt64
     private let inode: UInt64
 
-    /// Finds the file.
-    ///
-    /// - Returns: `nil` if there is none, such as for a database in memory.
+    /// - Returns: `nil` if there is no file, such as for a database in memory.
     init?(path: String) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { return nil }
@@ -17,11 +15,12 @@ struct DatabaseFile: Hashable, Sendable {
         self.inode = UInt64(status.st_ino)
     }
 
-    /// Whether the path still leads to it.
+    /// Whether the path still leads to this file.
     ///
-    /// Of a file that was moved or deleted, open connections notice nothing: what they write is lost to everybody else.
+    /// Open connections do not notice that their file was moved or deleted. What they write then is invisible to other
+    /// processes.
     var isInPlace: Bool { DatabaseFile(path: self.path) == self }
 
-    /// What tells it from others, however it is named.
+    /// The same for every path that leads to the file.
     var name: String { "sqlite:\(self.device):\(self.inode)" }
 }

@@ -47,7 +47,7 @@ final class GroupWriter: Sendable {
 
     /// - Parameters:
     ///   - writer: The connection.
-    ///   - file: A file that has to be in its place, or nothing is written.
+    ///   - file: The file; nothing is written while it is not in its place.
     ///   - limits: The limits.
     init(_ writer: any DatabaseWriter, file: DatabaseFile? = nil, limits: Limits = Limits()) {
         self.writer = writer

@@ -12,7 +12,7 @@ struct RecordDatabase: Sendable {
     /// They can be read from at once, in the thread of the caller: in WAL mode a reader never waits.
     private let readers: RecordReaders?
 
-    /// The file; `nil` in the application's database, whose place is the application's business.
+    /// The file that the store opened itself; `nil` for the application's database.
     let file: DatabaseFile?
 
     /// Opens a file of its own.

@@ -29,7 +29,7 @@ struct DepartureTests {
         }
     }
 
-    @Test("cancels at the upstream what is not handled, while its answer is waited for", arguments: [HangUp.reset])
+    @Test("cancels at the upstream what is not handled, while its response is waited for", arguments: [HangUp.reset])
     func unhandled(hangUp: HangUp) async throws {
         let gate = Gate()
         let script: TestUpstream.Script = { connection, upstream in
@@ -67,7 +67,7 @@ struct DepartureTests {
         }
     }
 
-    @Test("cancels at the upstream what is not handled, while its answer pauses", arguments: [HangUp.reset])
+    @Test("cancels at the upstream what is not handled, while its response pauses", arguments: [HangUp.reset])
     func whileStreaming(hangUp: HangUp) async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))

@@ -24,7 +24,7 @@ struct FieldRewritingTests {
     }
 
     @Test("drops the fields of the upstream's connection, and those that it names")
-    func hopByHopOfAnswer() async throws {
+    func hopByHopOfResponse() async throws {
         let fields = [
             "X-A: 1", "Connection: X-Hop, keep-alive", "Connection: x-other", "X-Hop: 1", "x-other: 1",
             "Keep-Alive: timeout=5",
@@ -32,11 +32,11 @@ struct FieldRewritingTests {
         ]
         try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", fields, body: "x") }) {
             proxy async throws in
-            for answer in [try await proxy.send("GET /"), try await proxy.pay()] {
-                #expect(answer.fields.filter { $0.hasPrefix("X-A") || $0.hasPrefix("X-B") } == ["X-A: 1", "X-B: 1"])
-                #expect(answer["Via"] == ["1.1 inner"])
+            for response in [try await proxy.send("GET /"), try await proxy.pay()] {
+                #expect(response.fields.filter { $0.hasPrefix("X-A") || $0.hasPrefix("X-B") } == ["X-A: 1", "X-B: 1"])
+                #expect(response["Via"] == ["1.1 inner"])
                 for name in ["Connection", "X-Hop", "X-Other", "Keep-Alive", "Proxy-Connection", "Upgrade"] {
-                    #expect(answer[name] == [], "\(name)")
+                    #expect(response[name] == [], "\(name)")
                 }
             }
         }
@@ -117,7 +117,7 @@ struct FieldRewritingTests {
         }
     }
 
-    @Test("tells the upstream its own name, if that is what it answers to")
+    @Test("tells the upstream its own name, if that is what it listens to")
     func hostOfUpstream() async throws {
         try await TestProxy.with(configure: Change { $0.rewriting.host = .upstream }) { proxy async throws in
             _ = try await proxy.send("GET /")

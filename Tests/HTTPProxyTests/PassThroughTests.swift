@@ -38,8 +38,8 @@ struct PassThroughTests {
             script: TestUpstream.responding { _ in .response("204 No Content", ["Allow: GET"], bytes: []) }
         ) {
             proxy async throws in
-            let answer = try await proxy.send("OPTIONS *")
-            #expect(answer["Allow"] == ["GET"])
+            let response = try await proxy.send("OPTIONS *")
+            #expect(response["Allow"] == ["GET"])
             #expect(proxy.upstream.request?.start == "OPTIONS * HTTP/1.1")
         }
     }
@@ -53,26 +53,26 @@ struct PassThroughTests {
         }
     }
 
-    @Test("with its header fields in their order, spelling and number, and so does the answer")
+    @Test("with its header fields in their order, spelling and number, and so does the response")
     func fields() async throws {
         let fields = [
             "x-b: 2", "X-A: 1", "X-b: 3", "Accept: text/html, */*;q=0.1", "Cookie: a=1; b=2", "X-Empty:", "X-A: 1",
             "X-Odd: \"quoted, \\\" text\" ;;= \u{e9}\u{1F600}", "Authorization: Bearer abc",
         ]
-        let answered = [
+        let sent = [
             "Set-Cookie: a=1; Path=/", "x-b: 2", "Set-Cookie: b=2", "X-A: 1", "X-b: 3",
             "Date: Tue, 01 Jan 2030 00:00:00 GMT",
             "Server: odd/1", "ETag: W/\"1\"", "WWW-Authenticate: Basic realm=\"a, b\"", "X-Odd: \u{e9}",
         ]
-        try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", answered, body: "x") }) {
+        try await TestProxy.with(script: TestUpstream.responding { _ in .response("200 OK", sent, body: "x") }) {
             proxy async throws in
-            let answer = try await proxy.send("GET /", fields)
+            let response = try await proxy.send("GET /", fields)
             let request = try #require(proxy.upstream.request)
             let added = request.fields(
                 without: "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded")
             #expect(added == ["Host: api.test"] + fields.map { $0 == "X-Empty:" ? "X-Empty: " : $0 })
-            #expect(answer.fields == answered + ["Content-Length: 1"])
-            #expect(answer.text == "x")
+            #expect(response.fields == sent + ["Content-Length: 1"])
+            #expect(response.text == "x")
         }
     }
 
@@ -80,22 +80,22 @@ struct PassThroughTests {
     func status(_ status: Int) async throws {
         try await TestProxy.with(script: TestUpstream.responding { _ in .response("\(status) X", body: "x") }) {
             proxy async throws in
-            let answer = try await proxy.send("GET /")
-            #expect(answer.start.hasPrefix("HTTP/1.1 \(status) "))
-            #expect(answer.text == "x")
+            let response = try await proxy.send("GET /")
+            #expect(response.start.hasPrefix("HTTP/1.1 \(status) "))
+            #expect(response.text == "x")
         }
     }
 
     @Test("with a body of any bytes, of known length or chunked, both ways", arguments: [true, false], [true, false])
-    func body(isChunked: Bool, isAnswerChunked: Bool) async throws {
+    func body(isChunked: Bool, isResponseChunked: Bool) async throws {
         let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 / 7) } + (0...255).map { UInt8($0) }
         let script = TestUpstream.responding { _ in
-            guard isAnswerChunked else { return .response("200 OK", [], bytes: bytes) }
+            guard isResponseChunked else { return .response("200 OK", [], bytes: bytes) }
             return .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"])
                 + .chunks(bytes, of: 77_777) + .message(["0", "X-Sum: 7"])
         }
         try await TestProxy.with(script: script) { proxy async throws in
-            let answer = try await RawConnection.open(port: proxy.port) { connection in
+            let response = try await RawConnection.open(port: proxy.port) { connection in
                 let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(bytes.count)"
                 try await connection.write(.message(["PUT / HTTP/1.1", "Host: api.test", framing]))
                 try await connection.write(isChunked ? .chunks(bytes, of: 5_000) + .message(["0"]) : bytes)
@@ -105,10 +105,10 @@ struct PassThroughTests {
             #expect(request.body == bytes)
             #expect(request["Content-Length"] == (isChunked ? [] : ["\(bytes.count)"]))
             #expect(request["Transfer-Encoding"] == (isChunked ? ["chunked"] : []))
-            #expect(answer.body == bytes)
-            #expect(answer["Content-Length"] == (isAnswerChunked ? [] : ["\(bytes.count)"]))
-            #expect(answer["Transfer-Encoding"] == (isAnswerChunked ? ["chunked"] : []))
-            #expect(answer.trailers == (isAnswerChunked ? ["X-Sum: 7"] : []))
+            #expect(response.body == bytes)
+            #expect(response["Content-Length"] == (isResponseChunked ? [] : ["\(bytes.count)"]))
+            #expect(response["Transfer-Encoding"] == (isResponseChunked ? ["chunked"] : []))
+            #expect(response.trailers == (isResponseChunked ? ["X-Sum: 7"] : []))
         }
     }
 
@@ -124,45 +124,45 @@ struct PassThroughTests {
         }
     }
 
-    @Test("with the length, and without the body, of an answer to HEAD", arguments: ["Content-Length: 77", nil])
+    @Test("with the length, and without the body, of a response to HEAD", arguments: ["Content-Length: 77", nil])
     func head(length: String?) async throws {
         let fields = length.map { [$0] } ?? []
         let script = TestUpstream.responding { _ in .message(["HTTP/1.1 200 OK", "ETag: \"a\""] + fields) }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
-                    let answer = try await connection.send("HEAD /")
-                    #expect(answer.fields(without: "Date") == ["ETag: \"a\""] + fields)
+                    let response = try await connection.send("HEAD /")
+                    #expect(response.fields(without: "Date") == ["ETag: \"a\""] + fields)
                 }
             }
         }
     }
 
-    @Test("as an answer that never has a body", arguments: ["204 No Content", "304 Not Modified"])
+    @Test("as a response that never has a body", arguments: ["204 No Content", "304 Not Modified"])
     func bodiless(_ status: String) async throws {
         let length = status.hasPrefix("304") ? ["Content-Length: 7"] : []
         let script = TestUpstream.responding { _ in .message(["HTTP/1.1 \(status)", "ETag: \"a\""] + length) }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 for _ in 1...2 {
-                    let answer = try await connection.send("GET /")
-                    #expect(answer.start == "HTTP/1.1 \(status)")
-                    #expect(answer.fields(without: "Date") == ["ETag: \"a\""] + length)
+                    let response = try await connection.send("GET /")
+                    #expect(response.start == "HTTP/1.1 \(status)")
+                    #expect(response.fields(without: "Date") == ["ETag: \"a\""] + length)
                 }
             }
         }
     }
 
-    @Test("as an answer whose end is that of the connection")
+    @Test("as a response whose end is that of the connection")
     func closeDelimited() async throws {
         let script: TestUpstream.Script = { connection, _ in
             _ = try await connection.readMessage()
             try await connection.write(.message(["HTTP/1.0 200 OK"]) + Array("to the end".utf8))
         }
         try await TestProxy.with(script: script) { proxy async throws in
-            let answer = try await proxy.send("GET /")
-            #expect(answer.text == "to the end")
-            #expect(answer["Transfer-Encoding"] == ["chunked"])
+            let response = try await proxy.send("GET /")
+            #expect(response.text == "to the end")
+            #expect(response["Transfer-Encoding"] == ["chunked"])
         }
     }
 
@@ -173,12 +173,12 @@ struct PassThroughTests {
                 + .message(["0"])
         }
         try await TestProxy.with(script: script) { proxy async throws in
-            let answer = try await RawConnection.open(port: proxy.port) { connection in
+            let response = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.0\r\n\r\n")
                 return try await connection.readResponse()
             }
-            #expect(answer.text == "abc")
-            #expect(answer["Transfer-Encoding"].isEmpty)
+            #expect(response.text == "abc")
+            #expect(response["Transfer-Encoding"].isEmpty)
             #expect(proxy.upstream.request?.start == "GET / HTTP/1.1")
             #expect(proxy.upstream.request?["Host"] == ["127.0.0.1:\(try #require(proxy.upstream.port))"])
         }
@@ -198,15 +198,15 @@ struct PassThroughTests {
         }
     }
 
-    @Test("over one connection after answers of every kind")
+    @Test("over one connection after responses of every kind")
     func reuse() async throws {
-        let answers: [[UInt8]] = [
+        let responses: [[UInt8]] = [
             .response(body: "a"), .message(["HTTP/1.1 204 No Content"]), .response("404 Not Found", body: "b"),
             .message(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"]) + .message(["0"]),
             .response("304 Not Modified"),
         ]
         let count = Ledger()
-        let script = TestUpstream.responding { _ in answers[(count.add() - 1) % answers.count] }
+        let script = TestUpstream.responding { _ in responses[(count.add() - 1) % responses.count] }
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 var statuses: [Int] = []
@@ -218,76 +218,12 @@ struct PassThroughTests {
         }
     }
 
-    @Test("after the interim answers of the upstream")
-    func interim() async throws {
-        let script = TestUpstream.responding { _ in
-            .message(["HTTP/1.1 103 Early Hints", "Link: </a>; rel=preload", "Connection: X-Hop", "X-Hop: 1"])
-                + .message(["HTTP/1.1 102 Processing"]) + .response(body: "done")
-        }
-        try await TestProxy.with(script: script) { proxy async throws in
-            try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                let hints = try await connection.readResponse()
-                #expect(hints.status == 103)
-                #expect(hints.fields == ["Link: </a>; rel=preload"])
-                #expect(try await connection.readResponse().start == "HTTP/1.1 102 Processing")
-                #expect(try await connection.readResponse().text == "done")
-            }
-        }
-    }
-
-    @Test("once the upstream has given leave to send the body")
-    func expectContinue() async throws {
-        let gate = Gate()
-        let script: TestUpstream.Script = { connection, upstream in
-            var request = try #require(try await connection.readHead())
-            #expect(request["Expect"] == ["100-continue"])
-            await gate.pass()
-            try await connection.write(.message(["HTTP/1.1 100 Continue"]))
-            try await connection.readBody(of: &request)
-            upstream.record(request)
-            try await connection.write(.response(body: "thanks"))
-        }
-        try await TestProxy.with(script: script) { proxy async throws in
-            try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write(
-                    .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
-                try await eventually { gate.arrivals == 1 }
-                #expect(connection.received.isEmpty)
-                gate.open()
-                #expect(try await connection.readResponse().status == 100)
-                try await connection.write("abc")
-                #expect(try await connection.readResponse().text == "thanks")
-            }
-            #expect(proxy.upstream.request?.text == "abc")
-        }
-    }
-
-    @Test("without its body, if the upstream refuses it, and the connection ends")
-    func expectationFailed() async throws {
-        let script: TestUpstream.Script = { connection, upstream in
-            upstream.record(try #require(try await connection.readHead()))
-            try await connection.write(.response("417 Expectation Failed", body: "no"))
-            try await connection.readToEnd()
-        }
-        try await TestProxy.with(script: script) { proxy async throws in
-            try await RawConnection.open(port: proxy.port) { connection in
-                try await connection.write(
-                    .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue"]))
-                let answer = try await connection.readResponse()
-                #expect(answer.start == "HTTP/1.1 417 Expectation Failed")
-                #expect(answer["Connection"] == ["close"])
-                try await connection.readToEnd()
-            }
-        }
-    }
-
     @Test("unless its method asks for a tunnel")
     func connect() async throws {
         try await TestProxy.with { proxy async throws in
-            let answer = try await proxy.send("CONNECT example.test:443")
-            #expect(answer.status == 501)
-            #expect(answer.text == "notSupported")
+            let response = try await proxy.send("CONNECT example.test:443")
+            #expect(response.status == 501)
+            #expect(response.text == "notSupported")
             #expect(proxy.upstream.connections == 0)
         }
     }
@@ -295,9 +231,9 @@ struct PassThroughTests {
     @Test("unless its method is of nobody's knowledge")
     func unknownMethod() async throws {
         try await TestProxy.with { proxy async throws in
-            let answer = try await proxy.send("FROBNICATE /")
-            #expect(answer.status == 501)
-            #expect(answer.text == "notSupported")
+            let response = try await proxy.send("FROBNICATE /")
+            #expect(response.status == 501)
+            #expect(response.text == "notSupported")
             #expect(proxy.upstream.connections == 0)
         }
     }
@@ -322,27 +258,6 @@ struct PassThroughTests {
         }
     }
 
-    @Test("after all of the upstream's interim responses, however many")
-    func manyInterim() async throws {
-        let script = TestUpstream.responding { _ in
-            (1...50).flatMap { [UInt8].message(["HTTP/1.1 103 Early Hints", "X-Number: \($0)"]) }
-                + .response(body: "done")
-        }
-        try await TestProxy.with(script: script) { proxy async throws in
-            for key in ["", "Idempotency-Key: k-1\r\n"] {
-                try await RawConnection.open(port: proxy.port) { connection in
-                    try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(key)\r\n")
-                    for number in 1...50 {
-                        let hint = try await connection.readResponse()
-                        #expect(hint.status == 103)
-                        #expect(hint["X-Number"] == ["\(number)"])
-                    }
-                    #expect(try await connection.readResponse().text == "done")
-                }
-            }
-        }
-    }
-
     @Test("with the trailers of a request")
     func requestTrailers() async throws {
         try await TestProxy.with { proxy async throws in
@@ -362,8 +277,8 @@ struct PassThroughTests {
     @Test("unless it has passed here before")
     func loop() async throws {
         try await TestProxy.with { proxy async throws in
-            let answer = try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-1 (x)"])
-            #expect(answer.status == 508)
+            let response = try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-1 (x)"])
+            #expect(response.status == 508)
             #expect(try await proxy.send("GET /", ["Via: 1.1 other, 1.1 proxy-12"]).status == 200)
             #expect(proxy.upstream.requests.count == 1)
         }
@@ -378,25 +293,6 @@ struct PassThroughTests {
             #expect(try await proxy.send("OPTIONS /", ["Max-Forwards: 7"]).status == 200)
             #expect(proxy.upstream.request?["Max-Forwards"] == ["6"])
             #expect(try await proxy.send("GET /", ["Max-Forwards: 0"]).status == 200)
-        }
-    }
-
-    @Test("over a new connection once one has been idle for too long, which is closed")
-    func idleConnections() async throws {
-        let closed = Ledger()
-        let script: TestUpstream.Script = { connection, _ in
-            _ = try await connection.readMessage()
-            try await connection.write(.response())
-            try await connection.readToEnd()
-            closed.add()
-        }
-        let configure = Change { $0.limits.upstreamIdleTimeout = .milliseconds(50) }
-        try await TestProxy.with(script: script, configure: configure) { proxy in
-            for number in 1...2 {
-                #expect(try await proxy.send("GET /").status == 200)
-                try await eventually { closed.count == number }
-            }
-            #expect(proxy.upstream.connections == 2)
         }
     }
 

@@ -25,10 +25,10 @@ struct ShutdownTests {
                 (try? await RawConnection.open(port: proxy.port) { _ in true }) == nil
             }
             gate.open()
-            let answers = (try await handled, try await forwarded)
-            #expect(answers.0.text == "POST /charges HTTP/1.1")
-            #expect(answers.1.text == "GET / HTTP/1.1")
-            #expect(answers.0["Connection"] == ["close"])
+            let responses = (try await handled, try await forwarded)
+            #expect(responses.0.text == "POST /charges HTTP/1.1")
+            #expect(responses.1.text == "GET / HTTP/1.1")
+            #expect(responses.0["Connection"] == ["close"])
             await end
         }
     }
@@ -83,7 +83,7 @@ struct ShutdownTests {
         }
     }
 
-    @Test("is bounded: what the upstream still holds is answered 502", arguments: [true, false])
+    @Test("is bounded: what the upstream still holds gets 502", arguments: [true, false])
     func bounded(isHandled: Bool) async throws {
         let gate = Gate()
         let script: TestUpstream.Script = { connection, upstream in
@@ -95,9 +95,9 @@ struct ShutdownTests {
             async let running = isHandled ? proxy.pay() : proxy.send("GET /")
             await gate.pass()
             async let end: Void = proxy.server.shutDown(drainTime: .milliseconds(50), lastTime: .seconds(60))
-            let answer = try await running
-            #expect(answer.status == 502)
-            #expect(answer.text == "upstreamFailed")
+            let response = try await running
+            #expect(response.status == 502)
+            #expect(response.text == "upstreamFailed")
             await end
         }
     }

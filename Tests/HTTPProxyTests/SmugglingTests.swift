@@ -58,10 +58,10 @@ struct SmugglingTests {
             for key in ["", "Idempotency-Key: k-1\r\n"] {
                 try await RawConnection.open(port: proxy.port) { connection in
                     try await connection.write("POST / HTTP/1.1\r\nHost: a\r\n\(key)\(rest)\(Self.hidden)")
-                    let answer = try await connection.readResponse()
-                    #expect(answer.status == 400)
-                    #expect(answer.text == "badRequest")
-                    #expect(answer["Connection"] == ["close"])
+                    let response = try await connection.readResponse()
+                    #expect(response.status == 400)
+                    #expect(response.text == "badRequest")
+                    #expect(response["Connection"] == ["close"])
                     #expect(try await connection.takeRest().isEmpty)
                 }
             }
@@ -84,8 +84,8 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("\(line)\r\nHost: a\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readResponse()
-                #expect([400, 501].contains(answer.status))
+                let response = try await connection.readResponse()
+                #expect([400, 501].contains(response.status))
             }
             #expect(!proxy.upstream.requests.contains { !$0.start.contains("/hidden") })
         }
@@ -101,9 +101,9 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
-                let answer = try await connection.readResponse()
-                #expect(answer.status == 400)
-                #expect(answer.text == "badRequest")
+                let response = try await connection.readResponse()
+                #expect(response.status == 400)
+                #expect(response.text == "badRequest")
             }
             #expect(proxy.upstream.connections == 0)
         }
@@ -120,7 +120,7 @@ struct SmugglingTests {
         }
     }
 
-    @Test("is refused after the requests before it have been answered")
+    @Test("is refused after the requests before it have had their responses")
     func pipelined() async throws {
         let gate = Gate()
         let script = TestUpstream.responding { request in
@@ -158,9 +158,9 @@ struct SmugglingTests {
                 if key.isEmpty { try await eventually { upload.arrivals == 1 } }
                 upload.open()
                 try await connection.write("zz\r\n0\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readResponse()
-                #expect(answer.status == 400)
-                #expect(answer.text == "badRequest")
+                let response = try await connection.readResponse()
+                #expect(response.status == 400)
+                #expect(response.text == "badRequest")
                 #expect(try await connection.takeRest().isEmpty)
             }
             try await eventually { proxy.upstream.closedConnections == proxy.upstream.connections }
@@ -174,9 +174,9 @@ struct SmugglingTests {
         try await TestProxy.with { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n\(Self.hidden)")
-                let answer = try await connection.readResponse()
-                #expect(answer.status == 501)
-                #expect(answer["Connection"] == ["close"])
+                let response = try await connection.readResponse()
+                #expect(response.status == 501)
+                #expect(response["Connection"] == ["close"])
                 #expect(try await connection.takeRest().isEmpty)
             }
             #expect(proxy.upstream.connections == 0)
@@ -197,9 +197,9 @@ struct SmugglingTests {
     @Test("by a body of TRACE is refused")
     func trace() async throws {
         try await TestProxy.with { proxy async throws in
-            let answer = try await proxy.send("TRACE /", body: "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n")
-            #expect(answer.status == 400)
-            #expect(answer.text == "badRequest")
+            let response = try await proxy.send("TRACE /", body: "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(response.status == 400)
+            #expect(response.text == "badRequest")
             #expect(proxy.upstream.connections == 0)
         }
     }

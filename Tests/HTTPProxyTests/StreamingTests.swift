@@ -114,7 +114,7 @@ struct StreamingTests {
             }
         }
         try await TestProxy.with(script: script) { proxy async throws in
-            let answer = try await RawConnection.open(port: proxy.port) { connection in
+            let response = try await RawConnection.open(port: proxy.port) { connection in
                 try await connection.write(
                     .message(["PUT / HTTP/1.1", "Host: a", "Content-Length: \(sizes.reduce(0, +))"]))
                 for piece in pieces {
@@ -124,7 +124,7 @@ struct StreamingTests {
                 return try await connection.readResponse()
             }
             #expect(proxy.upstream.request?.body == pieces.flatMap { $0 })
-            #expect(answer.body == pieces.flatMap { $0 })
+            #expect(response.body == pieces.flatMap { $0 })
         }
     }
 

@@ -53,9 +53,9 @@ struct UpstreamFailureTests {
         }
         let extents = Extents()
         try await TestProxy.with(script: script, handle: extents.relaying) { proxy async throws in
-            let answer = try await proxy.pay()
-            #expect(answer.status == 502)
-            #expect(answer.text == "upstreamFailed")
+            let response = try await proxy.pay()
+            #expect(response.status == 502)
+            #expect(response.text == "upstreamFailed")
             #expect(extents.all == [.mayHaveBeenProcessed])
             #expect(try await proxy.send("POST /", body: "x").text == "upstreamFailed")
             #expect(proxy.upstream.requests.count == 2)
@@ -89,9 +89,9 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script, configure: Change { $0.limits.upstreamTimeout = .milliseconds(200) }) {
             proxy async throws in
-            let answer = isHandled ? try await proxy.pay() : try await proxy.send("GET /")
-            #expect(answer.status == 504)
-            #expect(answer.text == "upstreamTimeout")
+            let response = isHandled ? try await proxy.pay() : try await proxy.send("GET /")
+            #expect(response.status == 504)
+            #expect(response.text == "upstreamTimeout")
             try await eventually("The upstream is told") { proxy.upstream.closedConnections == 1 }
             #expect(proxy.handler.failures == [.upstreamTimeout])
         }
@@ -123,8 +123,8 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script) { proxy async throws in
             for number in 1...20 {
-                let answer = isHandled ? try await proxy.pay() : try await proxy.send("POST /", body: "x")
-                #expect(answer.text == "done")
+                let response = isHandled ? try await proxy.pay() : try await proxy.send("POST /", body: "x")
+                #expect(response.text == "done")
                 try await eventually { proxy.upstream.closedConnections == number }
             }
         }
@@ -142,8 +142,8 @@ struct UpstreamFailureTests {
         try await TestProxy.with(script: script) { proxy async throws in
             try await RawConnection.open(port: proxy.port) { connection async throws in
                 #expect(try await connection.send("GET /").text == "done")
-                let answer = try await connection.send(isIdempotent ? "PUT /" : "POST /", body: "x")
-                #expect(answer.text == (isIdempotent ? "done" : "upstreamFailed"))
+                let response = try await connection.send(isIdempotent ? "PUT /" : "POST /", body: "x")
+                #expect(response.text == (isIdempotent ? "done" : "upstreamFailed"))
             }
             #expect(proxy.upstream.requests.count == (isIdempotent ? 2 : 1))
             #expect(proxy.upstream.requests.last?.text == (isIdempotent ? "x" : ""))
@@ -151,7 +151,7 @@ struct UpstreamFailureTests {
     }
 
     @Test("to keep to one response for a request, the second is nobody's")
-    func secondAnswer() async throws {
+    func secondResponse() async throws {
         let script: TestUpstream.Script = { connection, upstream in
             while let request = try await connection.readMessage() {
                 upstream.record(request)
@@ -161,9 +161,9 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script) { proxy async throws in
             for number in 1...5 {
-                let answer = try await proxy.send("GET /\(number)")
-                #expect(answer["X-Evil"] == [])
-                #expect(answer.text == "GET /\(number) HTTP/1.1")
+                let response = try await proxy.send("GET /\(number)")
+                #expect(response["X-Evil"] == [])
+                #expect(response.text == "GET /\(number) HTTP/1.1")
             }
         }
     }
@@ -176,15 +176,15 @@ struct UpstreamFailureTests {
             "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, identity",
             "Content-Length : 3", "X-A: 1\r\n folded", "X-A: 1\nX-B: 2",
         ])
-    func ambiguousAnswer(_ framing: String) async throws {
+    func ambiguousResponse(_ framing: String) async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
             try await connection.write("HTTP/1.1 200 OK\r\n\(framing)\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         }
         try await TestProxy.with(script: script) { proxy async throws in
-            let answer = try await proxy.send("GET /")
-            #expect(answer.status == 502)
-            #expect(answer.text == "upstreamFailed")
+            let response = try await proxy.send("GET /")
+            #expect(response.status == 502)
+            #expect(response.text == "upstreamFailed")
         }
     }
 

@@ -76,7 +76,7 @@ package struct HTTP2Client {
         stream.eventLoop.makeCompletedFuture { try Stream(wrappingChannelSynchronously: stream) }
     }
 
-    /// Sends a request with all of its body, and reads the answer.
+    /// Sends a request with all of its body, and reads the response.
     package func send(
         _ headers: [(String, String)], body: String? = nil, trailers: [(String, String)] = []
     ) async throws -> Response {
@@ -85,20 +85,20 @@ package struct HTTP2Client {
             if !trailers.isEmpty {
                 try await outbound.write(.headers(.init(headers: HPACKHeaders(trailers), endStream: true)))
             }
-            var answer = Response()
+            var response = Response()
             do {
                 for try await frame in inbound {
                     switch frame {
-                    case .headers(let headers): answer.heads.append(headers.headers)
+                    case .headers(let headers): response.heads.append(headers.headers)
                     case .data(let data):
-                        if case .byteBuffer(let bytes) = data.data { answer.body += bytes.readableBytesView }
+                        if case .byteBuffer(let bytes) = data.data { response.body += bytes.readableBytesView }
                     default: break
                     }
                 }
             } catch {
-                answer.error = error
+                response.error = error
             }
-            return answer
+            return response
         }
     }
 

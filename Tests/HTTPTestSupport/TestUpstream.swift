@@ -39,12 +39,12 @@ package final class TestUpstream: Sendable {
         self.state.withLock { $0.requests.append(request) }
     }
 
-    /// A script that records each request and answers it.
-    package static func responding(_ answer: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
+    /// A script that records each request and responds to it.
+    package static func responding(_ response: @escaping @Sendable (WireMessage) async throws -> [UInt8]) -> Script {
         { connection, upstream in
             while let request = try await connection.readMessage() {
                 upstream.record(request)
-                try await connection.write(try await answer(request))
+                try await connection.write(try await response(request))
             }
         }
     }
@@ -98,12 +98,12 @@ package final class TestUpstream: Sendable {
 }
 
 extension [UInt8] {
-    /// The bytes of an answer of known length.
+    /// The bytes of a response of known length.
     package static func response(_ status: String = "200 OK", _ fields: [String] = [], body: String = "") -> [UInt8] {
         Self.response(status, fields, bytes: Array(body.utf8))
     }
 
-    /// The bytes of an answer of known length.
+    /// The bytes of a response of known length.
     package static func response(_ status: String, _ fields: [String], bytes: [UInt8]) -> [UInt8] {
         Self.message(["HTTP/1.1 \(status)"] + fields + ["Content-Length: \(bytes.count)"]) + bytes
     }

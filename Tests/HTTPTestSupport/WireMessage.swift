@@ -48,7 +48,7 @@ package struct NoMessage: Error {
 extension RawConnection {
     /// Reads the next message; `nil` if the other side closed the connection before one began.
     ///
-    /// The answer to HEAD has no body, whatever its fields say.
+    /// The response to HEAD has no body, whatever its fields say.
     package func readMessage(hasBody: Bool = true) async throws -> WireMessage? {
         guard var message = try await self.readHead() else { return nil }
         let isBodiless = !hasBody || [204, 304].contains(message.status) || (100...199).contains(message.status)
@@ -56,7 +56,7 @@ extension RawConnection {
         return message
     }
 
-    /// Reads a final answer, and counts on getting one.
+    /// Reads a final response, and counts on getting one.
     package func readResponse(hasBody: Bool = true) async throws -> WireMessage {
         guard let message = try await self.readMessage(hasBody: hasBody) else { throw NoMessage(received: self.text) }
         return message

@@ -64,15 +64,15 @@ struct AttackTests {
     /// Every key has run once by the end, and all of its responses are of that run.
     private func expectOneRun(of keys: [String], _ client: any TestClientProtocol, _ runs: Runs) async throws {
         for key in keys {
-            var answers: [String] = []
+            var responses: [String] = []
             try await eventually("\(key) has an outcome") {
-                let answer = try await client.execute(uri: "/charges/\(key)", idempotencyKey: key, body: .order(5))
-                let isTombstone = answer.text.contains("response-not-replayable")
-                if answer.status == .created || isTombstone { answers.append(answer.text) }
-                return answers.count == 3
+                let response = try await client.execute(uri: "/charges/\(key)", idempotencyKey: key, body: .order(5))
+                let isTombstone = response.text.contains("response-not-replayable")
+                if response.status == .created || isTombstone { responses.append(response.text) }
+                return responses.count == 3
             }
             // The first may be that of the run itself, of which there is only a tombstone left.
-            #expect(Set(answers.suffix(2)).count == 1)
+            #expect(Set(responses.suffix(2)).count == 1)
             #expect(runs.count(of: key) == 1, "\(key)")
         }
         #expect(runs.mostAtATime == 1)

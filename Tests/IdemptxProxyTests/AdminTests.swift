@@ -78,7 +78,7 @@ struct AdminTests {
         try await Self.with(store: store) { _, port async throws in
             store.inject(.waits { await gate.pass() }, at: .release)
             #expect(try await Self.get("/readyz", port: port).status == 503)
-            // It is not asked again before it has answered.
+            // It is not asked again before it has replied.
             #expect(try await Self.get("/readyz", port: port).status == 503)
             #expect(store.count(of: .release) == 1)
             gate.open()
@@ -98,9 +98,9 @@ struct AdminTests {
             _ = try await proxy.pay("not valid")
             async let running = proxy.pay("k-9", amount: 9)
             try await eventually { gate.arrivals == 1 }
-            let answer = try await Self.get("/metrics", port: port)
-            #expect(answer["Content-Type"] == [PrometheusRegistry.contentType])
-            let metrics = try PrometheusText(answer.text)
+            let response = try await Self.get("/metrics", port: port)
+            #expect(response["Content-Type"] == [PrometheusRegistry.contentType])
+            let metrics = try PrometheusText(response.text)
             let requests = "idempotency_requests_total"
             #expect(metrics[requests, ["outcome": "executed", "mode": "enforce"]] == 2)
             #expect(metrics[requests, ["outcome": "replayed", "mode": "enforce"]] == 2)

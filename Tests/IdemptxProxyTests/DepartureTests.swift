@@ -129,9 +129,9 @@ struct DepartureTests {
                 try await connection.post("/charges", host: "api.test", key: "k-1", body: #"{"amount":5}"#)
                 try await hangUp.say(connection)
                 if hangUp == .end {
-                    let answer = try await connection.readResponse()
-                    #expect(answer.status == 409)
-                    #expect(try answer.problem == "request-in-progress")
+                    let response = try await connection.readResponse()
+                    #expect(response.status == 409)
+                    #expect(try response.problem == "request-in-progress")
                 }
             }
             // The proxy has heard of the end once it takes another connection in its place.

@@ -7,18 +7,18 @@ import Testing
 
 @Suite("A request with a key")
 struct GuardedTests {
-    private static let answered = [
+    private static let upstreamFields = [
         "Content-Type: application/json", "X-B: 2", "Location: /charges/1", "x-b: 3", "X-A: 1", "Set-Cookie: a=1",
         "Content-Length: 8",
     ]
 
     private static func ledgerScript(_ ledger: Ledger) -> TestUpstream.Script {
         TestUpstream.responding { _ in
-            .message(["HTTP/1.1 201 Created"] + Self.answered) + Array("{\"id\":\(ledger.add())}".utf8)
+            .message(["HTTP/1.1 201 Created"] + Self.upstreamFields) + Array("{\"id\":\(ledger.add())}".utf8)
         }
     }
 
-    @Test("runs once; its retries get the same answer, byte for byte")
+    @Test("runs once; its retries get the same response, byte for byte")
     func replay() async throws {
         try await TestProxy.with(script: Self.ledgerScript(Ledger())) { proxy in
             let first = try await proxy.pay()
@@ -37,7 +37,9 @@ struct GuardedTests {
                     !(markers + ["Set-Cookie"]).contains { field.hasPrefix($0 + ":") }
                 }
                 #expect(repeated.sorted() == sent.sorted())
-                let order = Self.answered.filter { !$0.hasPrefix("Set-Cookie") && !$0.hasPrefix("Content-Length") }
+                let order = Self.upstreamFields.filter {
+                    !$0.hasPrefix("Set-Cookie") && !$0.hasPrefix("Content-Length")
+                }
                 #expect(repeated.filter(order.contains) == order)
             }
             #expect(proxy.upstream.requests.count == 1)
@@ -47,7 +49,7 @@ struct GuardedTests {
         }
     }
 
-    @Test("of an answer without known length is replayed with it")
+    @Test("of a response without known length is replayed with it")
     func streamed() async throws {
         let bytes = (0..<10_000).map { UInt8(truncatingIfNeeded: $0) }
         let script = TestUpstream.responding { _ in
@@ -66,17 +68,17 @@ struct GuardedTests {
     @Test("and a chunked body reaches the upstream with its length")
     func chunked() async throws {
         try await TestProxy.with { proxy in
-            let answers = try await RawConnection.open(port: proxy.port) { connection in
-                var answers: [WireMessage] = []
+            let responses = try await RawConnection.open(port: proxy.port) { connection in
+                var responses: [WireMessage] = []
                 for size in [3, 4] {
                     try await connection.write(
                         .message(["POST / HTTP/1.1", "Host: a", "Idempotency-Key: k-1", "Transfer-Encoding: chunked"])
                             + .chunks(Array("0123456789".utf8), of: size) + .message(["0"]))
-                    answers.append(try await connection.readResponse())
+                    responses.append(try await connection.readResponse())
                 }
-                return answers
+                return responses
             }
-            #expect(answers.map { $0["X-Idempotency-Status"] } == [["new"], ["hit"]])
+            #expect(responses.map { $0["X-Idempotency-Status"] } == [["new"], ["hit"]])
             #expect(proxy.upstream.request?.text == "0123456789")
             #expect(proxy.upstream.request?["Content-Length"] == ["10"])
             #expect(proxy.upstream.request?["Transfer-Encoding"] == [])
@@ -149,15 +151,15 @@ struct GuardedTests {
         }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.waitTimeout = .seconds(60) }) {
             proxy in
-            let answers = try await withThrowingTaskGroup(of: WireMessage.self) { group in
+            let responses = try await withThrowingTaskGroup(of: WireMessage.self) { group in
                 for _ in 1...50 { group.addTask { try await proxy.pay() } }
                 try await eventually { gate.arrivals == 1 }
                 gate.open()
                 return try await group.reduce(into: []) { $0.append($1) }
             }
-            #expect(answers.allSatisfy { $0.status == 200 && $0.text == "done" })
-            #expect(answers.count { $0["X-Idempotency-Status"] == ["new"] } == 1)
-            #expect(answers.count { $0["X-Idempotency-Status"] == ["hit"] } == 49)
+            #expect(responses.allSatisfy { $0.status == 200 && $0.text == "done" })
+            #expect(responses.count { $0["X-Idempotency-Status"] == ["new"] } == 1)
+            #expect(responses.count { $0["X-Idempotency-Status"] == ["hit"] } == 49)
             #expect(proxy.upstream.requests.count == 1)
         }
     }
@@ -165,9 +167,9 @@ struct GuardedTests {
     @Test("that is none is refused", arguments: ["a b", "\"unclosed", "", "(x)"])
     func invalidKey(_ key: String) async throws {
         try await TestProxy.with { proxy in
-            let answer = try await proxy.pay(key)
-            #expect(answer.status == 400)
-            #expect(try answer.problem == "key-invalid")
+            let response = try await proxy.pay(key)
+            #expect(response.status == 400)
+            #expect(try response.problem == "key-invalid")
             #expect(proxy.upstream.connections == 0)
         }
     }
@@ -175,8 +177,8 @@ struct GuardedTests {
     @Test("twice is refused")
     func repeatedKey() async throws {
         try await TestProxy.with { proxy in
-            let answer = try await proxy.pay("k-1", ["Idempotency-Key: k-1"])
-            #expect(try answer.problem == "key-invalid")
+            let response = try await proxy.pay("k-1", ["Idempotency-Key: k-1"])
+            #expect(try response.problem == "key-invalid")
             #expect(proxy.upstream.connections == 0)
         }
     }
@@ -184,16 +186,16 @@ struct GuardedTests {
     @Test("is not needed, unless the rules say so; the number of the attempt is never the client's")
     func missingKey() async throws {
         try await TestProxy.with { proxy in
-            let answer = try await proxy.send("POST /", ["X-Idempotency-Attempt: 7"], body: "x")
-            #expect(answer.status == 200)
-            #expect(answer["X-Idempotency-Status"] == [])
+            let response = try await proxy.send("POST /", ["X-Idempotency-Attempt: 7"], body: "x")
+            #expect(response.status == 200)
+            #expect(response["X-Idempotency-Status"] == [])
             #expect(proxy.upstream.request?["X-Idempotency-Attempt"] == [])
             #expect(proxy.upstream.request?.text == "x")
         }
         try await TestProxy.with(configure: Change { $0.rules.standard.required = true }) { proxy in
-            let answer = try await proxy.send("POST /", body: "x")
-            #expect(answer.status == 400)
-            #expect(try answer.problem == "key-missing")
+            let response = try await proxy.send("POST /", body: "x")
+            #expect(response.status == 400)
+            #expect(try response.problem == "key-missing")
             #expect(proxy.upstream.connections == 0)
         }
     }
@@ -229,8 +231,8 @@ struct GuardedTests {
         }
     }
 
-    @Test("with a larger answer than is kept gets all of it, and its retry is told that it ran")
-    func largeAnswer() async throws {
+    @Test("with a larger response than is kept gets all of it, and its retry is told that it ran")
+    func largeResponse() async throws {
         let script = TestUpstream.responding { _ in .response("201 Created", ["Location: /1"], body: "0123456789") }
         try await TestProxy.with(script: script, configure: Change { $0.rules.standard.maxResponseBody = 5 }) { proxy in
             #expect(try await proxy.pay().text == "0123456789")
@@ -242,7 +244,7 @@ struct GuardedTests {
         }
     }
 
-    @Test("runs again if its answer says that nothing was done", arguments: [401, 407, 425, 429])
+    @Test("runs again if its response says that nothing was done", arguments: [401, 407, 425, 429])
     func released(_ status: Int) async throws {
         let ledger = Ledger()
         let script = TestUpstream.responding { _ in ledger.add() == 1 ? .response("\(status) X") : .response() }

@@ -86,8 +86,8 @@ struct RouteRuleTests {
         }
         try await TestProxy.with(configure: Change(configure)) { proxy in
             for request in ["CONNECT a.test:1", "FROBNICATE /"] {
-                let answer = try await proxy.send(request)
-                #expect(answer.text.contains(#""type":"https://api.test/problems/not-supported""#))
+                let response = try await proxy.send(request)
+                #expect(response.text.contains(#""type":"https://api.test/problems/not-supported""#))
             }
         }
     }
@@ -96,9 +96,9 @@ struct RouteRuleTests {
     func observe() async throws {
         try await TestProxy.with(configure: Change { $0.rules.standard.mode = .observe }) { proxy in
             for amount in [5, 5, 6] {
-                let answer = try await proxy.pay(amount: amount)
-                #expect(answer.status == 200)
-                #expect(answer["X-Idempotency-Status"] == [])
+                let response = try await proxy.pay(amount: amount)
+                #expect(response.status == 200)
+                #expect(response["X-Idempotency-Status"] == [])
             }
             #expect(try await proxy.pay("not valid").status == 200)
             #expect(proxy.upstream.requests.count == 4)

@@ -102,13 +102,13 @@ struct SecureTests {
             configuration.minimumTLSVersion = .tlsv1
             configuration.maximumTLSVersion = spoken
             let tls = try NIOSSLContext(configuration: configuration)
-            let answer = try? await RawConnection.open(port: proxy.port) { channel in
+            let response = try? await RawConnection.open(port: proxy.port) { channel in
                 try channel.pipeline.syncOperations.addHandler(
                     NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
             } _: { connection async throws in
                 try await connection.send("GET /")
             }
-            #expect((answer?.status == 200) == isAccepted)
+            #expect((response?.status == 200) == isAccepted)
         }
     }
 }

@@ -38,12 +38,12 @@ struct SecureUpstreamTests {
                 let configuration = ProxyConfiguration(
                     upstream: try Upstream("https://localhost:\(port)", trust: believed))
                 try await TestProxy.run(configuration, in: upstream) { proxy in
-                    let answer = try await proxy.pay()
+                    let response = try await proxy.pay()
                     if trust == .authority || trust == .insecure {
-                        #expect(answer.text == "done")
+                        #expect(response.text == "done")
                     } else {
-                        #expect(answer.status == 502)
-                        #expect(try answer.problem == "upstream-unreachable")
+                        #expect(response.status == 502)
+                        #expect(try response.problem == "upstream-unreachable")
                         #expect(upstream.requests.isEmpty)
                     }
                 }

@@ -29,14 +29,14 @@ struct ShutdownTests {
             #expect(try await unguarded.text == "GET / HTTP/1.1")
             try await eventually { proxy.hasEnded() }
         }
-        // Another proxy over the same store has the answer.
+        // Another proxy over the same store has the response.
         try await TestProxy.with(store: store) { proxy async throws in
             #expect(try await proxy.pay().text == "POST /charges HTTP/1.1")
             #expect(proxy.upstream.connections == 0)
         }
     }
 
-    @Test("is bounded: what the upstream still holds is answered 502, and that is stored")
+    @Test("is bounded: what the upstream still holds gets 502, and that is stored")
     func bounded() async throws {
         let (gate, store) = (Gate(), MemoryStore())
         let script: TestUpstream.Script = { connection, upstream in
@@ -51,9 +51,9 @@ struct ShutdownTests {
             async let running = proxy.pay()
             await gate.pass()
             await proxy.shutDown()
-            let answer = try await running
-            #expect(answer.status == 502)
-            #expect(try answer.problem == "upstream-failed")
+            let response = try await running
+            #expect(response.status == 502)
+            #expect(try response.problem == "upstream-failed")
             try await eventually { proxy.hasEnded() }
         }
         try await TestProxy.with(store: store) { proxy async throws in
@@ -62,7 +62,7 @@ struct ShutdownTests {
         }
     }
 
-    @Test("waits for a client that takes the last of an answer slowly")
+    @Test("waits for a client that takes the last of a response slowly")
     func slowReader() async throws {
         let size = 8 << 20
         let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("When the upstream fails")
 struct UpstreamFailureTests {
-    /// An address to which nobody answers.
+    /// An address at which nobody listens.
     private static func refusingPort() async throws -> Int {
         try await TestUpstream.with(script: TestUpstream.responding { _ in [] }) { try #require($0.port) }
     }
@@ -31,10 +31,10 @@ struct UpstreamFailureTests {
             }
             try await TestProxy.run(configuration, store: store, in: working.upstream) { broken in
                 for _ in 1...2 {
-                    let answer = try await broken.pay()
-                    #expect(answer.status == 502)
-                    #expect(try answer.problem == "upstream-unreachable")
-                    #expect(!answer.text.contains("127.0.0.1"))
+                    let response = try await broken.pay()
+                    #expect(response.status == 502)
+                    #expect(try response.problem == "upstream-unreachable")
+                    #expect(!response.text.contains("127.0.0.1"))
                 }
                 let unguarded = try await broken.send("GET /")
                 #expect(unguarded.status == 502)
@@ -65,10 +65,10 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script) { proxy in
             for isRetry in [false, true] {
-                let answer = try await proxy.pay()
-                #expect(answer.status == 502)
-                #expect(try answer.problem == "upstream-failed")
-                #expect(answer["Idempotent-Replayed"] == (isRetry ? ["true"] : []))
+                let response = try await proxy.pay()
+                #expect(response.status == 502)
+                #expect(try response.problem == "upstream-failed")
+                #expect(response["Idempotent-Replayed"] == (isRetry ? ["true"] : []))
             }
             #expect(proxy.upstream.requests.count == 1)
         }
@@ -145,7 +145,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test("in the middle of an answer of known length, a guarded client gets 502, and it is kept")
+    @Test("in the middle of a response of known length, a guarded client gets 502, and it is kept")
     func brokenOff() async throws {
         let script: TestUpstream.Script = { connection, upstream in
             upstream.record(try #require(try await connection.readMessage()))
@@ -153,15 +153,15 @@ struct UpstreamFailureTests {
         }
         try await TestProxy.with(script: script) { proxy in
             for _ in 1...2 {
-                let answer = try await proxy.pay()
-                #expect(answer.status == 502)
-                #expect(try answer.problem == "upstream-failed")
+                let response = try await proxy.pay()
+                #expect(response.status == 502)
+                #expect(try response.problem == "upstream-failed")
             }
             #expect(proxy.upstream.requests.count == 1)
         }
     }
 
-    @Test("in the middle of a chunked answer, the client's ends without its end, and the retry is told that it ran")
+    @Test("in the middle of a chunked response, the client's ends without its end, and the retry is told that it ran")
     func brokenOffStream() async throws {
         let gate = Gate()
         let script: TestUpstream.Script = { connection, upstream in
@@ -192,10 +192,10 @@ struct UpstreamFailureTests {
             store: store, configure: Change { $0.rules.standard.claimRetryTime = .milliseconds(1) }
         ) {
             proxy in
-            let answer = try await proxy.pay()
-            #expect(answer.status == 503)
-            #expect(try answer.problem == "store-unavailable")
-            #expect(answer["Retry-After"].count == 1)
+            let response = try await proxy.pay()
+            #expect(response.status == 503)
+            #expect(try response.problem == "store-unavailable")
+            #expect(response["Retry-After"].count == 1)
             #expect(proxy.upstream.connections == 0)
             store.heal()
             #expect(try await proxy.pay().status == 200)
@@ -217,7 +217,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test("the answer is sent all the same if the store cannot keep it, and says so")
+    @Test("the response is sent all the same if the store cannot keep it, and says so")
     func storeFailsLate() async throws {
         let store = FaultyStore(MemoryStore())
         store.breakDown(at: .complete)

@@ -10,7 +10,7 @@ struct ProxyUpstreamTests {
         self.directory = try CommandProcess.Directory()
     }
 
-    @Test("redirects, as the path of its client is not the one that it knows: the retry is asked again")
+    @Test("redirects: the redirect is not replayed, and the key is free for the new path")
     func redirects() async throws {
         let shop = try await Shop.start(in: self.directory)
         let proxy = try await Proxy.start(for: shop.server, in: self.directory)
@@ -22,7 +22,7 @@ struct ProxyUpstreamTests {
             #expect(response.hasPrefix("HTTP/1.1 307 "))
             #expect(!response.lowercased().contains("idempotent-replayed"))
         }
-        // The key is free for the path that the client was told of; this one follows by itself.
+        // This client follows redirects by itself.
         #expect(try await proxy.post("/orders/", key: "k-1").status == 201)
         #expect(try await proxy.post("/orders", key: "k-1").header("Idempotent-Replayed") == "true")
         #expect(try await shop.orders().count == 1)
@@ -41,7 +41,7 @@ struct ProxyUpstreamTests {
         #expect(try await shop.orders().count == 1)
     }
 
-    @Test("has its requests logged: what became of each, the address, the size, and those that were refused unread")
+    @Test("has its requests logged, also those that the parser refused, without secrets")
     func logs() async throws {
         let shop = try await Shop.start(in: self.directory)
         let proxy = try await Proxy.start(for: shop.server, ["--log-requests"], in: self.directory)

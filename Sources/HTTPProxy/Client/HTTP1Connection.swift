@@ -17,34 +17,6 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         case failure(ProxyFailure)
     }
 
-    /// The request that is being responded to.
-    private final class OpenRequest {
-        var process: (any RequestProcess)?
-        let isHead: Bool
-        let isHTTP10: Bool
-        /// Whether the connection ends with the response.
-        var closes: Bool
-        var isComplete = false
-        var hasHead = false
-        var isChunked = false
-        var hasBody = true
-        var isResponseComplete = false
-        var isReported = false
-        var record: RequestRecord
-        /// What the handler changes of the response.
-        var changes: ResponseChanges?
-
-        /// - Parameters:
-        ///   - head: The head; `nil` if it could not be read.
-        ///   - client: Who sent it.
-        init(_ head: HTTPRequestHead?, from client: ClientAddress) {
-            self.isHead = head?.method == .HEAD
-            self.isHTTP10 = head.map { $0.version.minor == 0 } ?? false
-            self.closes = head.map { $0.version.minor == 0 || !$0.isKeepAlive } ?? true
-            self.record = RequestRecord(method: head?.method.rawValue, target: head?.uri, client: client.text)
-        }
-    }
-
     /// Bodies up to this size are copied into the buffer of the head: a second write costs more.
     private static let copiedSize = 8 * 1024
 
@@ -136,11 +108,13 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     private func endRequest(_ trailers: HTTPHeaders?) {
         guard let request else { return }
-        let screened: Trailers
-        do throws(ProxyFailure) {
-            screened = try self.loop.screen.screen((trailers ?? [:]).map { ($0.name, $0.value) })
-        } catch {
-            return self.process(.failure(error))
+        var screened: Trailers = []
+        if let trailers {
+            do {
+                screened = try self.loop.screen.screen(trailers.map { ($0.name, $0.value) })
+            } catch {
+                return self.process(.failure(error))
+            }
         }
         request.isComplete = true
         if request.closes { self.isReadingEnded = true }
@@ -250,7 +224,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         self.advance()
     }
 
-    /// Tells what became of a request, however it ended.
+    /// Reports how a request ended, once.
     private func report(_ request: OpenRequest) {
         guard !request.isReported else { return }
         request.isReported = true

@@ -97,14 +97,16 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         }
     }
 
-    /// Only at the end there can be fields once more.
+    /// Ends the request with trailers.
+    ///
+    /// A second header block has to end the stream (RFC 9113, section 8.1).
     private func endRequest(with frame: HTTP2Frame.FramePayload.Headers) {
         guard !self.isRequestComplete else { return }
         do throws(ProxyFailure) {
             guard frame.endStream else { throw ProxyFailure.badRequest }
             self.endRequest(try self.loop.screen.screen(trailers: frame.headers))
         } catch {
-            // The upstream must not take what it has for the whole.
+            // Cancels the request at the upstream, which must not see it as complete.
             self.isRequestComplete = frame.endStream
             self.leave()
             self.refuse(error)
@@ -243,7 +245,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         self.write(.rstStream(.internalError))
     }
 
-    /// Tells what became of the request, however it ended.
+    /// Reports how the request ended, once.
     private func report() {
         guard self.hasRequest, !self.isExcess, !self.isReported else { return }
         self.isReported = true
@@ -328,8 +330,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func sweep(now: NIODeadline) {
         let isReading = !self.isReadHeld && (self.process?.isWaitingForClient ?? !self.isRequestComplete)
-        // A stream does not tell how much is on its way, only whether it is too much; and it ends once all of a response
-        // has been taken.
+        // SwiftNIO does not say how many bytes of a stream are unsent, only whether they are above the high-water mark. A
+        // complete response that is fully sent closes the stream, so one that is still open has unsent bytes.
         let untaken = (self.isWritable && !self.isResponseComplete) || self.hasTaken ? 0 : 1
         self.hasTaken = false
         if self.timeouts.isOver(now: now, isReading: isReading, written: 0, untaken: untaken) { self.shutDown() }

@@ -30,7 +30,7 @@ package struct ServerConfiguration: Sendable {
     package var upstream: Upstream
     package var rewriting: HeadRewriting
     package var limits = ServerLimits()
-    /// How much of the bodies of all requests may be kept at a time; one that does not fit gets 503.
+    /// Limits the memory that request bodies take together; a request beyond it gets 503.
     package var bodies = BodyBudget(limit: 256 << 20)
 
     package init(upstream: Upstream, rewriting: HeadRewriting, _ change: (inout ServerConfiguration) -> Void = { _ in })

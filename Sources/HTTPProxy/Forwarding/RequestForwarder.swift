@@ -28,7 +28,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     private var isBodySent = false
     private var isRetried = false
     private var hasResponse = false
-    /// Whether the upstream has given leave to send the body.
+    /// Whether the upstream has sent `100 Continue`.
     private var mayContinue = false
     private var isTunnel = false
 

@@ -5,12 +5,16 @@ package final class BodyBudget: Sendable {
     private let limit: Atomic<Int>
     private let used = Atomic(0)
 
-    /// - Parameter limit: How much, in bytes.
+    /// - Parameter limit: The limit, in bytes.
     package init(limit: Int) {
         self.limit = Atomic(limit)
     }
 
-    /// Sets another limit, for what is to be kept from now on.
+    /// Changes the limit.
+    ///
+    /// Bodies that are already held are not affected.
+    ///
+    /// - Parameter limit: The limit, in bytes.
     package func change(to limit: Int) {
         self.limit.store(limit, ordering: .relaxed)
     }

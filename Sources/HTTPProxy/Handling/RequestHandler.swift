@@ -31,7 +31,7 @@ package protocol RequestHandler: Sendable {
     /// The upstream did not respond. On the event loop.
     func upstreamFailed(_ failure: ProxyFailure)
 
-    /// A request is over, with or without a response. On the event loop.
+    /// Called once for each request when it has ended, with or without a response. On the event loop.
     func ended(_ record: RequestRecord)
 }
 

@@ -19,7 +19,7 @@ package struct RequestRecord: Sendable {
     /// When the head of the response was there.
     package internal(set) var end = NIODeadline.uptimeNanoseconds(0)
 
-    /// The time to the head of the response, or to the end without one.
+    /// The time until the head of the response, or until now if there was no response.
     package var duration: TimeAmount { (self.status == nil ? .now() : self.end) - self.start }
 
     init(method: String?, target: String?, client: String?) {

@@ -71,7 +71,7 @@ struct RequestHeadWriter: Sendable {
         }
     }
 
-    /// Those fields behind a body that the upstream gets.
+    /// The trailers to forward to the upstream.
     func passed(_ trailers: Trailers) -> Trailers {
         trailers.forwardable.filter { !self.rewriting.isOwned($0.name.utf8) }
     }

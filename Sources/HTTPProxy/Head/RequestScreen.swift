@@ -86,12 +86,12 @@ struct RequestScreen {
         field = value
     }
 
-    /// Whether this is the name of a field (RFC 9113, section 8.2.1).
+    /// Whether `name` is a valid field name of HTTP/2 (RFC 9113, section 8.2.1).
     private static func isProper(_ name: String) -> Bool {
         !name.isEmpty && name.utf8.allSatisfy { $0.isTokenCharacter && $0 == $0.lowercasedASCII }
     }
 
-    /// Looks at the fields behind a body, which SwiftNIO passes as they came (RFC 9113, section 8.1).
+    /// Checks trailers of HTTP/2, which SwiftNIO does not validate here (RFC 9113, section 8.1).
     ///
     /// - Throws: Why the request is refused.
     func screen(trailers: HPACKHeaders) throws(ProxyFailure) -> Trailers {
@@ -101,7 +101,7 @@ struct RequestScreen {
 
     // MARK: Both
 
-    /// Looks at the fields behind a body.
+    /// Checks the values of trailers, whose names are valid.
     ///
     /// - Throws: Why the request is refused.
     func screen(_ trailers: Trailers) throws(ProxyFailure) -> Trailers {
@@ -132,7 +132,7 @@ struct RequestScreen {
         return RequestHead(
             version: version, method: method, target: target, authority: authority, fields: fields, body: body,
             connectionOptions: facts.connectionOptions,
-            // What is left of a body would be taken for the first words of the other protocol.
+            // The rest of a body would be read as the first bytes of the new protocol.
             upgrade: version == .http11 && facts.asksForUpgrade && body == .none
                 ? facts.upgrade.flatMap(Self.passable) : nil,
             pausesParser: facts.asksForUpgrade && facts.upgrade != nil,

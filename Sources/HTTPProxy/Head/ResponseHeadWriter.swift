@@ -54,7 +54,7 @@ struct ResponseHeadWriter {
         buffer.writeStaticString("\r\n")
     }
 
-    /// Those fields behind a body that the client gets.
+    /// The trailers to send to the client.
     func passed(_ trailers: Trailers) -> Trailers {
         trailers.forwardable.filter { trailer in
             !self.privateFields.contains { trailer.name.utf8.equalsLowercased($0) }

@@ -5,8 +5,8 @@ final class ConnectionBudget: Sendable {
     private struct State {
         /// Who waits for a connection to be closed.
         var starving: [@Sendable () -> Void] = []
-        /// Who may have an idle one to close.
-        var owners: [@Sendable () -> Void] = []
+        /// Called when a pool waits: the other pools may have an idle connection to close.
+        var shortageHandlers: [@Sendable () -> Void] = []
     }
 
     private let limit: Int
@@ -35,11 +35,13 @@ final class ConnectionBudget: Sendable {
     /// A connection is no more.
     func giveBack() {
         self.used.subtract(1, ordering: .relaxed)
-        self.tellNext()
+        self.notifyNext()
     }
 
-    /// Tells the next who waits that there is room; also for one who was told of it, and has no use for it any more.
-    func tellNext() {
+    /// Notifies the next waiting pool that there is room.
+    ///
+    /// A pool that was notified but no longer needs a connection passes the notification on by this.
+    func notifyNext() {
         guard self.hasStarving else { return }
         let next = self.state.withLock { state in
             state.starving.isEmpty ? nil : state.starving.removeFirst()
@@ -49,21 +51,23 @@ final class ConnectionBudget: Sendable {
         next()
     }
 
-    /// Calls `action`, from anywhere, when somebody waits for a connection to be closed.
-    func onStarving(_ action: @escaping @Sendable () -> Void) {
-        self.state.withLock { $0.owners.append(action) }
+    /// Registers an action for when a pool waits for room.
+    ///
+    /// It is called on any thread.
+    func onShortage(_ action: @escaping @Sendable () -> Void) {
+        self.state.withLock { $0.shortageHandlers.append(action) }
     }
 
-    /// Calls `action`, from anywhere, once a connection is no more.
+    /// Registers an action that is called once, on any thread, when a connection has been closed.
     ///
-    /// Those who have idle ones are asked to close one.
+    /// The other pools are asked to close an idle connection.
     func onRoom(_ action: @escaping @Sendable () -> Void) {
         self.starvingCount.add(1, ordering: .relaxed)
-        let owners = self.state.withLock { state in
+        let shortageHandlers = self.state.withLock { state in
             state.starving.append(action)
-            return state.owners
+            return state.shortageHandlers
         }
-        for owner in owners { owner() }
+        for handler in shortageHandlers { handler() }
         // One may have become free in between, without a notification.
         if self.used.load(ordering: .relaxed) < self.limit {
             self.used.add(1, ordering: .relaxed)

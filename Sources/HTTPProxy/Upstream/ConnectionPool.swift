@@ -35,10 +35,10 @@ final class ConnectionPool: Swept {
         self.budget = budget
         self.sweep = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
         let bound = NIOLoopBound(WeakPool(self), eventLoop: eventLoop)
-        budget.onStarving { eventLoop.execute { bound.value.pool?.closeForOthers() } }
+        budget.onShortage { eventLoop.execute { bound.value.pool?.closeIdleForOthers() } }
     }
 
-    /// The budget outlives the pools of its proxy.
+    /// The budget must not keep the pool alive.
     private struct WeakPool {
         weak var pool: ConnectionPool?
 
@@ -62,7 +62,7 @@ final class ConnectionPool: Swept {
             return nil
         }
         while demand != .fresh, let idle = self.state.idle.last {
-            // The others are older still, and good for those who can send again.
+            // The other idle connections are older still. They stay for requests that may be retried.
             guard demand == .any || NIODeadline.now() - idle.since <= self.timeouts.seenAlive else { break }
             _ = self.state.takeIdle()
             guard idle.connection.isAlive else {
@@ -120,12 +120,12 @@ final class ConnectionPool: Swept {
 
     private func thereIsRoom() {
         self.isWaitingForRoom = false
-        guard self.state.missing > 0, !self.isShutDown else { return self.budget.tellNext() }
+        guard self.state.missing > 0, !self.isShutDown else { return self.budget.notifyNext() }
         self.makeMissing()
     }
 
-    /// A pool of another event loop needs a connection more than this one does.
-    private func closeForOthers() {
+    /// Closes an idle connection, because a pool of another event loop waits for room.
+    private func closeIdleForOthers() {
         guard self.budget.hasStarving, self.state.waiting.isEmpty else { return }
         self.state.takeIdle()?.connection.close()
     }

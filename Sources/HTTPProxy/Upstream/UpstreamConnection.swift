@@ -37,7 +37,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     /// What has come and is no whole head or line yet.
     private var pending: ByteBuffer?
     private var isRequestComplete = true
-    /// Whether the upstream has yet to give leave for the body.
+    /// Whether the body is held back until the upstream sends `100 Continue`.
     private var awaitsContinue = false
     private var servedCount = 0
     /// Whether something of the request may have left this host, and whether something of a response has come.
@@ -96,7 +96,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     ///   - user: Who sends it.
     ///   - isHead: Whether it has the method HEAD.
     ///   - isUpgradePermitted: Whether the response may change the protocol.
-    ///   - awaitsContinue: Whether its body is only sent once the upstream gives leave.
+    ///   - awaitsContinue: Whether the body is held back until the upstream sends `100 Continue`.
     ///   - timeout: How long the upstream may keep silent; `nil` for the usual time.
     func begin(
         _ user: any UpstreamUser, isHead: Bool, isUpgradePermitted: Bool, awaitsContinue: Bool = false,

@@ -38,7 +38,7 @@ func shielded<Result: Sendable, Value: Sendable>(
 
 /// Starts a task on the current thread, as far as it gets without waiting: no change of thread before the first wait.
 ///
-/// On an executor, the task starts there, and stays.
+/// With an executor, the task is enqueued on it and stays there.
 @discardableResult
 func startTask(
     on executor: (any TaskExecutor)? = nil, _ operation: @escaping @Sendable () async -> Void

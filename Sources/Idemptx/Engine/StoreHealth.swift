@@ -38,16 +38,16 @@ final class StoreHealth: Sendable {
         self.state.withLock { $0 = State(failedUntil: self.time.now.advanced(by: Self.pause)) }
     }
 
-    /// Takes note that a request was decided without the store.
+    /// Records that a request was decided without the store.
     ///
-    /// - Returns: Whether it is the first one of this outage.
+    /// - Returns: Whether this begins an outage.
     func beginsOutage() -> Bool {
         !self.isOut.exchange(true, ordering: .relaxed)
     }
 
-    /// Takes note that the store has granted or refused a claim.
+    /// Records that the store has decided a claim.
     ///
-    /// - Returns: Whether an outage is over with it.
+    /// - Returns: Whether this ends an outage.
     func endsOutage() -> Bool {
         self.isOut.load(ordering: .relaxed) && self.isOut.exchange(false, ordering: .relaxed)
     }

@@ -24,7 +24,7 @@ public struct StorageKey: Hashable, Sendable {
         self.digest = Digest32(hashing: message)
     }
 
-    /// Creates a key that no caller has.
+    /// Creates a random key, which no client can have.
     package init() {
         self.digest = Digest32(hashing: OwnerToken().bytes)
     }

@@ -98,7 +98,7 @@ struct Telemetry: Sendable {
             ])
     }
 
-    /// Counts a lease whose loss is found out when its outcome is refused.
+    /// Counts a lost lease that was noticed only when the store refused the outcome.
     func leaseFoundLost() {
         self.metrics?.losses.increment()
     }
@@ -188,7 +188,7 @@ struct Telemetry: Sendable {
         }
     }
 
-    /// Says once for each outage that the store cannot be used.
+    /// Logs the beginning of an outage.
     func storeLost(_ error: StoreError, isBypassed: Bool) {
         Logger.current.warning(
             isBypassed

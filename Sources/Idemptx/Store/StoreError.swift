@@ -53,8 +53,9 @@ extension StoreError {
     /// Whether the same call may succeed if it is repeated.
     var isTransient: Bool { self.code == .unavailable || self.code == .replyLost }
 
-    /// Whether it says that the store cannot be used, and not what is wrong with one record: an operation that has a record
-    /// has run before.
+    /// Whether the store as a whole cannot be used.
+    ///
+    /// An error about one record is no outage: a record exists, so its operation may have run.
     var isOutage: Bool { self.isTransient || self.code == .misconfigured }
 }
 

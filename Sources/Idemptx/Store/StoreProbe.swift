@@ -1,11 +1,13 @@
-/// Finds out whether a store can be written to: a full one may still be read.
+/// Checks that a store accepts writes.
+///
+/// A full store, or a replica, still replies to reads.
 package struct StoreProbe: Sendable {
     private let store: any IdempotencyStore
     private let request: ClaimRequest
 
     /// - Parameters:
     ///   - store: The store.
-    ///   - timeout: How late the store may get to a write and still make it.
+    ///   - timeout: The deadline of the claim, counted from its call.
     package init(_ store: any IdempotencyStore, timeout: Duration) {
         self.store = store
         self.request = ClaimRequest(key: StorageKey(), lease: .seconds(5), keyTTL: .seconds(60), timeout: timeout)
@@ -15,7 +17,7 @@ package struct StoreProbe: Sendable {
     ///
     /// - Throws: What the store throws.
     package func run() async throws {
-        // Repeated with the same token, a claim whose release was lost is granted again.
+        // If an earlier release was lost, the claim is granted again, since its token is the same.
         guard case .granted(let claim) = try await self.store.claim(self.request) else { return }
         _ = try await self.store.release(claim)
     }

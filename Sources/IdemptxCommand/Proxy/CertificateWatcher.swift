@@ -23,7 +23,7 @@ struct CertificateWatcher: Service {
     private let certificate: ServerCertificate
     private let interval: Duration
     private let loaded: [Stamp]
-    /// What to do when they change.
+    /// Called when the files have changed.
     var reload: @Sendable () -> Void = {}
 
     /// Watches from now on; whoever reads the files for the first time does it afterwards.

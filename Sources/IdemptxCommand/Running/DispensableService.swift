@@ -1,7 +1,7 @@
 import Logging
 import ServiceLifecycle
 
-/// A service whose failure is told, and ends nothing else.
+/// A service whose failure is logged and does not end the service group.
 struct DispensableService: Service {
     let service: any Service
     let logger: Logger
@@ -12,9 +12,9 @@ struct DispensableService: Service {
         } catch is CancellationError {
             return
         } catch {
-            self.logger.warning("A service that others can do without has failed", metadata: ["error": "\(error)"])
+            self.logger.warning("An optional service has failed", metadata: ["error": "\(error)"])
         }
-        // A service that returned would end the others.
+        // Returning would end the group.
         try? await gracefulShutdown()
     }
 }

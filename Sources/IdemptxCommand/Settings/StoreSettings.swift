@@ -37,7 +37,7 @@ struct StoreSettings: SettingTarget {
     enum Condition {
         /// Any; one that is not there is created, if it can be.
         case any
-        /// Any, also one whose server cannot be used yet.
+        /// Any, even if its server cannot be used yet.
         case unreachable
         /// Only one that a server has made.
         case existing

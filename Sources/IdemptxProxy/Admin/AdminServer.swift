@@ -20,7 +20,7 @@ public struct AdminServer: Service {
     /// - Parameters:
     ///   - host: The address to listen on.
     ///   - port: The port to listen on; 0 for any that is free.
-    ///   - store: The store that has to take writes.
+    ///   - store: The store that readiness depends on.
     ///   - isServing: Whether requests are taken, such as ``ReverseProxy/isServing``.
     ///   - metrics: The metrics to show.
     ///   - logger: What it tells.

@@ -1,4 +1,4 @@
-/// What the metrics of the proxy tell, by their names in the text format of Prometheus.
+/// The `HELP` texts of the proxy's metrics, by their Prometheus names.
 enum PrometheusHelp {
     static let texts = [
         "idempotency_executions_total": "Operations that ran, by how they ended.",

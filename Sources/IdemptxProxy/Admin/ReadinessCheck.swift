@@ -1,10 +1,9 @@
 import Idemptx
 import Synchronization
 
-/// Whether the store can be written to, found out in bounded time.
+/// Checks in bounded time that the store accepts writes.
 ///
-/// Those who ask at the same time share one question to the store. A store that does not reply at all is not asked again
-/// before it does.
+/// Concurrent checks share one probe. While a probe has not returned, no other one is started.
 final class ReadinessCheck: Sendable {
     private struct Probe: Sendable {
         let task: Task<Bool, Never>
@@ -32,19 +31,19 @@ final class ReadinessCheck: Sendable {
         guard probe.start.duration(to: self.time.now) < self.timeout else { return false }
         // Whichever comes first. A call to a store cannot be broken off, so that nothing here waits for its end.
         let (results, continuation) = AsyncStream.makeStream(of: Bool.self)
-        let answer = Task { continuation.yield(await probe.task.value) }
+        let reply = Task { continuation.yield(await probe.task.value) }
         let timer = Task {
             guard (try? await self.time.sleep(for: self.timeout)) != nil else { return }
             continuation.yield(false)
         }
         defer {
-            answer.cancel()
+            reply.cancel()
             timer.cancel()
         }
         return await results.first { _ in true } ?? false
     }
 
-    /// The question that is being asked.
+    /// The probe that is running, or a new one.
     private func probe() -> Probe {
         self.current.withLock { current in
             if let current { return current }

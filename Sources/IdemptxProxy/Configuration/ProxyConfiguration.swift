@@ -7,7 +7,7 @@ public struct ProxyConfiguration: Sendable {
         /// `Host` passes as the client sent it, so that the upstream makes the right links and tells its virtual hosts
         /// apart, as if there were no proxy.
         case preserved
-        /// `Host` is the upstream's own name. For an upstream that responds only to that.
+        /// `Host` is the upstream's own name. For an upstream that accepts no other.
         case upstream
     }
 
@@ -63,7 +63,7 @@ public struct ProxyConfiguration: Sendable {
 
     /// The origins whose pages may read responses, such as `https://shop.example`; see the Fetch standard for CORS.
     ///
-    /// With the empty list, the default, everything passes as the upstream says. Otherwise the proxy responds in its place:
+    /// With the empty list, the default, everything passes as the upstream says. Otherwise the proxy decides instead of the upstream:
     /// preflights of these origins get their response from the proxy, every response to them, also a replay or a problem,
     /// names the origin that asked and lets its pages read all fields, and what the upstream says about CORS is dropped. To
     /// other origins nothing is said.

@@ -24,7 +24,7 @@ public struct ProxyRules: Sendable {
 }
 
 extension ProxyRules {
-    /// What all rules together may keep of bodies, in bytes.
+    /// The largest ``IdempotencyPolicy/bodyBudget`` of all rules, in bytes.
     var largestBodyBudget: Int {
         self.routes.map(\.policy.bodyBudget).reduce(self.standard.bodyBudget, max)
     }

@@ -130,7 +130,7 @@ final class ProxyHandler: RequestHandler {
         if self.logsRequests { self.log(record) }
     }
 
-    /// Neither the query, nor the host of an absolute form, which may come with a password.
+    /// The path alone: a query may hold secrets, and the authority of an absolute form a password.
     private static func path(of target: String) -> Substring {
         let target = target.prefix { $0 != "?" }
         guard let host = target.firstRange(of: "://") else { return target }

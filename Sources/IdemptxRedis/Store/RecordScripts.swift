@@ -32,7 +32,7 @@ enum RecordScripts {
 
     /// Claims a key that has no record, unless it is too late for that.
     ///
-    /// Arguments: the record, its lifetime, the moment from which on it may not be written or nothing, the lease if the
+    /// Arguments: the record, its lifetime, the deadline of the claim or nothing, the lease if the
     /// claim is to be indexed.
     static let claim = RedisScript(
         """
@@ -120,7 +120,7 @@ enum RecordScripts {
     /// Changes a record that is still as it was read.
     ///
     /// Arguments: the header that was read, the lifetime that was read, the new record or nothing to remove it, its
-    /// lifetime, whether it is a claim, the moment from which on it may not be written or nothing, command to publish with or
+    /// lifetime, whether it is a claim, the deadline of the claim or nothing, command to publish with or
     /// nothing, channel, the outcome if it has a key of its own, what becomes of the index (`add`, `update`, `remove` or
     /// nothing), the lease.
     static let swap = RedisScript(

@@ -115,7 +115,9 @@ extension RedisStore {
         return .settled(RecordTransitions.claim(record, request, now: .zero).result)
     }
 
-    /// The last moment of the server's clock at which a claim may be granted, as an argument; empty if there is none.
+    /// The deadline of a claim on the server's clock, as an argument; empty if there is none.
+    ///
+    /// A claim is refused from then on.
     func notAfter(_ deadline: ContinuousClock.Instant?, _ key: [UInt8]) async throws -> [UInt8] {
         guard let deadline else { return .none }
         if let time = self.clock.time(at: deadline) { return .number(time.milliseconds) }

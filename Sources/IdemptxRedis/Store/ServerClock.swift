@@ -24,7 +24,7 @@ final class ServerClock: Sendable {
     /// Learns from a reply that told the time.
     func note(_ serverTime: Timestamp, sentAt: ContinuousClock.Instant) {
         let received = self.milliseconds(at: .now)
-        // Up to a millisecond later than `received`, so that no fraction makes the estimate late.
+        // `received` is rounded down. One millisecond less keeps the estimate from being ahead of the server.
         let lowest = serverTime.milliseconds - received - 1
         let highest = serverTime.milliseconds - self.milliseconds(at: sentAt)
         self.estimate.withLock { estimate in

@@ -17,26 +17,26 @@ struct Change {
     }
 }
 
-/// A handler that handles what has a key, and answers problems in short.
+/// A handler that handles what has a key, and responds with the bare name of a problem.
 final class TestHandler: RequestHandler {
     typealias Handle = @Sendable (HandledRequest) async throws -> HandledResponse
     typealias HandleAny = @Sendable (HandledRequest) async throws -> HandledResult
 
-    private let answer: HandleAny
+    private let response: HandleAny
     private let state = Mutex<(failures: [ProxyFailure], records: [RequestRecord])>(([], []))
 
     var failures: [ProxyFailure] { self.state.withLock { $0.failures } }
     var records: [RequestRecord] { self.state.withLock { $0.records } }
 
-    init(_ answer: @escaping HandleAny) {
-        self.answer = answer
+    init(_ response: @escaping HandleAny) {
+        self.response = response
     }
 
     func route(_ head: borrowing RequestHead) -> RequestRoute {
         head.values(of: "Idempotency-Key").isEmpty ? .forward : .handle
     }
 
-    func handle(_ request: HandledRequest) async throws -> HandledResult { try await self.answer(request) }
+    func handle(_ request: HandledRequest) async throws -> HandledResult { try await self.response(request) }
 
     func problem(_ failure: ProxyFailure) -> ProblemResponse {
         var head = HTTPResponse(status: .init(code: failure.status))

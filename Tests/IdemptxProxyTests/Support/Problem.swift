@@ -10,7 +10,7 @@ private struct ProblemMembers: Decodable {
 }
 
 extension WireMessage {
-    /// The end of the problem's type; checks what every answer of the layer has in common.
+    /// The end of the problem's type; checks what every response of the layer has in common.
     var problem: String {
         get throws {
             let problem = try JSONDecoder().decode(ProblemMembers.self, from: Data(self.body))

@@ -28,7 +28,8 @@ struct LargeReplyTests {
                     for _ in 0..<10 {
                         #expect(try await client.send(["PING"], timeout: .seconds(60)).string == "PONG")
                     }
-                    #expect(large.count < 400)
+                    // Ten calls behind a few large replies each, and not behind all of them.
+                    #expect(large.count < 300)
                     try await group.waitForAll()
                 }
             }
