@@ -218,6 +218,19 @@ struct HandledTests {
         }
     }
 
+    @Test("is told of without a response if its client is given up in the middle of it")
+    func recordOfSilentClient() async throws {
+        try await TestProxy.with(configure: Change { $0.limits.gapTimeout = .milliseconds(200) }) { proxy in
+            _ = try await RawConnection.open(port: proxy.port) { connection in
+                try await connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+                return try? await connection.readToEnd()
+            }
+            try await eventually { proxy.handler.records.count == 1 }
+            #expect(proxy.handler.records.last?.target == "/")
+            #expect(proxy.handler.records.last?.status == nil)
+        }
+    }
+
     @Test(
         "is forwarded as if it had never been handled if its handler says so, with what was read of it",
         arguments: ["Content-Length: 3000000", "Transfer-Encoding: chunked"], [true, false])

@@ -361,6 +361,27 @@ struct SecureTests {
         }
     }
 
+    @Test("over HTTP/2 waits for a client that takes a response slowly, however small its window")
+    func http2SlowReader() async throws {
+        let size = 60_000
+        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        try await Self.with(script: script, configure: Change { $0.limits.gapTimeout = .seconds(2) }) {
+            proxy, certificates in
+            try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 2_000) {
+                client in
+                try await client.open(.head("GET", "/"), endStream: true) { _, _, inbound in
+                    var received = 0
+                    for try await case .data(let frame) in inbound {
+                        received += frame.data.readableBytes
+                        // Longer than the timeout in all.
+                        try await Task.sleep(for: .milliseconds(100))
+                    }
+                    #expect(received == size)
+                }
+            }
+        }
+    }
+
     @Test("over HTTP/2 says GOAWAY to a client that is idle, and ends")
     func http2Idle() async throws {
         try await Self.with(configure: Change { $0.limits.idleTimeout = .seconds(2) }) { proxy, certificates in

@@ -78,6 +78,20 @@ struct UpgradeTests {
         }
     }
 
+    @Test("ends if its client closes its side at once, before the protocol has changed or after")
+    func closedEarly() async throws {
+        try await TestProxy.with(script: Self.echo) { proxy async throws in
+            for number in 1...10 {
+                try await RawConnection.open(port: proxy.port) { connection in
+                    try await connection.write(.message(Self.request))
+                    connection.endWriting()
+                    try await connection.readToEnd()
+                }
+                try await eventually("The upstream is told") { proxy.upstream.closedConnections == number }
+            }
+        }
+    }
+
     @Test("that the upstream refuses gets its response, and the connection ends")
     func refused() async throws {
         try await TestProxy.with(script: TestUpstream.responding { _ in .response("426 Upgrade Required", body: "no") })

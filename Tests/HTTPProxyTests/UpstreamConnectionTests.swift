@@ -56,6 +56,36 @@ struct UpstreamConnectionTests {
         }
     }
 
+    @Test("is shared by the event loops, however busy one of them is", arguments: [1, 4])
+    func shares(limit: Int) async throws {
+        let configure = Change {
+            $0.limits.maxUpstreamConnections = limit
+            $0.limits.connectTimeout = .seconds(5)
+        }
+        let script = TestUpstream.responding { _ in
+            try await Task.sleep(for: .milliseconds(5))
+            return .response()
+        }
+        try await TestProxy.with(script: script, configure: configure) { proxy async throws in
+            let served = (1...12).map { _ in Ledger() }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for client in served {
+                    group.addTask {
+                        try await RawConnection.open(port: proxy.port) { connection async throws in
+                            // All go on until each has had its turn.
+                            while served.contains(where: { $0.count < 5 }) {
+                                let response = try await connection.send("GET /")
+                                try #require(response.status == 200)
+                                client.add()
+                            }
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     @Test("is waited for if there may be no more, and then the request is refused without having run")
     func upstreamConnections() async throws {
         let gate = Gate()

@@ -112,8 +112,19 @@ struct ChunkedDecoder {
 typealias Trailers = [(name: String, value: String)]
 
 extension Trailers {
-    /// Those that may stand behind a body (RFC 9110, section 6.5.1): none of framing, routing or the connection.
-    var forwardable: Trailers { self.filter { FieldKind($0.name.utf8) == .other } }
+    /// Those that may stand behind a body (RFC 9110, section 6.5.1): none of framing, routing, the connection,
+    /// authentication, or the content.
+    var forwardable: Trailers {
+        self.filter { trailer in
+            FieldKind(trailer.name.utf8) == .other
+                && !Self.forbidden.contains { trailer.name.utf8.equalsLowercased($0) }
+        }
+    }
+
+    private static let forbidden = [
+        "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "set-cookie",
+        "content-encoding", "content-type", "content-range", "trailer",
+    ]
 }
 
 extension UInt8 {

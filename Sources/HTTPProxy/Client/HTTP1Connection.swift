@@ -58,6 +58,8 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Of a connection that was closed in the middle of a request, the decoder reports an error to nobody.
+        guard self.channel.isActive else { return }
         guard let error = error as? HTTPParserError else { return self.close() }
         switch error {
         case .headerOverflow: self.take(.failure(.headerTooLarge))

@@ -16,6 +16,9 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private static let maxHeadSize = HTTP2WireHandler.toldFrameSize - 1_024
     private static let codingSize = 16
 
+    /// How much of a body is written as one frame: of a client that takes it slowly, progress is seen frame by frame.
+    private static let pieceSize = 8 * 1024
+
     let address: ClientAddress
     private let channel: any Channel
     private let loop: LoopState
@@ -42,7 +45,9 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private var isReadHeld = false
     private var isReadWanted = false
     private var timeouts: ClientTimeouts
-    private var hasTaken = false
+    /// How many bytes of bodies were written since the last look at the time, and how many have not been sent.
+    private var written = 0
+    private var unsent = 0
 
     init(_ channel: any Channel, among streams: HTTP2StreamCount, on loop: LoopState) {
         self.channel = channel
@@ -204,7 +209,10 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     func writeBody(_ bytes: ByteBuffer) {
         guard self.hasBody, bytes.readableBytes > 0 else { return }
         self.record.bodySize += bytes.readableBytes
-        self.write(.data(.init(data: .byteBuffer(bytes))))
+        var bytes = bytes
+        while let piece = bytes.readSlice(length: min(bytes.readableBytes, Self.pieceSize)), piece.readableBytes > 0 {
+            self.write(.data(.init(data: .byteBuffer(piece))))
+        }
     }
 
     func writeEnd(_ trailers: Trailers) {
@@ -257,7 +265,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     // MARK: Writing
 
     private func write(_ frame: HTTP2Frame.FramePayload) {
-        if let held { self.context?.write(self.wrapOutboundOut(held), promise: nil) }
+        if let held, let context { self.send(held, context) }
         self.held = frame
         guard !self.isFlushDue else { return }
         self.isFlushDue = true
@@ -269,11 +277,23 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
         self.isFlushDue = false
         guard let context, let held else { return }
         self.held = nil
-        context.writeAndFlush(self.wrapOutboundOut(held), promise: nil)
+        self.send(held, context)
+        context.flush()
+    }
+
+    private func send(_ frame: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext) {
+        guard case .data(let data) = frame, data.data.readableBytes > 0 else {
+            return context.write(self.wrapOutboundOut(frame), promise: nil)
+        }
+        let size = data.data.readableBytes
+        self.written += size
+        self.unsent += size
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { _ in self.unsent -= size }
+        context.write(self.wrapOutboundOut(frame), promise: promise)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        self.hasTaken = true
         self.process?.clientWritabilityChanged()
         context.fireChannelWritabilityChanged()
     }
@@ -330,11 +350,10 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     func sweep(now: NIODeadline) {
         let isReading = !self.isReadHeld && (self.process?.isWaitingForClient ?? !self.isRequestComplete)
-        // SwiftNIO does not say how many bytes of a stream are unsent, only whether they are above the high-water mark. A
-        // complete response that is fully sent closes the stream, so one that is still open has unsent bytes.
-        let untaken = (self.isWritable && !self.isResponseComplete) || self.hasTaken ? 0 : 1
-        self.hasTaken = false
-        if self.timeouts.isOver(now: now, isReading: isReading, written: 0, untaken: untaken) { self.shutDown() }
+        defer { self.written = 0 }
+        if self.timeouts.isOver(now: now, isReading: isReading, written: self.written, untaken: self.unsent) {
+            self.shutDown()
+        }
     }
 
     func drain() {}

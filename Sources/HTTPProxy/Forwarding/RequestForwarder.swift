@@ -31,6 +31,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     /// Whether the upstream has sent `100 Continue`.
     private var mayContinue = false
     private var isTunnel = false
+    private var hasClientClosedItsSide = false
 
     init(_ head: RequestHead, from client: any ClientStream, on loop: LoopState) {
         self.head = head
@@ -108,6 +109,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     }
 
     func clientClosedItsSide() {
+        self.hasClientClosedItsSide = true
         guard self.isTunnel, case .sending(let connection) = self.state else { return }
         connection.closeOutput()
     }
@@ -178,6 +180,11 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
         if head.isInterim {
             self.mayContinue = self.mayContinue || head.status == 100
             return self.client.writeInterim(head)
+        }
+        // SwiftNIO's decoder has dropped what such a client sent for the new protocol.
+        guard head.status != 101 || !self.hasClientClosedItsSide else {
+            self.abandon()
+            return self.client.refuse(.upstreamFailed)
         }
         self.hasResponse = true
         if case .sending(let connection) = self.state { self.loop.handler.upstreamResponded(after: connection.elapsed) }

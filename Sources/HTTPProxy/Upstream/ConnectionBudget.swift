@@ -1,77 +1,87 @@
 import Synchronization
 
-/// How many connections to the upstream there may be, for the pools of all event loops together.
+/// Limits the connections to the upstream of the pools of all event loops together.
+///
+/// Each connection takes one slot. Pools that wait for a slot get one in the order in which they asked: a slot that is given
+/// back goes to the first of them.
 final class ConnectionBudget: Sendable {
     private struct State {
-        /// Who waits for a connection to be closed.
-        var starving: [@Sendable () -> Void] = []
+        var used = 0
+        /// What the waiting pools do with a slot.
+        var waiting: [@Sendable () -> Void] = []
         /// Called when a pool waits: the other pools may have an idle connection to close.
         var shortageHandlers: [@Sendable () -> Void] = []
     }
 
     private let limit: Int
-    private let used = Atomic(0)
-    private let starvingCount = Atomic(0)
     private let state = Mutex(State())
+    // Copies that each request can read without the lock.
+    private let usedCount = Atomic(0)
+    private let waitingCount = Atomic(0)
+    private let poolCount = Atomic(0)
 
     init(limit: Int) {
         self.limit = limit
     }
 
     /// Whether so many connections are in use that none should be given to a request that may not need it.
-    var isTight: Bool { self.used.load(ordering: .relaxed) * 2 >= self.limit }
+    var isTight: Bool { self.usedCount.load(ordering: .relaxed) * 2 >= self.limit }
 
-    /// Whether a pool of another event loop has no connection, and cannot make one.
-    var hasStarving: Bool { self.starvingCount.load(ordering: .relaxed) > 0 }
+    /// Whether a pool waits for a slot.
+    var isShort: Bool { self.waitingCount.load(ordering: .relaxed) > 0 }
 
-    /// - Returns: Whether one more connection may be made.
+    /// How many connections each pool may have while others wait.
+    var share: Int { self.limit / max(self.poolCount.load(ordering: .relaxed), 1) }
+
+    /// Registers a pool.
+    ///
+    /// - Parameter onShortage: Called on any thread when another pool waits for a slot.
+    func register(onShortage: @escaping @Sendable () -> Void) {
+        self.poolCount.add(1, ordering: .relaxed)
+        self.state.withLock { $0.shortageHandlers.append(onShortage) }
+    }
+
+    /// Takes a slot.
+    ///
+    /// - Returns: Whether there was one.
     func take() -> Bool {
-        let new = self.used.add(1, ordering: .relaxed).newValue
-        guard new > self.limit else { return true }
-        self.used.subtract(1, ordering: .relaxed)
-        return false
-    }
-
-    /// A connection is no more.
-    func giveBack() {
-        self.used.subtract(1, ordering: .relaxed)
-        self.notifyNext()
-    }
-
-    /// Notifies the next waiting pool that there is room.
-    ///
-    /// A pool that was notified but no longer needs a connection passes the notification on by this.
-    func notifyNext() {
-        guard self.hasStarving else { return }
-        let next = self.state.withLock { state in
-            state.starving.isEmpty ? nil : state.starving.removeFirst()
+        self.state.withLock { state in
+            guard state.used < self.limit else { return false }
+            state.used += 1
+            self.usedCount.store(state.used, ordering: .relaxed)
+            return true
         }
-        guard let next else { return }
-        self.starvingCount.subtract(1, ordering: .relaxed)
-        next()
     }
 
-    /// Registers an action for when a pool waits for room.
+    /// Takes a slot once there is one.
     ///
-    /// It is called on any thread.
-    func onShortage(_ action: @escaping @Sendable () -> Void) {
-        self.state.withLock { $0.shortageHandlers.append(action) }
-    }
-
-    /// Registers an action that is called once, on any thread, when a connection has been closed.
-    ///
-    /// The other pools are asked to close an idle connection.
-    func onRoom(_ action: @escaping @Sendable () -> Void) {
-        self.starvingCount.add(1, ordering: .relaxed)
-        let shortageHandlers = self.state.withLock { state in
-            state.starving.append(action)
+    /// - Parameter action: Called once, on any thread, with a slot taken.
+    func takeLater(_ action: @escaping @Sendable () -> Void) {
+        let shortageHandlers = self.state.withLock { state -> [@Sendable () -> Void]? in
+            if state.used < self.limit {
+                state.used += 1
+                self.usedCount.store(state.used, ordering: .relaxed)
+                return nil
+            }
+            state.waiting.append(action)
+            self.waitingCount.store(state.waiting.count, ordering: .relaxed)
             return state.shortageHandlers
         }
+        guard let shortageHandlers else { return action() }
         for handler in shortageHandlers { handler() }
-        // One may have become free in between, without a notification.
-        if self.used.load(ordering: .relaxed) < self.limit {
-            self.used.add(1, ordering: .relaxed)
-            self.giveBack()
+    }
+
+    /// Gives a slot back.
+    func giveBack() {
+        let next = self.state.withLock { state -> (@Sendable () -> Void)? in
+            guard !state.waiting.isEmpty else {
+                state.used -= 1
+                self.usedCount.store(state.used, ordering: .relaxed)
+                return nil
+            }
+            defer { self.waitingCount.store(state.waiting.count, ordering: .relaxed) }
+            return state.waiting.removeFirst()
         }
+        next?()
     }
 }

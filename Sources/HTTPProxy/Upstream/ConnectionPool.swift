@@ -12,8 +12,10 @@ final class ConnectionPool: Swept {
     private let sweep: Sweep
     private var state = ConnectionPoolState<UpstreamConnection, Waiter>()
     private var isShutDown = false
-    /// Whether the budget has been asked to tell of room.
-    private var isWaitingForRoom = false
+    /// Whether the budget has been asked for a slot.
+    private var awaitsSlot = false
+    /// How many slots of the budget the pool has.
+    private var slots = 0
 
     /// `any UpstreamUser` is no class type of its own, which the state machine needs.
     final class Waiter {
@@ -35,7 +37,7 @@ final class ConnectionPool: Swept {
         self.budget = budget
         self.sweep = Sweep(on: eventLoop, interval: timeouts.sweepInterval)
         let bound = NIOLoopBound(WeakPool(self), eventLoop: eventLoop)
-        budget.onShortage { eventLoop.execute { bound.value.pool?.closeIdleForOthers() } }
+        budget.register { eventLoop.execute { bound.value.pool?.closeIdleForOthers() } }
     }
 
     /// The budget must not keep the pool alive.
@@ -86,7 +88,8 @@ final class ConnectionPool: Swept {
     /// A connection has served a request, and can serve another one.
     func release(_ connection: UpstreamConnection) {
         guard !self.isShutDown else { return connection.close() }
-        if self.state.waiting.isEmpty, self.budget.hasStarving { return connection.close() }
+        let isWantedElsewhere = self.state.waiting.isEmpty || self.slots > self.budget.share
+        if isWantedElsewhere, self.budget.isShort { return connection.close() }
         if let waiter = self.state.released(connection, now: .now()) { waiter.user.connectionReady(connection) }
     }
 
@@ -94,7 +97,7 @@ final class ConnectionPool: Swept {
     func closed(_ connection: UpstreamConnection) {
         self.state.closed(connection)
         self.sweep.remove(connection)
-        self.budget.giveBack()
+        self.giveSlotBack()
         self.makeMissing()
     }
 
@@ -102,35 +105,43 @@ final class ConnectionPool: Swept {
 
     private func makeMissing() {
         while self.state.missing > 0, !self.isShutDown {
-            guard self.budget.take() else { return self.waitForRoom() }
-            self.state.connectionBegan()
+            guard self.budget.take() else { return self.waitForSlot() }
+            self.slots += 1
             self.connect()
         }
     }
 
-    private func waitForRoom() {
+    private func waitForSlot() {
         // An idle connection of another kind may be in the way of one that has to be fresh.
         if let idle = self.state.takeIdle() { return idle.connection.close() }
-        guard !self.isWaitingForRoom else { return }
-        self.isWaitingForRoom = true
+        guard !self.awaitsSlot else { return }
+        self.awaitsSlot = true
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
-        self.budget.onRoom { eventLoop.execute { bound.value.thereIsRoom() } }
+        self.budget.takeLater { eventLoop.execute { bound.value.receivedSlot() } }
     }
 
-    private func thereIsRoom() {
-        self.isWaitingForRoom = false
-        guard self.state.missing > 0, !self.isShutDown else { return self.budget.notifyNext() }
+    private func receivedSlot() {
+        self.awaitsSlot = false
+        self.slots += 1
+        guard self.state.missing > 0, !self.isShutDown else { return self.giveSlotBack() }
+        self.connect()
         self.makeMissing()
     }
 
-    /// Closes an idle connection, because a pool of another event loop waits for room.
+    private func giveSlotBack() {
+        self.slots -= 1
+        self.budget.giveBack()
+    }
+
+    /// Closes an idle connection, because a pool of another event loop waits for a slot.
     private func closeIdleForOthers() {
-        guard self.budget.hasStarving, self.state.waiting.isEmpty else { return }
+        guard self.budget.isShort, self.state.waiting.isEmpty else { return }
         self.state.takeIdle()?.connection.close()
     }
 
     private func connect() {
+        self.state.connectionBegan()
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let bootstrap = ClientBootstrap(group: self.eventLoop)
             .connectTimeout(self.timeouts.connect)
@@ -174,7 +185,7 @@ final class ConnectionPool: Swept {
 
     /// A connection could not be made.
     func connectingFailed(_ error: any Error) {
-        self.budget.giveBack()
+        self.giveSlotBack()
         let failure = UpstreamFailure(.notSent, "The upstream cannot be reached: \(error)")
         if let waiter = self.state.connectingFailed() { waiter.user.connectionUnavailable(failure) }
         self.makeMissing()

@@ -221,7 +221,6 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
         self.hasProgressed = true
-        self.awaitsContinue = false
         self.hasReceived = true
         if var pending {
             pending.writeBuffer(&bytes)
@@ -241,6 +240,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
             case .head(let head):
                 // There is no response to wait for in a tunnel.
                 if head.status == 101 { self.isRequestComplete = false }
+                if head.status == 100 { self.awaitsContinue = false }
                 self.user?.received(head)
             case .body(let bytes), .tunnel(let bytes): self.user?.receivedBody(bytes)
             case .end(let trailers): return self.responseEnded(trailers, hasMore: bytes.readableBytes > 0)
@@ -336,8 +336,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
             self.lastProgress = now
         }
         // It does not count while a slow client is the one who holds things up.
-        let isWaiting =
-            !self.isWritable || self.awaitsContinue || (self.isRequestComplete && !self.isReadHeld)
+        let isWaiting = !self.isWritable || ((self.isRequestComplete || self.awaitsContinue) && !self.isReadHeld)
         guard self.user != nil, isWaiting else {
             self.lastProgress = now
             return

@@ -132,9 +132,11 @@ final class ProxyHandler: RequestHandler {
 
     /// The path alone: a query may hold secrets, and the authority of an absolute form a password.
     private static func path(of target: String) -> Substring {
-        let target = target.prefix { $0 != "?" }
-        guard let host = target.firstRange(of: "://") else { return target }
-        return target[host.upperBound...].drop { $0 != "/" }
+        let target = target.prefix { $0 != "?" && $0 != "#" }
+        if target.hasPrefix("/") || target == "*" { return target }
+        // Of CONNECT, the target is an authority alone.
+        guard let scheme = target.firstRange(of: "://") else { return "-" }
+        return target[scheme.upperBound...].drop { $0 != "/" }
     }
 
     private func log(_ record: RequestRecord) {
