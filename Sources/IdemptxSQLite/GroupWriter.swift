@@ -234,12 +234,6 @@ final class GroupWriter: Sendable {
     }
 }
 
-extension StoreError {
-    fileprivate static let fileIsGone = StoreError(.unavailable, "The SQLite file was moved or deleted.")
-
-    fileprivate static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
-}
-
 /// Calls that wait, the oldest first.
 private struct CallQueue {
     private var calls: [(any PendingCall)?] = []

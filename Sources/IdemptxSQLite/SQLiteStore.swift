@@ -20,7 +20,8 @@ public final class SQLiteStore: TransactionalStore {
     /// What tells the file from others: all handles on it have one identity.
     public let identity: StoreIdentity
 
-    private let database: RecordDatabase
+    let database: RecordDatabase
+    let timeout: Duration
     private let writer: GroupWriter
     private let time: TimeSource
     private let sweepInterval: Duration
@@ -92,6 +93,7 @@ public final class SQLiteStore: TransactionalStore {
         _ database: RecordDatabase, limits: GroupWriter.Limits, sweepInterval: Duration, time: TimeSource
     ) {
         self.database = database
+        self.timeout = limits.timeout
         self.writer = GroupWriter(database.writer, file: database.file, limits: limits)
         // A database in memory is known by its connection.
         self.identity = database.identity ?? StoreIdentity(of: database.writer)
@@ -111,16 +113,24 @@ public final class SQLiteStore: TransactionalStore {
             let transition = try step(record, self.time.now)
             if case .none = transition.change { return transition.result }
         }
-        let time = self.time
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
-            let transition = try step(try RecordStatements.record(key, in: db), time.now)
-            switch transition.change {
-            case .none: break
-            case .write(let record): try RecordStatements.write(record, for: key, in: db)
-            case .remove: try RecordTable.remove(key, in: db)
-            }
-            return transition.result
+            try self.change(key, in: db, step)
         }
+    }
+
+    /// Changes one record in a transaction of the caller.
+    func change<Result>(
+        _ key: StorageKey,
+        in db: Database,
+        _ step: (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+    ) throws -> Result {
+        let transition = try step(try RecordStatements.record(key, in: db), self.time.now)
+        switch transition.change {
+        case .none: break
+        case .write(let record): try RecordStatements.write(record, for: key, in: db)
+        case .remove: try RecordTable.remove(key, in: db)
+        }
+        return transition.result
     }
 }
 

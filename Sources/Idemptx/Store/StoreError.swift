@@ -16,6 +16,8 @@ public struct StoreError: Error, Sendable {
         case recordTooLarge
         /// The store cannot work the way it is set up, such as a file that is not a database.
         case misconfigured
+        /// An operation ended the transaction that it was given: what it wrote may be committed without a record of it.
+        case transactionEnded
     }
 
     /// What kind of failure it is.

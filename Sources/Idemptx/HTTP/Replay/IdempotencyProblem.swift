@@ -21,7 +21,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case outcomeUnknown = "outcome-unknown"
         /// The operation is done, and its response was not kept. Fetch the result.
         case responseNotReplayable = "response-not-replayable"
-        /// The store cannot be used; nothing was run. Retry with the same key.
+        /// The store cannot be used; nothing was run, or its transaction was not committed. Retry with the same key.
         case storeUnavailable = "store-unavailable"
         /// The body is too large to be fingerprinted; nothing was run.
         case bodyTooLarge = "body-too-large"
