@@ -1,6 +1,7 @@
 public import GRDB
 public import Idemptx
 public import ServiceLifecycle
+import Synchronization
 
 /// Keeps records in an SQLite file: durable, embedded, and shared by all processes of one host that open it.
 ///
@@ -22,6 +23,8 @@ public final class SQLiteStore: TransactionalStore {
 
     let database: RecordDatabase
     let timeout: Duration
+    /// How many transactions of the application hold the connection that writes, or wait for it.
+    let joinedTransactions = Atomic(0)
     private let writer: GroupWriter
     private let time: TimeSource
     private let sweepInterval: Duration
@@ -109,13 +112,21 @@ public final class SQLiteStore: TransactionalStore {
         _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
     ) async throws -> Result {
         // A claim that finds the key completed or in progress changes nothing, and need not wait for a transaction.
-        if priority == .claim, let record = try self.database.recordAtOnce(key), let record {
+        if priority == .claim, let record = try await self.knownRecord(key) {
             let transition = try step(record, self.time.now)
             if case .none = transition.change { return transition.result }
         }
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
             try self.change(key, in: db, step)
         }
+    }
+
+    /// The record of a key, if it can be read beside the connection that writes.
+    private func knownRecord(_ key: StorageKey) async throws -> IdempotencyRecord? {
+        if let record = try self.database.recordAtOnce(key) { return record }
+        // An operation in a transaction can take long, and others have to learn that it is in progress.
+        guard self.joinedTransactions.load(ordering: .relaxed) > 0 else { return nil }
+        return try await self.database.recordInSnapshot(key)
     }
 
     /// Changes one record in a transaction of the caller.

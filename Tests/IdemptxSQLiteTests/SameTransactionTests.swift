@@ -87,6 +87,26 @@ struct SameTransactionTests {
         #expect(await counter.count == 40)
     }
 
+    @Test("tells others what is in progress or done while a transaction holds the connection that writes")
+    func readsBeside() async throws {
+        let store = try self.store()
+        let idempotency = self.engine(store)
+        let gate = Gate()
+        @Sendable func charge(_ key: String) async throws -> String {
+            try await idempotency.run("charge", key: key, in: store) { _, db in
+                if key == "slow" { await gate.pass() }
+                return try Self.charge(key, in: db)
+            }
+        }
+        #expect(try await charge("done") == "receipt 1")
+        let slow = Task { try await charge("slow") }
+        try await eventually("The transaction is open") { gate.arrivals == 1 }
+        #expect(try await self.problem { try await charge("slow") } == .requestInProgress)
+        #expect(try await charge("done") == "receipt 1")
+        gate.open()
+        #expect(try await slow.value == "receipt 2")
+    }
+
     @Test("runs each of many keys once, however many callers there are")
     func storm() async throws {
         let store = try self.store()
