@@ -29,6 +29,7 @@ test:
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
 	Scripts/check-snippets
+	Scripts/count-public-surface
 
 docs:
 	Scripts/build-docs

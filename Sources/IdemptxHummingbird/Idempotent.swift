@@ -42,7 +42,7 @@ public func idempotent<Context: RequestContext & Sendable>(
 /// ```swift
 /// let idempotency = Idempotency(store: store)
 /// router.post("orders", use: idempotent(by: idempotency) { request, context in try await placeOrder(request, context) })
-/// idempotency.mode = .off   // the kill switch
+/// idempotency.policy.mode = .off   // the kill switch
 /// ```
 ///
 /// - Parameters:

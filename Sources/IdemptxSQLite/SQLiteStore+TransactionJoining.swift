@@ -33,7 +33,10 @@ extension SQLiteStore: TransactionJoining {
         guard db.isInsideTransaction else { throw StoreError.transactionEnded }
         do {
             let isStored = try self.change(key, in: db) { record, now in
-                RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
+                let transition = RecordTransitions.complete(
+                    record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
+                transition.change.apply(to: &record)
+                return transition.result
             }
             if isStored { db.afterNextTransaction { _ in self.announce(key) } }
             return isStored

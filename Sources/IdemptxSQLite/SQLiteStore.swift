@@ -109,12 +109,13 @@ public final class SQLiteStore: TransactionalStore {
         _ key: StorageKey,
         priority: TransactionPriority,
         timeout: Duration?,
-        _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: @escaping @Sendable (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) async throws -> Result {
         // A claim that finds the key completed or in progress changes nothing, and need not wait for a transaction.
         if priority == .claim, let record = try await self.knownRecord(key) {
-            let transition = try step(record, self.time.now)
-            if case .none = transition.change { return transition.result }
+            var changed: IdempotencyRecord? = record
+            let result = try step(&changed, self.time.now)
+            if case .none = RecordChange(from: record, to: changed) { return result }
         }
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
             try self.change(key, in: db, step)
@@ -133,15 +134,17 @@ public final class SQLiteStore: TransactionalStore {
     func change<Result>(
         _ key: StorageKey,
         in db: Database,
-        _ step: (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) throws -> Result {
-        let transition = try step(try RecordStatements.record(key, in: db), self.time.now)
-        switch transition.change {
+        let stored = try RecordStatements.record(key, in: db)
+        var record = stored
+        let result = try step(&record, self.time.now)
+        switch RecordChange(from: stored, to: record) {
         case .none: break
         case .write(let record): try RecordStatements.write(record, for: key, in: db)
         case .remove: try RecordTable.remove(key, in: db)
         }
-        return transition.result
+        return result
     }
 }
 
@@ -230,7 +233,7 @@ extension SQLiteStore: Service {
 
 extension StorageKey {
     fileprivate init(cursor: String) throws(StoreError) {
-        guard let key = StorageKey(hexadecimal: cursor) else {
+        guard let key = StorageKey(cursor) else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self = key
@@ -240,7 +243,7 @@ extension StorageKey {
 extension RecordTable.UnknownPosition {
     fileprivate init(_ cursor: String) throws(StoreError) {
         let parts = cursor.split(separator: ".")
-        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1]))
+        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(String(parts[1]))
         else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }

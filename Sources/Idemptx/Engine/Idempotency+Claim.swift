@@ -229,7 +229,7 @@ extension Idempotency {
 
     private func resultKnownHere(_ request: ClaimRequest, policy: SharedPolicy) -> ClaimResult<Lease>? {
         if let result = self.retrier.result(for: request) { return result }
-        return policy.replayCache == nil ? nil : self.cache.result(for: request)
+        return policy.maxReplayCacheBytes > 0 ? self.cache.result(for: request) : nil
     }
 
     // MARK: Recovery
@@ -245,7 +245,7 @@ extension Idempotency {
         by recover: @escaping @Sendable (UnknownOutcome) async throws -> Recovery
     ) async -> ClaimResult<Lease> {
         let unknown = UnknownOutcome(
-            key: key, attempt: attempt.attempt, created: attempt.created, leaseEnd: attempt.leaseEnd,
+            key: key.rawValue, attempt: attempt.attempt, created: attempt.created, leaseEnd: attempt.leaseEnd,
             storageKey: lease.claim.key)
         let handover = Handover<ClaimResult<Lease>>()
         startTask {

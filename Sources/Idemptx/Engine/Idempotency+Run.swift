@@ -27,9 +27,10 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - operation: What runs once. Its result has to survive a round trip through JSON.
     /// - Returns: The result of `operation`, now or then.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor replayed; `DecodingError` if a stored
@@ -39,13 +40,13 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Value
     ) async throws -> Value {
         let policy = self.sharedPolicy
         let key = try policy.mode == .off ? IdempotencyKey(unchecked: key) : self.validated(key, policy: policy)
         let request = ClaimRequest(
-            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint, policy: policy)
+            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint ?? .none, policy: policy)
         switch policy.mode {
         case .off: return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
         case .observe: return try await self.runObserved(operation, key: key, request: request, policy: policy)
@@ -59,9 +60,10 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - operation: What runs once.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor done before; `CancellationError` if the
     ///   caller is cancelled before the operation starts; what `operation` throws.
@@ -69,7 +71,7 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Void
     ) async throws {
         _ = try await self.run(name, key: key, scope: scope, fingerprint: fingerprint) { context in

@@ -5,8 +5,8 @@ public final class IdempotencyContext: Sendable {
     /// The context of the operation that the current task runs; `nil` outside of one.
     @TaskLocal public static var current: IdempotencyContext?
 
-    /// The client's key.
-    public let key: IdempotencyKey
+    /// The client's key, as it was sent.
+    public let key: String
 
     /// The number of this attempt: 1, then one more with each later attempt.
     ///
@@ -39,7 +39,7 @@ public final class IdempotencyContext: Sendable {
         policy: SharedPolicy,
         of idempotency: Idempotency
     ) {
-        self.key = key
+        self.key = key.rawValue
         self.storageKey = storageKey
         self.attempt = lease?.claim.attempt ?? 1
         self.lease = lease
@@ -61,7 +61,7 @@ public final class IdempotencyContext: Sendable {
     /// Calls `action` if another attempt gets the key while this one runs, unless the layer only observes.
     ///
     /// - Parameter action: Called at most once, on any thread, such as to cancel a task.
-    public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
+    package func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
         guard self.policy.mode == .enforce else { return }
         self.lease?.onLoss(action)
     }

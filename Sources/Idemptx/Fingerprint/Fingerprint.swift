@@ -11,7 +11,7 @@ import Foundation
 /// knows counts as agreeing: a new version of this package, or a changed choice of headers, must not turn the live keys of
 /// its users into conflicts.
 public struct Fingerprint: Hashable, Sendable {
-    /// How the digest was made; 0 stands for ``none``.
+    /// How the digest was made; 0 stands for `none`.
     ///
     /// The highest byte is the version of the rules for HTTP requests, or 0 for anything but a request; the others stand for
     /// the choices of a ``FingerprintRecipe``, the host aside.
@@ -29,7 +29,7 @@ public struct Fingerprint: Hashable, Sendable {
     }
 
     /// No fingerprint: it agrees with every other.
-    public static let none = Fingerprint(recipe: 0, digest: .zero)
+    package static let none = Fingerprint(recipe: 0, digest: .zero)
 
     /// The fingerprint of `bytes`, taken as they are.
     ///

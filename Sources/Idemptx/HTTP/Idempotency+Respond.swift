@@ -11,8 +11,8 @@ extension Idempotency {
     /// - Parameters:
     ///   - request: The request.
     ///   - adapter: Translates between the framework and this.
-    ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for ``ScopeProblem`` there is a
-    ///     response. While the layer only observes, the request passes unguarded.
+    ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for what
+    ///     ``Scope/credentials(in:)`` throws there is a response. While the layer only observes, the request passes unguarded.
     ///   - policy: The policy for this request, to its end; `nil` for ``policy``.
     ///   - operation: The handler. Gets `nil` if the request is not guarded.
     /// - Returns: The response to send.
@@ -254,7 +254,8 @@ extension SharedPolicy {
     }
 
     private func stored(_ head: HTTPResponse, _ body: [UInt8]) -> StoredResponse {
-        StoredResponse(status: head.status, headerFields: self.headerFilter.kept(head.headerFields), body: body)
+        StoredResponse(
+            status: head.status, headerFields: self.values.headerFilter.kept(head.headerFields), body: body)
     }
 }
 

@@ -14,7 +14,7 @@ public struct StoredResponse: Hashable, Sendable {
     /// The final status, with its reason phrase.
     package var status: HTTPResponse.Status
 
-    /// The header fields that a replay repeats; see ``HeaderFilter`` for those it does not.
+    /// The header fields that a replay repeats; see ``IdempotencyPolicy/droppedHeaders`` for those it does not.
     package var headerFields: HTTPFields
 
     /// The body, unframed and without content coding of the connection.

@@ -24,7 +24,7 @@ public struct StoreError: Error, Sendable {
     public let code: Code
 
     /// One sentence for a person.
-    public let message: String
+    package let message: String
 
     /// What the store's own library threw.
     public let underlyingError: (any Error)?

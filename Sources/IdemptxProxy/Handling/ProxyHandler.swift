@@ -97,7 +97,7 @@ final class ProxyHandler: RequestHandler {
             })
     }
 
-    private func scope(of fields: HTTPFields) throws(ScopeProblem) -> Scope {
+    private func scope(of fields: HTTPFields) throws -> Scope {
         if let scopeHeaders { .headers(scopeHeaders, in: fields) } else { try .credentials(in: fields) }
     }
 

@@ -51,12 +51,11 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// In how many seconds a retry makes sense.
     public let retryAfter: Int?
 
-    /// Which rule an invalid key breaks, or why a scope is unknown: a raw value of ``IdempotencyKey/ValidationError`` or
-    /// ``ScopeProblem``.
+    /// Which rule an invalid key breaks, or why a scope is unknown; <doc:Problems> lists them.
     public let reason: String?
 
     /// The status code of a response that was not kept.
-    public let originalStatus: Int?
+    package let originalStatus: Int?
 
     /// Where the result of a response that was not kept is.
     package let location: String?
