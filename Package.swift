@@ -90,6 +90,12 @@ let package = Package(
             ]
         ),
         .target(
+            name: "LibPQ",
+            dependencies: [
+                .product(name: "Logging", package: "swift-log")
+            ]
+        ),
+        .target(
             name: "IdemptxHummingbird",
             dependencies: [
                 "Idemptx",
