@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "Idemptx", targets: ["Idemptx"]),
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
+        .library(name: "IdemptxPostgres", targets: ["IdemptxPostgres"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
@@ -94,6 +95,16 @@ let package = Package(
             dependencies: [
                 .product(name: "Logging", package: "swift-log")
             ]
+        ),
+        .target(
+            name: "IdemptxPostgres",
+            dependencies: [
+                "Idemptx", "LibPQ",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Schema/version1.sql")]
         ),
         .target(
             name: "IdemptxHummingbird",

@@ -96,6 +96,11 @@ package struct StoreStatistics: Hashable, Sendable {
 
     /// Counts one more record.
     package mutating func count(_ record: RecordSummary) {
-        self.counts[record.state, default: 0] += 1
+        self.count(record.state, 1)
+    }
+
+    /// Counts so many more records in a state.
+    package mutating func count(_ state: RecordState, _ number: Int) {
+        self.counts[state, default: 0] += number
     }
 }
