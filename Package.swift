@@ -199,6 +199,18 @@ let package = Package(
             ],
             path: "Tests/RedisServerTesting"
         ),
+        .target(
+            name: "PostgresServerTesting",
+            dependencies: ["LibPQ", "TestSupport"],
+            path: "Tests/PostgresServerTesting"
+        ),
+        .testTarget(
+            name: "LibPQTests",
+            dependencies: [
+                "LibPQ", "PostgresServerTesting", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
         .testTarget(
             name: "RESP3Tests",
             dependencies: [

@@ -14,15 +14,28 @@
 /// Statements leave no state in a session, so that a pooler such as PgBouncer may be in between in transaction mode; only
 /// ``listen(_:)`` needs a session.
 package final class PostgresClient: Sendable {
+    /// How many bytes PostgreSQL keeps of a name.
+    private static let maximumChannelLength = 63
+
     /// How it behaves.
     package let configuration: PostgresConfiguration
+    private let inbox: Inbox
 
     /// Creates a client, which does not connect before it is used.
     ///
     /// - Throws: ``PostgresError/libraryMissing(_:)``; ``PostgresError/misconfigured(_:)`` if the connection string is
     ///   malformed.
     package init(_ configuration: PostgresConfiguration) throws(PostgresError) {
+        let pq = try PQLibrary.load(configuration.libraryPaths)
+        let settings = try ConnectionSettings(configuration, pq)
+        let connector = Connector(pq: pq, settings: settings, usesPipelines: configuration.usesPipelines)
         self.configuration = configuration
+        self.inbox = try Inbox()
+        Loop.start(self.inbox, configuration, connector)
+    }
+
+    deinit {
+        _ = self.inbox.post(.abandon)
     }
 
     /// Runs one statement, which is committed when this returns.
@@ -41,7 +54,7 @@ package final class PostgresClient: Sendable {
     package func query(
         _ sql: String, _ parameters: [PostgresParameter] = [], timeout: Duration? = nil
     ) async throws(PostgresError) -> PostgresResult {
-        throw .closed
+        try await self.run(EncodedStatement(sql, parameters), .alone, timeout: timeout)
     }
 
     /// Runs a transaction on a connection of its own: commits when `body` returns, rolls back when it throws.
@@ -64,7 +77,15 @@ package final class PostgresClient: Sendable {
         isolation: PostgresIsolation = .serverDefault, timeout: Duration? = nil,
         _ body: (PostgresTransaction) async throws -> Value
     ) async throws -> Value {
-        throw PostgresError.closed
+        let transaction = PostgresTransaction(self, isolation, timeout: timeout ?? self.configuration.statementTimeout)
+        do {
+            let value = try await body(transaction)
+            try await transaction.commit()
+            return value
+        } catch {
+            transaction.rollBack()
+            throw error
+        }
     }
 
     /// Listens to a channel, on a connection that all channels share and that is made again after a loss.
@@ -72,14 +93,52 @@ package final class PostgresClient: Sendable {
     /// The stream ends when the client is closed, and dropping it ends the listening. A server that does not let the
     /// client listen is asked again and again.
     ///
-    /// - Parameter channel: The name of the channel, without quotes; upper and lower case differ.
+    /// - Parameter channel: The name of the channel, without quotes; upper and lower case differ. It has at most 63 bytes;
+    ///   nobody can send to a longer one, and the stream of it ends at once.
     /// - Returns: A stream for one consumer.
     package func listen(_ channel: String) -> AsyncStream<PostgresEvent> {
-        AsyncStream { $0.finish() }
+        AsyncStream(bufferingPolicy: .bufferingOldest(self.configuration.maximumPendingEvents)) { continuation in
+            let id = Listener.ID()
+            continuation.onTermination = { [inbox = self.inbox] _ in _ = inbox.post(.unlisten(id)) }
+            let isHopeless = channel.isEmpty || channel.utf8.count > Self.maximumChannelLength || channel.utf8.contains(0)
+            let listener = Listener(id: id, channel: channel, continuation: continuation)
+            if isHopeless || !self.inbox.post(.listen(listener)) { continuation.finish() }
+        }
     }
 
     /// Refuses further statements, waits for those under way until their deadlines, and closes all connections.
-    package func close() async {}
+    package func close() async {
+        await withCheckedContinuation { closer in
+            if !self.inbox.post(.close(closer)) { closer.resume() }
+        }
+    }
+
+    /// Gives up a transaction.
+    func release(_ lease: Lease) {
+        _ = self.inbox.post(.release(lease))
+    }
+
+    /// Runs a statement and waits for its replies.
+    func run(
+        _ statement: EncodedStatement, _ role: Entry.Role, lease: Lease? = nil, timeout: Duration?
+    ) async throws(PostgresError) -> PostgresResult {
+        let deadline = ContinuousClock.now + (timeout ?? self.configuration.statementTimeout)
+        let ticket = Ticket()
+        let outcome: Entry.Outcome = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let submission = Submission(
+                    statements: [statement], role: role, deadline: deadline, ticket: ticket, lease: lease,
+                    continuation: continuation)
+                if !self.inbox.post(.submit(submission)) { continuation.resume(returning: .failure(.closed)) }
+            }
+        } onCancel: {
+            // In this order: if the loop does not know the call yet, it will see that it is cancelled.
+            ticket.cancel()
+            _ = self.inbox.post(.cancel(ticket))
+        }
+        guard let result = try outcome.get().last else { throw .unexpectedResult("There is no result.") }
+        return result
+    }
 }
 
 /// What a transaction sees of others.
