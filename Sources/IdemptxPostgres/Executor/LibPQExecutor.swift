@@ -27,15 +27,26 @@ struct LibPQExecutor: PostgresExecutor {
 
     func listen(to channel: String) -> AsyncStream<PostgresNotification> {
         guard self.listens else { return AsyncStream { $0.finish() } }
-        var events = self.client.listen(channel).makeAsyncIterator()
-        return AsyncStream {
-            switch await events.next(isolation: #isolation) {
+        let events = self.client.listen(channel)
+        return AsyncStream { continuation in
+            // Ends with the stream that it fills.
+            let task = Task.detached {
+                for await event in events { continuation.yield(PostgresNotification(event)) }
+                continuation.finish()
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+}
+
+extension PostgresNotification {
+    fileprivate init(_ event: PostgresEvent) {
+        self =
+            switch event {
             case .listening: .listening
             case .interrupted: .interrupted
             case .notification(let payload): .message(payload)
-            case nil: nil
             }
-        }
     }
 }
 
