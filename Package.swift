@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "Idemptx", targets: ["Idemptx"]),
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
+        .library(name: "IdemptxPostgres", targets: ["IdemptxPostgres"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
@@ -88,6 +89,22 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Redis"])),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
+        ),
+        .target(
+            name: "LibPQ",
+            dependencies: [
+                .product(name: "Logging", package: "swift-log")
+            ]
+        ),
+        .target(
+            name: "IdemptxPostgres",
+            dependencies: [
+                "Idemptx", "LibPQ",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Schema/version1.sql")]
         ),
         .target(
             name: "IdemptxHummingbird",
@@ -181,6 +198,18 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/RedisServerTesting"
+        ),
+        .target(
+            name: "PostgresServerTesting",
+            dependencies: ["LibPQ", "TestSupport"],
+            path: "Tests/PostgresServerTesting"
+        ),
+        .testTarget(
+            name: "LibPQTests",
+            dependencies: [
+                "LibPQ", "PostgresServerTesting", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ]
         ),
         .testTarget(
             name: "RESP3Tests",

@@ -15,7 +15,7 @@ public struct Fingerprint: Hashable, Sendable {
     ///
     /// The highest byte is the version of the rules for HTTP requests, or 0 for anything but a request; the others stand for
     /// the choices of a ``FingerprintRecipe``, the host aside.
-    let recipe: UInt32
+    package let recipe: UInt32
     /// The digest; that of a request has four words.
     ///
     /// 1. stands for its method and path;
@@ -60,6 +60,19 @@ public struct Fingerprint: Hashable, Sendable {
 
     private var isOfRequest: Bool { self.recipe >> 24 != 0 }
     private var choices: UInt32 { self.recipe & 0xFF_FFFF }
+
+    /// Reads a fingerprint back from its parts.
+    ///
+    /// - Parameters:
+    ///   - recipe: How the digest was made.
+    ///   - digestBytes: Exactly thirty-two bytes.
+    package init?(recipe: UInt32, digestBytes: [UInt8]) {
+        guard let digest = Digest32(digestBytes) else { return nil }
+        self.init(recipe: recipe, digest: digest)
+    }
+
+    /// The thirty-two bytes of the digest.
+    package var digestBytes: [UInt8] { self.digest.bytes }
 
     /// The digest as sixty-four lower-case hexadecimal digits.
     package var hexadecimal: String { self.digest.hexadecimal }
