@@ -161,7 +161,7 @@ extension Idempotency {
             context?.transactionCommitted()
         } catch is RolledBack {
             // The layer frees the key, or ends its lease.
-        } catch let error as StoreError where !hasBegun || result != nil {
+        } catch let error as StoreError {
             throw context?.transactionFailed(error, hasRun: hasBegun) ?? error
         }
         guard let result else { throw StoreError(.unavailable, "The store did not run the transaction.") }

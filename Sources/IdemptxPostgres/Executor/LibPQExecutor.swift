@@ -8,21 +8,45 @@ struct LibPQExecutor: PostgresExecutor {
     let listens: Bool
 
     func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
-        let result: PostgresResult
-        do {
-            result = try await self.client.query(
+        try await Self.values { () async throws(PostgresError) in
+            try await self.client.query(
                 statement.sql, statement.parameters.map { PostgresParameter($0) }, timeout: timeout)
-        } catch {
-            if case .server(let refusal) = error {
-                throw PostgresServerError(sqlState: refusal.sqlState, message: refusal.message)
-            }
-            throw StoreError(error)
         }
+    }
+
+    func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws {
         do {
-            return try result.rows.map { try $0.values(of: result.columns) }
-        } catch {
-            throw StoreError(error)
+            try await self.client.withTransaction { transaction in
+                try await body(
+                    PostgresTransaction { statement in
+                        try await Self.values { () async throws(PostgresError) in
+                            try await transaction.query(
+                                statement.sql, statement.parameters.map { PostgresParameter($0) })
+                        }
+                    })
+            }
+        } catch let error as PostgresError {
+            throw Self.thrown(error)
         }
+    }
+
+    /// The values of the rows of a result.
+    private static func values(
+        of query: () async throws(PostgresError) -> PostgresResult
+    ) async throws -> [[PostgresValue]] {
+        do throws(PostgresError) {
+            let result = try await query()
+            return try result.rows.map { (row) throws(PostgresError) in try row.values(of: result.columns) }
+        } catch {
+            throw Self.thrown(error)
+        }
+    }
+
+    private static func thrown(_ error: PostgresError) -> any Error {
+        if case .server(let refusal) = error {
+            return PostgresServerError(sqlState: refusal.sqlState, message: refusal.message)
+        }
+        return StoreError(error)
     }
 
     func listen(to channel: String) -> AsyncStream<PostgresNotification> {
@@ -88,6 +112,7 @@ extension StoreError {
         let code: Code =
             switch error {
             case .misconfigured, .libraryMissing: .misconfigured
+            case .transactionEnded: .transactionEnded
             case _ where error.mayHaveHappened: .replyLost
             default: .unavailable
             }

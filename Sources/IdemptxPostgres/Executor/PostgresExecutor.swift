@@ -1,3 +1,5 @@
+import Idemptx
+
 /// What a ``PostgresStore`` needs of a client of PostgreSQL: single statements, and notifications.
 ///
 /// The store brings a client of its own. Conform another one to this to use its connections instead.
@@ -24,9 +26,23 @@ public protocol PostgresExecutor: Sendable {
     /// - Parameter channel: The name of the channel.
     /// - Returns: A stream for one consumer. Dropping it ends the listening.
     func listen(to channel: String) -> AsyncStream<PostgresNotification>
+
+    /// Runs a function in a transaction, on a connection of its own: commits when it returns, rolls back when it throws.
+    ///
+    /// Needed for `PostgresStore.withTransaction` only.
+    ///
+    /// - Parameter body: Runs the statements of the transaction.
+    /// - Throws: What `body` throws; if that has returned, ``PostgresServerError`` or `StoreError` as in
+    ///   ``execute(_:timeout:)``.
+    func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws
 }
 
 extension PostgresExecutor {
+    /// No transactions.
+    public func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws {
+        throw StoreError(.misconfigured, "This client of PostgreSQL runs no transactions for the store.")
+    }
+
     /// No notifications.
     public func listen(to channel: String) -> AsyncStream<PostgresNotification> {
         AsyncStream { $0.finish() }

@@ -53,8 +53,16 @@ struct RowReader {
         return text
     }
 
+    mutating func optionalBoolean() throws(StoreError) -> Bool? {
+        switch try self.next() {
+        case .boolean(let isTrue): isTrue
+        case .null: nil
+        default: throw .unexpectedRow
+        }
+    }
+
     mutating func boolean() throws(StoreError) -> Bool {
-        guard case .boolean(let isTrue) = try self.next() else { throw .unexpectedRow }
+        guard let isTrue = try self.optionalBoolean() else { throw .unexpectedRow }
         return isTrue
     }
 
