@@ -51,7 +51,7 @@ extension PostgresNotification {
 }
 
 extension PostgresParameter {
-    fileprivate init(_ value: PostgresValue) {
+    init(_ value: PostgresValue) {
         self =
             switch value {
             case .null: .null
