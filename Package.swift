@@ -161,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxPostgres", "IdemptxSQLite",
                 .target(name: "IdemptxProxy", condition: .when(traits: ["Proxy"])),
                 .target(name: "IdemptxRedis", condition: .when(traits: ["Redis"])),
                 .product(
@@ -231,6 +231,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxPostgresTests",
+            dependencies: [
+                "Idemptx", "IdemptxPostgres", "IdemptxTesting", "LibPQ", "PostgresServerTesting", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -321,7 +331,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "HTTPTestSupport", "IdemptxCommand", "RedisServerTesting", "TestSupport",
+                "HTTPTestSupport", "IdemptxCommand", "PostgresServerTesting", "RedisServerTesting", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,5 +1,6 @@
 import Foundation
 import NIOHTTP1
+import PostgresServerTesting
 import RedisServerTesting
 import TestSupport
 import Testing
@@ -9,6 +10,7 @@ struct KeysTests {
     enum StoreKind: CaseIterable {
         case sqlite
         case redis
+        case postgres
     }
 
     struct Listing: Decodable {
@@ -39,6 +41,7 @@ struct KeysTests {
         switch kind {
         case .sqlite: try await body(["--store", "sqlite:store.sqlite"])
         case .redis: try await RedisServer.with { try await body(["--store", $0.url()]) }
+        case .postgres: try await PostgresServer.withDatabase { try await body(["--store", $0.url]) }
         }
     }
 

@@ -75,7 +75,7 @@ extension PostgresNotification {
 }
 
 extension PostgresParameter {
-    fileprivate init(_ value: PostgresValue) {
+    init(_ value: PostgresValue) {
         self =
             switch value {
             case .null: .null
