@@ -1,8 +1,8 @@
-/// What a handler changes of the fields of a request or a response that it forwards.
+/// What a handler changes of the fields of a request or a response, whoever makes it.
 package struct FieldChanges: Sendable {
-    /// The names of fields that do not go on.
+    /// The names of fields that do not go on, in lower case; none that the proxy itself has to know.
     package var removed: [String]
-    /// Fields that go on besides; the ones that were sent with these names do not.
+    /// Fields that go on besides.
     package var added: [(name: String, value: String)]
 
     package init(removed: [String] = [], added: [(name: String, value: String)] = []) {
@@ -10,10 +10,7 @@ package struct FieldChanges: Sendable {
         self.added = added
     }
 
-    func passes(_ name: String) -> Bool {
-        guard !self.removed.isEmpty || !self.added.isEmpty else { return true }
-        let name = name.lowercased()
-        return !self.removed.contains { $0.lowercased() == name }
-            && !self.added.contains { $0.name.lowercased() == name }
+    func passes(_ name: some Collection<UInt8>) -> Bool {
+        !self.removed.contains { $0.utf8.count == name.count && name.equalsLowercased($0) }
     }
 }

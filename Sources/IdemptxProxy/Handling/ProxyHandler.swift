@@ -50,7 +50,7 @@ final class ProxyHandler: RequestHandler {
         return policy.mayGuard(head.method) { head.hasField($0.rawName) } ? .handle : .forward
     }
 
-    func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges? {
+    func responseChanges(to method: String, field: (_ name: String) -> String?) -> FieldChanges? {
         self.crossOrigin?.changes(to: method, field: field)
     }
 
