@@ -1,0 +1,255 @@
+import Idemptx
+import IdemptxTesting
+import PostgresServerTesting
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import IdemptxPostgres
+
+/// An operation whose writes and whose record are committed together.
+@Suite("One transaction for the effect and its record, in PostgreSQL", .timeLimit(.minutes(3)))
+struct SameTransactionTests {
+    private struct Declined: Error {}
+
+    /// The application's table, and a store beside it.
+    private func withShop(_ body: (PostgresServer, PostgresStore) async throws -> Void) async throws {
+        try await PostgresServer.with { server in
+            let store = try await server.makeStore(configuration: PostgresStoreConfiguration(callTimeout: .seconds(10)))
+            _ = try await server.query("CREATE TABLE charge (key text NOT NULL, attempt int8 NOT NULL)")
+            try await body(server, store)
+        }
+    }
+
+    private static func charge(
+        _ key: String, attempt: Int = 1, in transaction: PostgresTransaction
+    ) async throws -> String {
+        try await transaction.execute(
+            "INSERT INTO charge VALUES ($1, $2)", [.text(key), .integer(Int64(attempt))])
+        return "receipt of \(key)"
+    }
+
+    private func attempts(_ server: PostgresServer, _ key: String = "k-1") async throws -> [Int64] {
+        try await server.query("SELECT attempt FROM charge WHERE key = $1 ORDER BY attempt", [.text(key)])
+            .map { try #require(try $0.integer(0)) }
+    }
+
+    private func problem(_ body: () async throws -> String) async throws -> IdempotencyProblem.Kind {
+        try await #require(throws: IdempotencyProblem.self) { _ = try await body() }.kind
+    }
+
+    @Test("commits what was written and the result together, once, however many callers there are")
+    func commits() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) })
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<100 {
+                    let key = "k-\(number % 20)"
+                    group.addTask {
+                        let receipt = try await idempotency.run("charge", key: key, in: store) { _, transaction in
+                            try await Self.charge(key, in: transaction)
+                        }
+                        #expect(receipt == "receipt of \(key)")
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await server.number("SELECT count(*) FROM charge") == 20)
+            #expect(try await server.number("SELECT count(DISTINCT key) FROM charge") == 20)
+            #expect(
+                try await server.number("SELECT count(*) FROM idemptx.record_overview WHERE state = 'completed'") == 20)
+        }
+    }
+
+    @Test("rolls back an operation that throws, or whose result is not kept")
+    func rollsBack() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store)
+            await #expect(throws: Declined.self) {
+                try await idempotency.run("charge", key: "k-1", in: store) { _, transaction in
+                    _ = try await Self.charge("k-1", in: transaction)
+                    throw Declined()
+                }
+            }
+            _ = try await idempotency.run("charge", key: "k-2", in: store) { context, transaction in
+                context.release()
+                return try await Self.charge("k-2", in: transaction)
+            }
+            #expect(try await server.number("SELECT count(*) FROM charge") == 0)
+        }
+    }
+
+    @Test(
+        "says so if the operation ends the transaction itself",
+        arguments: [["COMMIT"], ["ROLLBACK"], ["COMMIT", "BEGIN"]])
+    func endedBehindItsBack(_ statements: [String]) async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
+            func charge() async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: store) { _, transaction in
+                    let receipt = try await Self.charge("k-1", in: transaction)
+                    // An application that does so may well overlook what it is told.
+                    for statement in statements { _ = try? await transaction.execute(statement) }
+                    return receipt
+                }
+            }
+            let error = try await #require(throws: StoreError.self) { _ = try await charge() }
+            #expect(error.code == .transactionEnded)
+            // It may be done, so that nothing runs it again.
+            #expect(try await self.problem(charge) == .responseNotReplayable)
+            #expect(try await self.attempts(server).count == (statements == ["ROLLBACK"] ? 0 : 1))
+        }
+    }
+
+    @Test("leaves nothing of an attempt whose connection is lost, and a retry runs the next one")
+    func connectionLost() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store)
+            func charge(isCut: Bool) async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
+                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                    if isCut {
+                        _ = try await server.query(
+                            """
+                            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                            WHERE state = 'idle in transaction'
+                            """)
+                    }
+                    return receipt
+                }
+            }
+            #expect(try await self.problem { try await charge(isCut: true) } == .storeUnavailable)
+            #expect(try await charge(isCut: false) == "receipt of k-1")
+            #expect(try await charge(isCut: false) == "receipt of k-1")
+            #expect(try await self.attempts(server) == [2])
+        }
+    }
+
+    @Test("finds out whether a commit without a reply has happened", arguments: [true, false])
+    func commitReplyLost(isCommitted: Bool) async throws {
+        try await self.withShop { server, store in
+            let executor = SilentCommit(store.executor, commits: isCommitted)
+            let shaky = PostgresStore(
+                executor: executor, configuration: store.configuration, identity: store.identity)
+            let idempotency = Idempotency(store: shaky)
+            func charge() async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: shaky) { context, transaction in
+                    try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                }
+            }
+            if isCommitted {
+                #expect(try await charge() == "receipt of k-1")
+            } else {
+                #expect(try await self.problem(charge) == .storeUnavailable)
+            }
+            executor.behave()
+            #expect(try await charge() == "receipt of k-1")
+            #expect(try await self.attempts(server) == (isCommitted ? [1] : [2]))
+        }
+    }
+
+    @Test("lets an attempt that was replaced commit nothing")
+    func replaced() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store, clock: ManualClock())
+            let other = Idempotency(store: store)
+            let gate = Gate()
+            @Sendable func charge(
+                by idempotency: Idempotency, after wait: @escaping @Sendable () async -> Void
+            ) async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
+                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                    await wait()
+                    return receipt
+                }
+            }
+            let late = Task { try await charge(by: idempotency) { await gate.pass() } }
+            try await eventually("The first attempt runs") { gate.arrivals == 1 }
+            // Its process stands still for longer than its lease, which nothing renews.
+            _ = try await server.query("UPDATE idemptx.record SET lease_end = 0")
+            #expect(try await charge(by: other) {} == "receipt of k-1")
+            gate.open()
+            #expect(try await self.problem { try await late.value } == .requestInProgress)
+            #expect(try await self.attempts(server) == [2])
+        }
+    }
+
+    @Test("stores a result in a transaction that the operation opened, if that is committed")
+    func ownTransaction() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
+            let ledger = Ledger()
+            func charge() async throws -> String {
+                try await idempotency.run("charge", key: "k-1") { context in
+                    let receipt = Mutex("")
+                    // Stands for a client of the application's own.
+                    try await store.executor.withTransaction { transaction in
+                        let text = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                        try await context.complete(with: text, in: transaction)
+                        receipt.withLock { $0 = text }
+                        if ledger.add() == 1 { throw Declined() }
+                    }
+                    return receipt.withLock { $0 }
+                }
+            }
+            await #expect(throws: Declined.self) { _ = try await charge() }
+            #expect(try await self.attempts(server).isEmpty)
+            for _ in 0..<2 { #expect(try await charge() == "receipt of k-1") }
+            #expect(try await self.attempts(server).count == 1)
+            #expect(ledger.count == 2)
+        }
+    }
+
+    @Test("gives up an operation that loses against another transaction, so that a retry can run")
+    func conflict() async throws {
+        try await self.withShop { server, store in
+            let idempotency = Idempotency(store: store)
+            func charge(losing: Bool) async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
+                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                    if losing {
+                        try await transaction.execute(
+                            "DO $$BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = 'serialization_failure'; END$$")
+                    }
+                    return receipt
+                }
+            }
+            #expect(try await self.problem { try await charge(losing: true) } == .storeUnavailable)
+            #expect(try await charge(losing: false) == "receipt of k-1")
+            #expect(try await self.attempts(server) == [2])
+        }
+    }
+}
+
+/// Commits or rolls back, and never hears of it, until it is told to behave.
+private final class SilentCommit: PostgresExecutor {
+    private struct NotCommitted: Error {}
+
+    private let executor: any PostgresExecutor
+    private let commits: Bool
+    private let isSilent = Mutex(true)
+
+    init(_ executor: any PostgresExecutor, commits: Bool) {
+        self.executor = executor
+        self.commits = commits
+    }
+
+    func behave() { self.isSilent.withLock { $0 = false } }
+
+    func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
+        try await self.executor.execute(statement, timeout: timeout)
+    }
+
+    func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws {
+        guard self.isSilent.withLock({ $0 }) else { return try await self.executor.withTransaction(body) }
+        do {
+            try await self.executor.withTransaction { transaction in
+                try await body(transaction)
+                if !self.commits { throw NotCommitted() }
+            }
+        } catch is NotCommitted {
+            // As if the reply were lost.
+        }
+        throw StoreError(.replyLost, "No reply to the commit.")
+    }
+}
