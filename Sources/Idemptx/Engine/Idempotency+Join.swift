@@ -18,7 +18,8 @@ extension Idempotency {
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
     ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - store: The store of this instance.
     ///   - operation: What runs once. It must not end the transaction. Its result has to survive a round trip through JSON.
     /// - Returns: The result of `operation`, now or then.
@@ -30,7 +31,7 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         in store: Store,
         operation: @escaping @Sendable (IdempotencyContext, Store.Transaction) async throws -> Value
     ) async throws -> Value {
@@ -52,7 +53,8 @@ extension Idempotency {
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
     ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - store: The store of this instance.
     ///   - operation: What runs once. It must not end the transaction.
     /// - Throws: What the form with a result throws.
@@ -60,7 +62,7 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         in store: Store,
         operation: @escaping @Sendable (IdempotencyContext, Store.Transaction) async throws -> Void
     ) async throws {
