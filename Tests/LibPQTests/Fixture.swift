@@ -8,8 +8,8 @@ enum Fixture {
     /// A service file for all tests, since the environment of a process must not change once others read it.
     static let serviceFile: URL = {
         let file = FileManager.default.temporaryDirectory.appending(path: "pg-service-\(UInt32.random(in: 0...UInt32.max))")
-        setenv("PGSERVICEFILE", file.path, 1)
-        setenv("PGTZ", Self.timeZone, 1)
+        unsafe setenv("PGSERVICEFILE", file.path, 1)
+        unsafe setenv("PGTZ", Self.timeZone, 1)
         return file
     }()
     /// What `PGTZ` says.

@@ -31,23 +31,26 @@ struct PipelineTests {
         }
     }
 
-    @Test("Several statements are under way on one connection")
-    func oneConnection() async throws {
-        try await Fixture.withDatabase({ $0.maximumConnections = 1 }) { client, database in
-            // The first waits for the lock of another, and what comes at the same time is sent behind it.
-            try await client.query("CREATE TABLE t (id int8)")
+    @Test("A statement is sent behind another on the same connection, where libpq can do that", arguments: [true, false])
+    func behind(usesPipelines: Bool) async throws {
+        try await Fixture.withDatabase({
+            $0.maximumConnections = 1
+            $0.usesPipelines = usesPipelines
+            $0.slowThreshold = .seconds(60)
+        }) { client, database in
             try await Fixture.withClient(database.conninfo()) { other in
-                let first = Gate()
-                async let holder: Void = other.withTransaction { transaction in
-                    try await transaction.query("LOCK TABLE t")
-                    await first.open()
-                    try await eventually("somebody waits") { try await other.running("INSERT INTO t SELECT 1") == 1 }
+                try await other.withTransaction { transaction in
+                    try await transaction.query("SELECT pg_advisory_xact_lock(1)")
+                    let first = Task { try await client.query("SELECT pg_advisory_xact_lock(1)") }
+                    try await eventually("it waits") { try await other.running("SELECT pg_advisory_xact_lock(1)") == 1 }
+                    let error = await Fixture.error { try await client.query("SELECT 1", timeout: .milliseconds(100)) }
+                    // Whether it was sent is what its caller is told.
+                    #expect(error == .timedOut(mayHaveHappened: usesPipelines))
+                    try await transaction.query("SELECT 1")
+                    first.cancel()
                 }
-                await first.wait()
-                async let insertion = client.query("INSERT INTO t SELECT 1")
-                _ = try await (holder, insertion)
+                #expect(try await client.integer("SELECT 2") == 2)
             }
-            #expect(try await client.integer("SELECT count(*) FROM t") == 1)
         }
     }
 
@@ -62,7 +65,7 @@ struct PipelineTests {
                 for number in 0..<200 {
                     group.addTask {
                         // Each number is inserted twice.
-                        do {
+                        do throws(PostgresError) {
                             try await client.query("INSERT INTO t VALUES ($1)", [.integer(Int64(number / 2))])
                             return "inserted"
                         } catch {
@@ -82,7 +85,7 @@ struct PipelineTests {
         try await Fixture.withDatabase({ $0.maximumConnections = 2 }) { client, _ in
             let slow = Task { try await client.query("SELECT pg_sleep(600)", timeout: .seconds(600)) }
             try await eventually("it runs") { try await client.running("pg_sleep(600)") == 1 }
-            for number in 0..<200 {
+            for number in Int64(0)..<200 {
                 #expect(try await client.integer("SELECT $1::int8", [.integer(number)]) == number)
             }
             slow.cancel()
@@ -106,7 +109,7 @@ struct PipelineTests {
                     for task in waiting { group.addTask { await task.result } }
                     // One does not fit, which says so at once; then the way is freed for the others.
                     var outcomes = [await group.next()]
-                    try? await other.query(
+                    _ = try? await other.query(
                         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(601)%'")
                     for await outcome in group { outcomes.append(outcome) }
                     return outcomes.compactMap(\.self)

@@ -173,7 +173,8 @@ struct StatementTests {
                 }
                 #expect(error?.mayHaveHappened == false)
             }
-            #expect(try await client.integer("SELECT 1") == 1)
+            let value = try await client.integer("SELECT 1")
+            #expect(value == 1)
         }
     }
 

@@ -73,6 +73,7 @@ package final class PostgresClient: Sendable {
     ///   - body: Runs the statements of the transaction, and none of them after it has returned.
     /// - Returns: What `body` returns, once the server has committed.
     /// - Throws: What `body` throws; ``PostgresError`` if the transaction could not be committed.
+    @discardableResult
     package func withTransaction<Value>(
         isolation: PostgresIsolation = .serverDefault, timeout: Duration? = nil,
         _ body: (PostgresTransaction) async throws -> Value
