@@ -72,7 +72,7 @@ public struct IdempotencyPolicy: Sendable {
     /// In which time a retry makes sense, as `Retry-After` says; shortened at random by up to half.
     ///
     /// At least a second.
-    package var retryHint = Duration.seconds(5) {
+    public var retryHint = Duration.seconds(5) {
         didSet { self.retryHint = max(self.retryHint, .seconds(1)) }
     }
 

@@ -85,7 +85,7 @@ final class ChangeListener: Sendable {
             for waiter in waiters { waiter.yield() }
         case .interrupted: self.state.withLock { $0.isListening = false }
         case .message(let message):
-            if let key = StorageKey(hexadecimal: message) { self.announce(key) }
+            if let key = StorageKey(message) { self.announce(key) }
         }
     }
 

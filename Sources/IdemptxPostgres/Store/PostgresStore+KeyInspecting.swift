@@ -129,7 +129,7 @@ extension PostgresStore: ExpirySweeping {
 
 extension StorageKey {
     fileprivate init(cursor: String) throws(StoreError) {
-        guard let key = StorageKey(hexadecimal: cursor) else {
+        guard let key = StorageKey(cursor) else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self = key
