@@ -254,7 +254,7 @@ struct PostgresFaultTests {
                 // While those wait, everybody else goes on.
                 for number in 0..<20 {
                     #expect(
-                        await store.claimed(ClaimRequest(key: try .named("other-\(number)"))) == "attempt 1")
+                        try await store.claimed(ClaimRequest(key: .named("other-\(number)"))) == "attempt 1")
                 }
                 for error in [await blocked, await blockedToo] {
                     #expect(error?.code == .unavailable)

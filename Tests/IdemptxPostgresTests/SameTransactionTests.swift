@@ -31,7 +31,7 @@ struct SameTransactionTests {
 
     private func attempts(_ server: PostgresServer, _ key: String = "k-1") async throws -> [Int64] {
         try await server.query("SELECT attempt FROM charge WHERE key = $1 ORDER BY attempt", [.text(key)])
-            .map { try #require(try $0.integer(0)) }
+            .rows.map { try #require(try $0.integer(0)) }
     }
 
     private func problem(_ body: () async throws -> String) async throws -> IdempotencyProblem.Kind {

@@ -5,6 +5,9 @@ import PostgresServerTesting
 import Synchronization
 import Testing
 
+/// The store's, not the client's.
+typealias PostgresServerError = IdemptxPostgres.PostgresServerError
+
 extension PostgresServer {
     /// A store in the database `postgres`, whose schema is installed.
     func makeStore(

@@ -20,7 +20,7 @@ final class Pool {
     /// Whether only transactions that have begun may go on.
     var isClosing = false
     var cycle: ConnectCycle
-    /// When to call ``expire(now:)`` at the latest. It may be earlier than need be.
+    /// When to call ``expire(now:)`` at the latest; it may be earlier than need be.
     var wakeAt: ContinuousClock.Instant?
     /// Whether a call has failed at once, so that somebody has to find out whether the server is back.
     private var wantsProbe = false
