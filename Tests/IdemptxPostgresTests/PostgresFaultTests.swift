@@ -200,7 +200,7 @@ struct PostgresFaultTests {
                 try await eventually("the standby has it") {
                     await replica.claimed(ClaimRequest(key: request.key)) == "replay"
                 }
-                let error = await self.error { try await replica.claim(ClaimRequest(key: try .named("k-2"))) }
+                let error = await self.error { _ = try await replica.claim(ClaimRequest(key: .named("k-2"))) }
                 #expect(error?.code == .unavailable)
                 #expect(error?.message.contains("standby") == true)
                 #expect(await self.error { try await replica.verify() }?.code == .unavailable)
@@ -247,7 +247,7 @@ struct PostgresFaultTests {
             }
             try await withLock(on: request.key, in: server) {
                 let retry = ClaimRequest(key: request.key, timeout: .seconds(1))
-                async let blocked = self.error { try await store.claim(retry) }
+                async let blocked = self.error { _ = try await store.claim(retry) }
                 async let blockedToo = self.error {
                     try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
                 }
