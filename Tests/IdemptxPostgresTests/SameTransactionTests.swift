@@ -29,9 +29,36 @@ struct SameTransactionTests {
         return "receipt of \(key)"
     }
 
+    /// Charges through the layer's own transaction.
+    private func charge(
+        _ idempotency: Idempotency, _ store: PostgresStore,
+        then: @escaping @Sendable (PostgresTransaction) async throws -> Void = { _ in }
+    ) async throws -> String {
+        try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
+            let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+            try await then(transaction)
+            return receipt
+        }
+    }
+
+    /// Charges in a transaction of the application's own; the first is rolled back.
+    private func chargeByItself(
+        _ idempotency: Idempotency, _ store: PostgresStore, _ ledger: Ledger
+    ) async throws -> String {
+        try await idempotency.run("charge", key: "k-1") { context in
+            var receipt = ""
+            // Stands for a client of the application's own.
+            try await store.executor.withTransaction { transaction in
+                receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
+                try await context.complete(with: receipt, in: transaction)
+                if ledger.add() == 1 { throw Declined() }
+            }
+            return receipt
+        }
+    }
+
     private func attempts(_ server: PostgresServer, _ key: String = "k-1") async throws -> [Int64] {
-        try await server.query("SELECT attempt FROM charge WHERE key = $1 ORDER BY attempt", [.text(key)])
-            .rows.map { try #require(try $0.integer(0)) }
+        try await server.numbers("SELECT attempt FROM charge WHERE key = '\(key)' ORDER BY attempt")
     }
 
     private func problem(_ body: () async throws -> String) async throws -> IdempotencyProblem.Kind {
@@ -40,7 +67,7 @@ struct SameTransactionTests {
 
     @Test("commits what was written and the result together, once, however many callers there are")
     func commits() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) })
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<100 {
@@ -63,7 +90,7 @@ struct SameTransactionTests {
 
     @Test("rolls back an operation that throws, or whose result is not kept")
     func rollsBack() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store)
             await #expect(throws: Declined.self) {
                 try await idempotency.run("charge", key: "k-1", in: store) { _, transaction in
@@ -83,91 +110,65 @@ struct SameTransactionTests {
         "says so if the operation ends the transaction itself",
         arguments: [["COMMIT"], ["ROLLBACK"], ["COMMIT", "BEGIN"]])
     func endedBehindItsBack(_ statements: [String]) async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
-            func charge() async throws -> String {
-                try await idempotency.run("charge", key: "k-1", in: store) { _, transaction in
-                    let receipt = try await Self.charge("k-1", in: transaction)
+            let error = try await #require(throws: StoreError.self) {
+                _ = try await self.charge(idempotency, store) { transaction in
                     // An application that does so may well overlook what it is told.
                     for statement in statements { _ = try? await transaction.execute(statement) }
-                    return receipt
                 }
             }
-            let error = try await #require(throws: StoreError.self) { _ = try await charge() }
             #expect(error.code == .transactionEnded)
             // It may be done, so that nothing runs it again.
-            #expect(try await self.problem(charge) == .responseNotReplayable)
+            #expect(try await self.problem { try await self.charge(idempotency, store) } == .responseNotReplayable)
             #expect(try await self.attempts(server).count == (statements == ["ROLLBACK"] ? 0 : 1))
         }
     }
 
     @Test("leaves nothing of an attempt whose connection is lost, and a retry runs the next one")
     func connectionLost() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store)
-            func charge(isCut: Bool) async throws -> String {
-                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
-                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
-                    if isCut {
-                        _ = try await server.query(
-                            """
-                            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                            WHERE state = 'idle in transaction'
-                            """)
-                    }
-                    return receipt
+            let lost = try await self.problem {
+                try await self.charge(idempotency, store) { _ in
+                    _ = try await server.query(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
                 }
             }
-            #expect(try await self.problem { try await charge(isCut: true) } == .storeUnavailable)
-            #expect(try await charge(isCut: false) == "receipt of k-1")
-            #expect(try await charge(isCut: false) == "receipt of k-1")
+            #expect(lost == .storeUnavailable)
+            for _ in 0..<2 { #expect(try await self.charge(idempotency, store) == "receipt of k-1") }
             #expect(try await self.attempts(server) == [2])
         }
     }
 
     @Test("finds out whether a commit without a reply has happened", arguments: [true, false])
     func commitReplyLost(isCommitted: Bool) async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let executor = SilentCommit(store.executor, commits: isCommitted)
             let shaky = PostgresStore(
                 executor: executor, configuration: store.configuration, identity: store.identity)
             let idempotency = Idempotency(store: shaky)
-            func charge() async throws -> String {
-                try await idempotency.run("charge", key: "k-1", in: shaky) { context, transaction in
-                    try await Self.charge("k-1", attempt: context.attempt, in: transaction)
-                }
-            }
             if isCommitted {
-                #expect(try await charge() == "receipt of k-1")
+                #expect(try await self.charge(idempotency, shaky) == "receipt of k-1")
             } else {
-                #expect(try await self.problem(charge) == .storeUnavailable)
+                #expect(try await self.problem { try await self.charge(idempotency, shaky) } == .storeUnavailable)
             }
             executor.behave()
-            #expect(try await charge() == "receipt of k-1")
+            #expect(try await self.charge(idempotency, shaky) == "receipt of k-1")
             #expect(try await self.attempts(server) == (isCommitted ? [1] : [2]))
         }
     }
 
     @Test("lets an attempt that was replaced commit nothing")
     func replaced() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store, clock: ManualClock())
-            let other = Idempotency(store: store)
             let gate = Gate()
-            @Sendable func charge(
-                by idempotency: Idempotency, after wait: @escaping @Sendable () async -> Void
-            ) async throws -> String {
-                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
-                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
-                    await wait()
-                    return receipt
-                }
-            }
-            let late = Task { try await charge(by: idempotency) { await gate.pass() } }
+            let late = Task { try await self.charge(idempotency, store) { _ in await gate.pass() } }
             try await eventually("The first attempt runs") { gate.arrivals == 1 }
             // Its process stands still for longer than its lease, which nothing renews.
             _ = try await server.query("UPDATE idemptx.record SET lease_end = 0")
-            #expect(try await charge(by: other) {} == "receipt of k-1")
+            #expect(try await self.charge(Idempotency(store: store), store) == "receipt of k-1")
             gate.open()
             #expect(try await self.problem { try await late.value } == .requestInProgress)
             #expect(try await self.attempts(server) == [2])
@@ -176,25 +177,14 @@ struct SameTransactionTests {
 
     @Test("stores a result in a transaction that the operation opened, if that is committed")
     func ownTransaction() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
             let ledger = Ledger()
-            func charge() async throws -> String {
-                try await idempotency.run("charge", key: "k-1") { context in
-                    let receipt = Mutex("")
-                    // Stands for a client of the application's own.
-                    try await store.executor.withTransaction { transaction in
-                        let text = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
-                        try await context.complete(with: text, in: transaction)
-                        receipt.withLock { $0 = text }
-                        if ledger.add() == 1 { throw Declined() }
-                    }
-                    return receipt.withLock { $0 }
-                }
-            }
-            await #expect(throws: Declined.self) { _ = try await charge() }
+            await #expect(throws: Declined.self) { _ = try await self.chargeByItself(idempotency, store, ledger) }
             #expect(try await self.attempts(server).isEmpty)
-            for _ in 0..<2 { #expect(try await charge() == "receipt of k-1") }
+            for _ in 0..<2 {
+                #expect(try await self.chargeByItself(idempotency, store, ledger) == "receipt of k-1")
+            }
             #expect(try await self.attempts(server).count == 1)
             #expect(ledger.count == 2)
         }
@@ -202,20 +192,16 @@ struct SameTransactionTests {
 
     @Test("gives up an operation that loses against another transaction, so that a retry can run")
     func conflict() async throws {
-        try await self.withShop { server, store in
+        try await self.withShop { (server, store) async throws in
             let idempotency = Idempotency(store: store)
-            func charge(losing: Bool) async throws -> String {
-                try await idempotency.run("charge", key: "k-1", in: store) { context, transaction in
-                    let receipt = try await Self.charge("k-1", attempt: context.attempt, in: transaction)
-                    if losing {
-                        try await transaction.execute(
-                            "DO $$BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = 'serialization_failure'; END$$")
-                    }
-                    return receipt
+            let lost = try await self.problem {
+                try await self.charge(idempotency, store) { transaction in
+                    try await transaction.execute(
+                        "DO $$BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = 'serialization_failure'; END$$")
                 }
             }
-            #expect(try await self.problem { try await charge(losing: true) } == .storeUnavailable)
-            #expect(try await charge(losing: false) == "receipt of k-1")
+            #expect(lost == .storeUnavailable)
+            #expect(try await self.charge(idempotency, store) == "receipt of k-1")
             #expect(try await self.attempts(server) == [2])
         }
     }

@@ -24,6 +24,11 @@ extension PostgresServer {
         try #require(try await self.query(sql).first?.integer(0))
     }
 
+    /// The first column of each row, numbers.
+    func numbers(_ sql: String) async throws -> [Int64] {
+        try await self.query(sql).rows.map { row in try #require(try row.integer(0)) }
+    }
+
     /// The number that the next transaction gets which writes or locks.
     func nextTransaction() async throws -> String? {
         try await self.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").first?.text(0)

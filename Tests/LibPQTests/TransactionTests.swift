@@ -10,7 +10,7 @@ struct TransactionTests {
     private func withTable(
         _ changes: Changes = .none, _ body: (PostgresClient, PostgresDatabase) async throws -> Void
     ) async throws {
-        try await Fixture.withDatabase(.with(configure)) { client, database in
+        try await Fixture.withDatabase(changes) { client, database in
             try await client.query("CREATE TABLE t (id int8 PRIMARY KEY)")
             try await body(client, database)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import PostgresServerTesting
 import Synchronization
 import TestSupport
@@ -55,23 +56,20 @@ struct SameTransactionKillTests {
     /// - Returns: How many charges were made by a second attempt or a later one.
     private func run(_ arguments: [String], charges: Int) async throws -> Int {
         let pair = try await Pair(["--lease", "1s"] + arguments, in: self.directory)
-        let isDone = Mutex(false)
+        let done = Gate()
         let kills = Ledger()
         let killer = Task {
-            while !isDone.withLock({ $0 }) {
+            while !done.isOpen {
                 try await pair.killAndRestart(kills.add())
                 try await Task.sleep(for: .milliseconds(.random(in: 50...500)))
             }
         }
-        let next = Mutex(0)
+        let begun = Ledger()
         let first = try await withThrowingTaskGroup(of: [String: Response].self) { group in
             for _ in 0..<16 {
                 group.addTask {
                     var responses: [String: Response] = [:]
-                    while let number = next.withLock({ next -> Int? in
-                        defer { next += 1 }
-                        return next < charges ? next : nil
-                    }) {
+                    while case let number = begun.add(), number <= charges {
                         responses["k-\(number)"] = try await Self.charge("k-\(number)", through: pair)
                     }
                     return responses
@@ -79,7 +77,7 @@ struct SameTransactionKillTests {
             }
             return try await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
         }
-        isDone.withLock { $0 = true }
+        done.open()
         try await killer.value
         #expect(first.count == charges)
         #expect(kills.count >= 3)
