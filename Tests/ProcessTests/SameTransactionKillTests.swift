@@ -61,7 +61,7 @@ struct SameTransactionKillTests {
         let killer = Task {
             while !done.isOpen {
                 try await pair.killAndRestart(kills.add())
-                try await Task.sleep(for: .milliseconds(.random(in: 50...500)))
+                try await Task.sleep(for: .milliseconds(.random(in: 200...1500)))
             }
         }
         let begun = Ledger()
@@ -100,7 +100,7 @@ struct SameTransactionKillTests {
 
     /// The number of charges: small in an ordinary run, as large as is asked for by hand.
     private static let charges =
-        ProcessInfo.processInfo.environment["IDEMPTX_TEST_CHARGES"].flatMap { Int($0) } ?? 1_000
+        ProcessInfo.processInfo.environment["IDEMPTX_TEST_CHARGES"].flatMap { Int($0) } ?? 300
 
     @Test("charge each order once in PostgreSQL, and repeat the first response")
     func postgres() async throws {
