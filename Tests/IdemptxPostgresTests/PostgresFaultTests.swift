@@ -14,13 +14,21 @@ import Testing
 struct PostgresFaultTests {
     private let brisk = PostgresStoreConfiguration(callTimeout: .seconds(3))
 
-    private func error(_ call: () async throws -> some Any) async -> StoreError? {
+    private func error(_ call: () async throws -> Void) async -> StoreError? {
         do {
-            _ = try await call()
+            try await call()
             return nil
         } catch {
             return error as? StoreError
         }
+    }
+
+    private func claims(of count: Int, in store: PostgresStore) async throws -> [String] {
+        var results: [String] = []
+        for number in 0..<count {
+            results.append(await store.claimed(ClaimRequest(key: try .named("other-\(number)"))))
+        }
+        return results
     }
 
     // MARK: The way
@@ -46,12 +54,12 @@ struct PostgresFaultTests {
                 #expect(claim.attempt == 1)
 
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { try await store.renew(claim, lease: .seconds(9)) }?.code == .replyLost)
+                #expect(await self.error { _ = try await store.renew(claim, lease: .seconds(9)) }?.code == .replyLost)
                 #expect(try await store.renew(claim, lease: .seconds(9)))
 
                 await proxy.cutBeforeNextReply()
                 #expect(
-                    await self.error { try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }?.code
+                    await self.error { _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }?.code
                         == .replyLost)
                 #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(9)))
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
@@ -62,7 +70,7 @@ struct PostgresFaultTests {
                     return
                 }
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { try await store.release(released) }?.code == .replyLost)
+                #expect(await self.error { _ = try await store.release(released) }?.code == .replyLost)
                 #expect(try await !store.release(released))
                 #expect(await store.claimed(ClaimRequest(key: other.key)) == "attempt 1")
             }
@@ -73,7 +81,7 @@ struct PostgresFaultTests {
     func absent() async throws {
         let store = try PostgresStore(url: "postgres://127.0.0.1:1/orders", configuration: self.brisk)
         #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")
-        #expect(await self.error { try await store.verify() }?.code == .unavailable)
+        #expect(await self.error { _ = try await store.verify() }?.code == .unavailable)
     }
 
     // MARK: The server
@@ -178,7 +186,7 @@ struct PostgresFaultTests {
                 await store.claimed(ClaimRequest(key: try .named("k-3"))) == "unavailable"
             }
             #expect(
-                await self.error { try await store.complete(other, with: .charged, keyTTL: .seconds(1)) }?.code
+                await self.error { _ = try await store.complete(other, with: .charged, keyTTL: .seconds(1)) }?.code
                     == .unavailable)
             #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
             #expect(await store.claimed(ClaimRequest(key: other.key)) == "in progress")
@@ -200,10 +208,10 @@ struct PostgresFaultTests {
                 try await eventually("the standby has it") {
                     await replica.claimed(ClaimRequest(key: request.key)) == "replay"
                 }
-                let error = await self.error { try await replica.claim(ClaimRequest(key: try .named("k-2"))) }
+                let error = await self.error { _ = try await replica.claim(ClaimRequest(key: try .named("k-2"))) }
                 #expect(error?.code == .unavailable)
                 #expect(error?.message.contains("standby") == true)
-                #expect(await self.error { try await replica.verify() }?.code == .unavailable)
+                #expect(await self.error { _ = try await replica.verify() }?.code == .unavailable)
             }
         }
     }
@@ -245,18 +253,16 @@ struct PostgresFaultTests {
                 Issue.record("The key should be free")
                 return
             }
-            try await withLock(on: request.key, in: server) {
+            try await withLock(on: request.key, in: server) { () async throws in
                 let retry = ClaimRequest(key: request.key, timeout: .seconds(1))
-                async let blocked = self.error { try await store.claim(retry) }
-                async let blockedToo = self.error {
-                    try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
-                }
+                async let blocked = self.error { _ = try await store.claim(retry) }
                 // While those wait, everybody else goes on.
-                for number in 0..<20 {
-                    #expect(
-                        await store.claimed(ClaimRequest(key: try .named("other-\(number)"))) == "attempt 1")
+                async let others = self.claims(of: 20, in: store)
+                let blockedToo = await self.error {
+                    _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
                 }
-                for error in [await blocked, await blockedToo] {
+                #expect(try await others == Array(repeating: "attempt 1", count: 20))
+                for error in [await blocked, blockedToo] {
                     #expect(error?.code == .unavailable)
                     #expect(error?.message.contains("lock") == true)
                 }
@@ -299,7 +305,7 @@ struct PostgresFaultTests {
             _ = try await server.makeStore()
             let client = try PostgresClient(PostgresConfiguration(server.conninfo()))
             func store(failing times: Int) -> (PostgresStore, SpyExecutor) {
-                let conflict = PostgresServerError(sqlState: sqlState, message: "conflict")
+                let conflict = IdemptxPostgres.PostgresServerError(sqlState: sqlState, message: "conflict")
                 let spy = SpyExecutor(
                     LibPQExecutor(client: client, listens: false),
                     failures: Array(repeating: conflict, count: times))
@@ -360,7 +366,7 @@ struct PostgresFaultTests {
             for number in 0..<32 where refusal == nil {
                 let request = ClaimRequest(key: try .named("large-\(number)"))
                 guard case .granted(let claim) = try await store.claim(request) else { continue }
-                refusal = await self.error { try await store.complete(claim, with: large, keyTTL: .seconds(60)) }
+                refusal = await self.error { _ = try await store.complete(claim, with: large, keyTTL: .seconds(60)) }
                 if refusal == nil { continue }
                 // Its outcome can still be stored in little space.
                 #expect(

@@ -355,7 +355,7 @@ struct PostgresStoreTests {
             try await eventually("all have expired") { try await store.statistics().total == 1 }
             #expect(try await store.sweepExpired(limit: 120) == 120)
             // The last to expire is there all the same.
-            try await withLock(on: keys[249], in: server) {
+            try await withLock(on: keys[249], in: server) { () async throws in
                 #expect(try await store.sweepExpired(limit: 1000) == 129)
             }
             #expect(try await store.sweepExpired(limit: 1000) == 1)

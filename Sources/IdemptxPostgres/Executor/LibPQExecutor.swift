@@ -19,7 +19,9 @@ struct LibPQExecutor: PostgresExecutor {
             throw StoreError(error)
         }
         do {
-            return try result.rows.map { try $0.values(of: result.columns) }
+            return try result.rows.map { (row) throws(PostgresError) -> [PostgresValue] in
+                try row.values(of: result.columns)
+            }
         } catch {
             throw StoreError(error)
         }

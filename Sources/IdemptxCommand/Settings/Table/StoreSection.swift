@@ -1,3 +1,5 @@
+import IdemptxPostgres
+
 #if Redis
 import IdemptxRedis
 #endif
