@@ -39,10 +39,10 @@ extension PostgresServer {
 final class SpyExecutor: PostgresExecutor {
     private let executor: any PostgresExecutor
     private let seen = Mutex<[PostgresStatement]>([])
-    private let failures: Mutex<[PostgresServerError]>
+    private let failures: Mutex<[IdemptxPostgres.PostgresServerError]>
     private let canListen: Bool
 
-    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [PostgresServerError] = []) {
+    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = []) {
         self.executor = executor
         self.canListen = canListen
         self.failures = Mutex(failures)
