@@ -369,7 +369,7 @@ if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
         .target(
             name: "BenchmarkSupport",
             dependencies: [
-                "Idemptx", "RESP3",
+                "Idemptx", "LibPQ", "RESP3",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
