@@ -237,7 +237,8 @@ struct PostgresFaultTests {
                 try await server.kill()
                 try await standby.query("SELECT pg_promote()")
                 #expect(await successor.claimed(ClaimRequest(key: kept)) == "in progress")
-                #expect(await successor.claimed(ClaimRequest(key: lost)) == "attempt 1", "What RunningPostgreSQL.md says")
+                #expect(
+                    await successor.claimed(ClaimRequest(key: lost)) == "attempt 1", "What RunningPostgreSQL.md says")
             }
         }
     }
@@ -289,7 +290,8 @@ struct PostgresFaultTests {
             try await client.withTransaction { transaction in
                 try await transaction.query("SET LOCAL lock_timeout = '7s'")
                 let row = try await transaction.query(
-                    statement.sql, statement.parameters.map { PostgresParameter($0) }).first
+                    statement.sql, statement.parameters.map { PostgresParameter($0) }
+                ).first
                 #expect(try row?.boolean(0) == true)
                 #expect(try await transaction.query("SHOW lock_timeout").first?.text(0) == "7s")
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "in progress")

@@ -42,7 +42,8 @@ final class SpyExecutor: PostgresExecutor {
     private let failures: Mutex<[IdemptxPostgres.PostgresServerError]>
     private let canListen: Bool
 
-    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = []) {
+    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = [])
+    {
         self.executor = executor
         self.canListen = canListen
         self.failures = Mutex(failures)
