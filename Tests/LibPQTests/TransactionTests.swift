@@ -10,7 +10,7 @@ struct TransactionTests {
     private func withTable(
         _ changes: Changes = .none, _ body: (PostgresClient, PostgresDatabase) async throws -> Void
     ) async throws {
-        try await Fixture.withDatabase(.with(configure)) { client, database in
+        try await Fixture.withDatabase(changes) { client, database in
             try await client.query("CREATE TABLE t (id int8 PRIMARY KEY)")
             try await body(client, database)
         }
@@ -219,6 +219,23 @@ struct TransactionTests {
                 return
             }
             try await eventually("it is cancelled") { try await client.running("pg_sleep(604)") == 0 }
+            try await self.expect(client, rows: 0)
+        }
+    }
+
+    @Test("A transaction does not go on without a statement that was not sent")
+    func incomplete() async throws {
+        try await self.withTable { client, _ in
+            for isFirst in [true, false] {
+                let error = await Fixture.error {
+                    try await client.withTransaction { transaction in
+                        if !isFirst { try await transaction.query("INSERT INTO t VALUES (1)") }
+                        _ = try? await transaction.query("INSERT INTO t VALUES (2)", timeout: .zero)
+                        _ = try? await transaction.query("INSERT INTO t VALUES (3)")
+                    }
+                }
+                #expect(error == .timedOut(mayHaveHappened: false))
+            }
             try await self.expect(client, rows: 0)
         }
     }
