@@ -223,6 +223,23 @@ struct TransactionTests {
         }
     }
 
+    @Test("A transaction does not go on without a statement that was not sent")
+    func incomplete() async throws {
+        try await self.withTable { client, _ in
+            for isFirst in [true, false] {
+                let error = await Fixture.error {
+                    try await client.withTransaction { transaction in
+                        if !isFirst { try await transaction.query("INSERT INTO t VALUES (1)") }
+                        _ = try? await transaction.query("INSERT INTO t VALUES (2)", timeout: .zero)
+                        _ = try? await transaction.query("INSERT INTO t VALUES (3)")
+                    }
+                }
+                #expect(error == .timedOut(mayHaveHappened: false))
+            }
+            try await self.expect(client, rows: 0)
+        }
+    }
+
     @Test("A task that is cancelled does not commit")
     func cancelled() async throws {
         try await self.withTable { client, _ in
