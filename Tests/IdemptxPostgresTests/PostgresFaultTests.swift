@@ -396,22 +396,31 @@ struct PostgresFaultTests {
             _ = try await server.makeStore()
             let others = try PostgresClient(PostgresConfiguration(server.conninfo()))
             let store = try PostgresStore(url: server.conninfo(), configuration: self.brisk)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                let gate = Gate()
-                for _ in 0..<6 {
-                    group.addTask {
-                        try? await others.withTransaction(timeout: .seconds(30)) { transaction in
-                            try await transaction.query("SELECT 1")
-                            await gate.pass()
+            let gate = Gate()
+            let holders = Task {
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<6 {
+                        group.addTask {
+                            try? await others.withTransaction(timeout: .seconds(120)) { transaction in
+                                try await transaction.query("SELECT 1")
+                                await gate.pass()
+                            }
                         }
                     }
                 }
-                try await eventually("There is no connection to spare") {
-                    await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable"
-                }
-                gate.open()
-                try await group.waitForAll()
             }
+            defer { gate.open() }
+            // The store has no connection before the others have all that there are.
+            try await eventually("There is no connection to spare") {
+                let probe = try PostgresClient(PostgresConfiguration(server.conninfo()))
+                let isRefused = (try? await probe.query("SELECT 1", timeout: .seconds(5))) == nil
+                await probe.close()
+                return isRefused
+            }
+            let refused = await store.claimed(ClaimRequest(key: try .named("k-1")))
+            #expect(refused == "unavailable")
+            gate.open()
+            await holders.value
             await others.close()
             try await eventually("There is one again") {
                 await store.claimed(ClaimRequest(key: try .named("k-2"))) == "attempt 1"
