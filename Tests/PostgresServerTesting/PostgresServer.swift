@@ -172,8 +172,20 @@ package final class PostgresServer: Sendable {
         self.resume()
         self.process.withLock { $0 }?.stop()
         await self.client.close()
+        self.removeSharedMemory()
         FreePort.release(self.port)
         try? FileManager.default.removeItem(at: self.directory)
+    }
+
+    /// Gives back what a server that was killed has left with the system, where it would stay until the next start.
+    private func removeSharedMemory() {
+        let file = self.data.appending(path: "postmaster.pid")
+        guard
+            let lines = try? String(contentsOf: file, encoding: .utf8).split(
+                separator: "\n", omittingEmptySubsequences: false),
+            lines.count > 6, let id = lines[6].split(separator: " ").last.flatMap({ Int32($0) })
+        else { return }
+        _ = shmctl(id, IPC_RMID, nil)
     }
 
     private func prepare() async throws {
