@@ -389,27 +389,30 @@ struct PostgresFaultTests {
     @Test("A server without a connection to spare is unavailable, and used as soon as it has one")
     func tooManyConnections() async throws {
         var options = PostgresServerOptions()
-        options.settings = ["max_connections": "6", "superuser_reserved_connections": "3"]
+        options.settings = ["max_connections": "10", "superuser_reserved_connections": "3"]
         try await PostgresServer.with(options) { server in
             _ = try await server.makeStore()
+            try await server.query("CREATE ROLE payments LOGIN")
+            try await server.query("GRANT USAGE ON SCHEMA idemptx TO payments")
+            try await server.query("GRANT SELECT, INSERT, UPDATE ON idemptx.record TO payments")
             let others = try PostgresClient(PostgresConfiguration(server.conninfo()))
-            let store = try PostgresStore(url: server.conninfo(), configuration: self.brisk)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                let gate = Gate()
-                for _ in 0..<6 {
-                    group.addTask {
-                        try? await others.withTransaction(timeout: .seconds(30)) { transaction in
-                            try await transaction.query("SELECT 1")
-                            await gate.pass()
-                        }
+            let gate = Gate()
+            let busy = (0..<8).map { _ in
+                Task {
+                    try await others.withTransaction(timeout: .seconds(60)) { transaction in
+                        try await transaction.query("SELECT 1")
+                        await gate.pass()
                     }
                 }
-                try await eventually("There is no connection to spare") {
-                    await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable"
-                }
-                gate.open()
-                try await group.waitForAll()
             }
+            defer { gate.open() }
+            try await eventually("they have their connections") { gate.arrivals >= 7 }
+            // Whoever is no superuser gets none of the last three.
+            let store = try PostgresStore(
+                url: "host=\(server.host) port=\(server.port) user=payments dbname=postgres", configuration: self.brisk)
+            #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")
+            gate.open()
+            for task in busy { _ = await task.result }
             await others.close()
             try await eventually("There is one again") {
                 await store.claimed(ClaimRequest(key: try .named("k-2"))) == "attempt 1"
