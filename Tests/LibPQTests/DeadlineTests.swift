@@ -7,12 +7,16 @@ import Testing
 struct DeadlineTests {
     @Test("A caller whose time is over goes, and the connection stays", arguments: [true, false])
     func late(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({
-            $0.maximumConnections = 1
-            $0.usesPipelines = usesPipelines
-        }) { client, _ in
+        try await Fixture.withDatabase(
+            .with {
+                $0.maximumConnections = 1
+                $0.usesPipelines = usesPipelines
+            }
+        ) { client, _ in
             let backend = try await client.integer("SELECT pg_backend_pid()")
-            let error = await Fixture.error { try await client.query("SELECT pg_sleep(0.5)", timeout: .milliseconds(100)) }
+            let error = await Fixture.error {
+                try await client.query("SELECT pg_sleep(0.5)", timeout: .milliseconds(100))
+            }
             #expect(error == .timedOut(mayHaveHappened: true))
             // It waits for the late reply, which is nobody's.
             #expect(try await client.integer("SELECT pg_backend_pid()") == backend)
@@ -21,10 +25,12 @@ struct DeadlineTests {
 
     @Test("A statement that was not sent in time did not happen")
     func unsent() async throws {
-        try await Fixture.withDatabase({
-            $0.maximumConnections = 1
-            $0.slowThreshold = .zero
-        }) { client, database in
+        try await Fixture.withDatabase(
+            .with {
+                $0.maximumConnections = 1
+                $0.slowThreshold = .zero
+            }
+        ) { client, database in
             try await client.query("CREATE TABLE t (id int8)")
             try await Fixture.withClient(database.conninfo()) { other in
                 let slow = Task { try await client.query("SELECT pg_sleep(602)", timeout: .seconds(600)) }
@@ -38,8 +44,7 @@ struct DeadlineTests {
                 let waiting = Task { try await client.query("INSERT INTO t VALUES (3)") }
                 waiting.cancel()
                 #expect(await Fixture.error { try await waiting.value } == .cancelled(mayHaveHappened: false))
-                try await other.query(
-                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(602)%'")
+                try await other.cancelRunning("pg_sleep(602)")
                 #expect(await Fixture.error { try await slow.value }?.sqlState == "57014")
             }
             #expect(try await client.integer("SELECT count(*) FROM t") == 0)
@@ -48,10 +53,12 @@ struct DeadlineTests {
 
     @Test("A statement that goes on after its deadline is cancelled at the server")
     func cancelledAtServer() async throws {
-        try await Fixture.withDatabase({
-            $0.maximumConnections = 1
-            $0.cancelGrace = .milliseconds(100)
-        }) { client, database in
+        try await Fixture.withDatabase(
+            .with {
+                $0.maximumConnections = 1
+                $0.cancelGrace = .milliseconds(100)
+            }
+        ) { client, database in
             try await client.query("CREATE TABLE t (id int8)")
             try await Fixture.withClient(database.conninfo()) { other in
                 try await other.withTransaction { transaction in
@@ -80,8 +87,7 @@ struct DeadlineTests {
                     return try await client.query("SELECT 1")
                 }
                 #expect(await Fixture.error { try await cancelled.value } == .cancelled(mayHaveHappened: false))
-                try await other.query(
-                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(603)%'")
+                try await other.cancelRunning("pg_sleep(603)")
             }
         }
     }

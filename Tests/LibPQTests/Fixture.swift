@@ -3,11 +3,23 @@ import LibPQ
 import PostgresServerTesting
 import Testing
 
+/// What a test wants of a client.
+struct Changes {
+    static let none = Changes { _ in }
+
+    let apply: @Sendable (inout PostgresConfiguration) -> Void
+
+    static func with(_ apply: @escaping @Sendable (inout PostgresConfiguration) -> Void) -> Changes {
+        Changes(apply: apply)
+    }
+}
+
 /// What all tests of this target need.
 enum Fixture {
     /// A service file for all tests, since the environment of a process must not change once others read it.
     static let serviceFile: URL = {
-        let file = FileManager.default.temporaryDirectory.appending(path: "pg-service-\(UInt32.random(in: 0...UInt32.max))")
+        let file = FileManager.default.temporaryDirectory.appending(
+            path: "pg-service-\(UInt32.random(in: 0...UInt32.max))")
         unsafe setenv("PGSERVICEFILE", file.path, 1)
         unsafe setenv("PGTZ", Self.timeZone, 1)
         return file
@@ -41,12 +53,11 @@ enum Fixture {
 
     /// Runs `body` with a new database of a server that no test disturbs, and a client of it.
     static func withDatabase(
-        _ configure: (inout PostgresConfiguration) -> Void = { _ in },
-        _ body: (PostgresClient, PostgresDatabase) async throws -> Void
+        _ changes: Changes = .none, _ body: (PostgresClient, PostgresDatabase) async throws -> Void
     ) async throws {
         _ = Self.serviceFile
         try await PostgresServer.withDatabase { database in
-            try await Self.withClient(database.conninfo(), configure) { try await body($0, database) }
+            try await Self.withClient(database.conninfo(), changes.apply) { try await body($0, database) }
         }
     }
 
@@ -85,7 +96,16 @@ extension PostgresClient {
         try await self.integer(
             """
             SELECT count(*) FROM pg_stat_activity
-            WHERE state = 'active' AND pid <> pg_backend_pid() AND strpos(query, $1) > 0
+            WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid() AND strpos(query, $1) > 0
+            """, [.text(text)])
+    }
+
+    /// Has the server cancel what other connections run that contains `text`.
+    func cancelRunning(_ text: String) async throws {
+        try await self.query(
+            """
+            SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid() AND strpos(query, $1) > 0
             """, [.text(text)])
     }
 }

@@ -7,7 +7,7 @@ import Testing
 struct ListenTests {
     @Test("A listener is told that it listens, and then what was sent", arguments: [true, false])
     func notifications(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             // A name of all that has to be quoted.
             let channel = #"Orders "and" more"#
             var events = client.listen(channel).makeAsyncIterator()
@@ -22,7 +22,7 @@ struct ListenTests {
 
     @Test("Several listeners of several channels share a connection, and each gets its own")
     func several() async throws {
-        try await Fixture.withDatabase({ $0.applicationName = "listeners" }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.applicationName = "listeners" }) { client, _ in
             var first = client.listen("a").makeAsyncIterator()
             #expect(await first.next() == .listening)
             var second = client.listen("a").makeAsyncIterator()
@@ -75,7 +75,7 @@ struct ListenTests {
 
     @Test("A reader that is too slow is told of the gap")
     func slowReader() async throws {
-        try await Fixture.withDatabase({ $0.maximumPendingEvents = 4 }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.maximumPendingEvents = 4 }) { client, _ in
             var events = client.listen("channel").makeAsyncIterator()
             #expect(await events.next() == .listening)
             try await client.query("SELECT pg_notify('channel', n::text) FROM generate_series(1, 50) n")
@@ -98,7 +98,7 @@ struct ListenTests {
 
     @Test("Dropping the streams ends the listening, and its connection")
     func dropped() async throws {
-        try await Fixture.withDatabase({ $0.applicationName = "dropped-listener" }) { client, database in
+        try await Fixture.withDatabase(.with { $0.applicationName = "dropped-listener" }) { client, database in
             try await Fixture.withClient(database.conninfo()) { other in
                 func connections() async throws -> Int64? {
                     try await other.integer(

@@ -21,7 +21,8 @@ struct SettingsTests {
     @Test("Without libpq, one sentence says what to install")
     func libraryMissing() {
         let error = self.failure("", ["/nowhere/libpq.so.5", "libnothing-of-this-name.so"])
-        let sentence = "PostgreSQL's client library libpq was not found: install libpq5 (Debian, Ubuntu) or libpq (brew)."
+        let sentence =
+            "PostgreSQL's client library libpq was not found: install libpq5 (Debian, Ubuntu) or libpq (brew)."
         #expect(error == .libraryMissing(sentence))
         #expect(error.map { "\($0)" } == sentence)
     }
@@ -38,7 +39,7 @@ struct SettingsTests {
 
     @Test(
         "A malformed connection string is refused before anything is done",
-        arguments: ["host='unclosed", "postgres://host:port:port/", "nonsense=1", "mysql://host/db", "host=a\0b"])
+        arguments: ["host='unclosed", "postgres://[::1/", "nonsense=1", "mysql://host/db", "host=a\0b"])
     func malformed(conninfo: String) {
         guard case .misconfigured(let sentence) = self.failure(conninfo) else {
             Issue.record("It was accepted.")
@@ -47,10 +48,25 @@ struct SettingsTests {
         #expect(!sentence.contains("\n"))
     }
 
+    @Test(
+        "What is malformed is told without the password",
+        arguments: [
+            "postgres://me:sesame@[::1/", "password=sesame sesame", "host=x password='sesame", "sesame=x password=y",
+        ])
+    func secrets(conninfo: String) {
+        guard case .misconfigured(let sentence) = self.failure(conninfo) else {
+            Issue.record("It was accepted.")
+            return
+        }
+        #expect(!sentence.contains("sesame"))
+    }
+
     @Test("URLs and strings are both understood")
     func forms() async throws {
         try await Fixture.withDatabase { _, database in
-            for conninfo in [database.url, database.url.replacing("postgres://", with: "postgresql://"), database.conninfo()] {
+            for conninfo in [
+                database.url, database.url.replacing("postgres://", with: "postgresql://"), database.conninfo(),
+            ] {
                 try await Fixture.withClient(conninfo, { $0.applicationName = "own name" }) { client in
                     let row = try await client.query(
                         "SELECT current_database(), current_setting('application_name'), current_setting('client_encoding')"
@@ -73,7 +89,8 @@ struct SettingsTests {
     func environment() async throws {
         try await Fixture.withDatabase { client, database in
             #expect(try await client.query("SHOW TimeZone").first?.text(0) == Fixture.timeZone)
-            let settings = database.conninfo("application_name=of-the-service").split(separator: " ").joined(separator: "\n")
+            let settings = database.conninfo("application_name=of-the-service").split(separator: " ").joined(
+                separator: "\n")
             try "[orders]\n\(settings)\n".write(to: Fixture.serviceFile, atomically: true, encoding: .utf8)
             try await Fixture.withClient("service=orders") { client in
                 let row = try await client.query("SELECT current_database(), current_setting('application_name')").first
@@ -95,7 +112,8 @@ struct SettingsTests {
             }
             let address = "host=127.0.0.1 port=\(server.port) passfile=/nowhere"
             for conninfo in [
-                "\(address) user=postgres password=wrong", "\(address) user=postgres", server.conninfo("dbname=missing"),
+                "\(address) user=postgres password=wrong", "\(address) user=postgres",
+                server.conninfo("dbname=missing"),
                 "\(address) user=nobody-of-this-name password=right",
             ] {
                 try await Fixture.withClient(conninfo) { client in
@@ -106,7 +124,9 @@ struct SettingsTests {
                     }
                     #expect(!sentence.contains("wrong") && !sentence.contains("right"))
                     // Neither does a transaction wait for what does not get better by itself.
-                    let other = await Fixture.error { try await client.withTransaction { try await $0.query("SELECT 1") } }
+                    let other = await Fixture.error {
+                        try await client.withTransaction { try await $0.query("SELECT 1") }
+                    }
                     #expect(other?.mayHaveHappened == false)
                 }
             }

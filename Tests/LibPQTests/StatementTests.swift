@@ -5,7 +5,7 @@ import Testing
 struct StatementTests {
     @Test("Values of each kind come back as they were sent", arguments: [true, false])
     func values(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             let result = try await client.query(
                 "SELECT $1::int8, $2::text, $3::bytea, $4::bool, $5::bool",
                 [.integer(.min), "café ☕ 'quoted' \\", .bytes([0, 1, 0, 255]), true, false])
@@ -40,7 +40,7 @@ struct StatementTests {
 
     @Test("A mebibyte of bytes goes there and back", arguments: [true, false])
     func large(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             let bytes = (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
             try await client.query("CREATE TABLE blobs (id int8 PRIMARY KEY, body bytea)")
             try await client.query("INSERT INTO blobs VALUES (1, $1)", [.bytes(bytes)])
@@ -106,7 +106,7 @@ struct StatementTests {
 
     @Test("A result tells its command, how many rows it is about, and its columns", arguments: [true, false])
     func commands(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             #expect(try await client.query("CREATE TABLE t (id int8)").command == "CREATE TABLE")
             let insertion = try await client.query("INSERT INTO t SELECT generate_series(1, 5)")
             #expect(insertion.command == "INSERT 0 5")
@@ -124,7 +124,7 @@ struct StatementTests {
 
     @Test("An error has its five characters, and the constraint", arguments: [true, false])
     func errors(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             try await client.query("CREATE TABLE t (id int8 CONSTRAINT only_one PRIMARY KEY)")
             try await client.query("INSERT INTO t VALUES (1)")
             let duplicate = await Fixture.error { try await client.query("INSERT INTO t VALUES ($1)", [1]) }
@@ -147,7 +147,7 @@ struct StatementTests {
 
     @Test("What fails when it is committed, after its reply, has failed", arguments: [true, false])
     func deferred(usesPipelines: Bool) async throws {
-        try await Fixture.withDatabase({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await Fixture.withDatabase(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             try await client.query("CREATE TABLE parents (id int8 PRIMARY KEY)")
             try await client.query(
                 "CREATE TABLE children (parent int8 REFERENCES parents DEFERRABLE INITIALLY DEFERRED)")

@@ -8,10 +8,9 @@ private struct Refusal: Error {}
 @Suite("Transactions", .timeLimit(.minutes(5)))
 struct TransactionTests {
     private func withTable(
-        _ configure: (inout PostgresConfiguration) -> Void = { _ in },
-        _ body: (PostgresClient, PostgresDatabase) async throws -> Void
+        _ changes: Changes = .none, _ body: (PostgresClient, PostgresDatabase) async throws -> Void
     ) async throws {
-        try await Fixture.withDatabase(configure) { client, database in
+        try await Fixture.withDatabase(changes) { client, database in
             try await client.query("CREATE TABLE t (id int8 PRIMARY KEY)")
             try await body(client, database)
         }
@@ -26,7 +25,7 @@ struct TransactionTests {
 
     @Test("What a transaction did is there when it returns, and not before", arguments: [true, false])
     func commits(usesPipelines: Bool) async throws {
-        try await self.withTable({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await self.withTable(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             let value = try await client.withTransaction { transaction in
                 try await transaction.query("INSERT INTO t VALUES ($1)", [1])
                 try await transaction.query("INSERT INTO t VALUES (2)")
@@ -40,10 +39,12 @@ struct TransactionTests {
 
     @Test("A transaction that throws did nothing, and its connection is used again", arguments: [true, false])
     func rollsBack(usesPipelines: Bool) async throws {
-        try await self.withTable({
-            $0.usesPipelines = usesPipelines
-            $0.maximumConnections = 1
-        }) { client, _ in
+        try await self.withTable(
+            .with {
+                $0.usesPipelines = usesPipelines
+                $0.maximumConnections = 1
+            }
+        ) { client, _ in
             let backend = try await client.integer("SELECT pg_backend_pid()")
             await #expect(throws: Refusal.self) {
                 try await client.withTransaction { transaction in
@@ -66,7 +67,7 @@ struct TransactionTests {
 
     @Test("An error of a statement that is not passed on rolls back all the same", arguments: [true, false])
     func swallowed(usesPipelines: Bool) async throws {
-        try await self.withTable({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await self.withTable(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             let error = await Fixture.error {
                 try await client.withTransaction { transaction in
                     try await transaction.query("INSERT INTO t VALUES (1)")
@@ -81,7 +82,7 @@ struct TransactionTests {
 
     @Test("A first statement that fails does not run outside of the transaction", arguments: [true, false])
     func firstFails(usesPipelines: Bool) async throws {
-        try await self.withTable({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await self.withTable(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             let error = await Fixture.error {
                 try await client.withTransaction { transaction in
                     _ = try? await transaction.query("SELECT 1 / 0")
@@ -110,7 +111,7 @@ struct TransactionTests {
 
     @Test("A statement that ends the transaction is told, also if that is not passed on", arguments: [true, false])
     func endedBehind(usesPipelines: Bool) async throws {
-        try await self.withTable({ $0.usesPipelines = usesPipelines }) { client, _ in
+        try await self.withTable(.with { $0.usesPipelines = usesPipelines }) { client, _ in
             for (id, statement, isCommitted) in [
                 (1, "COMMIT", true), (2, "END", true), (3, "COMMIT AND CHAIN", true), (4, "ROLLBACK", false),
             ] {
@@ -222,6 +223,23 @@ struct TransactionTests {
         }
     }
 
+    @Test("A transaction does not go on without a statement that was not sent")
+    func incomplete() async throws {
+        try await self.withTable { client, _ in
+            for isFirst in [true, false] {
+                let error = await Fixture.error {
+                    try await client.withTransaction { transaction in
+                        if !isFirst { try await transaction.query("INSERT INTO t VALUES (1)") }
+                        _ = try? await transaction.query("INSERT INTO t VALUES (2)", timeout: .zero)
+                        _ = try? await transaction.query("INSERT INTO t VALUES (3)")
+                    }
+                }
+                #expect(error == .timedOut(mayHaveHappened: false))
+            }
+            try await self.expect(client, rows: 0)
+        }
+    }
+
     @Test("A task that is cancelled does not commit")
     func cancelled() async throws {
         try await self.withTable { client, _ in
@@ -243,7 +261,7 @@ struct TransactionTests {
 
     @Test("More transactions than connections take turns, and leave one to other statements")
     func turns() async throws {
-        try await self.withTable({ $0.maximumConnections = 3 }) { client, _ in
+        try await self.withTable(.with { $0.maximumConnections = 3 }) { client, _ in
             try await withThrowingDiscardingTaskGroup { group in
                 for number in 0..<40 {
                     group.addTask {
@@ -261,7 +279,7 @@ struct TransactionTests {
 
     @Test("A transaction gets its turn although others keep all connections busy")
     func noStarvation() async throws {
-        try await self.withTable({ $0.maximumConnections = 2 }) { client, _ in
+        try await self.withTable(.with { $0.maximumConnections = 2 }) { client, _ in
             try await withThrowingTaskGroup { group in
                 for _ in 0..<16 {
                     group.addTask { while !Task.isCancelled { _ = try? await client.query("SELECT 1") } }

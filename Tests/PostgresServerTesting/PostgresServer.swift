@@ -57,7 +57,8 @@ package final class PostgresServer: Sendable {
                 "pg_basebackup",
                 [
                     "--pgdata=\(standby.data.path)", "--host=\(self.socketDirectory)", "--port=\(self.port)",
-                    "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream",
+                    "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+                    "--wal-method=stream",
                 ])
         }
         return try await standby.whileRunning(body)

@@ -15,11 +15,12 @@ struct PostgresTemplate: Sendable {
 
     private init() async throws {
         let programs = try PostgresPrograms.installed()
-        let directory = FileManager.default.temporaryDirectory.appending(path: "postgres-\(UInt32.random(in: 0...UInt32.max))")
+        let directory = FileManager.default.temporaryDirectory.appending(
+            path: "postgres-\(UInt32.random(in: 0...UInt32.max))")
         try await programs.createDirectory(directory)
         self.programs = programs
         self.data = directory.appending(path: "data")
-        self.remover = try ServerProcess(["true"], in: directory, removesDirectory: true)
+        self.remover = try ServerProcess(["tail", "-f", "/dev/null"], in: directory, removesDirectory: true)
         try await programs.run(
             "initdb",
             [

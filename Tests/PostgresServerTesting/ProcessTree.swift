@@ -5,7 +5,9 @@ enum ProcessTree {
     /// The processes that a process has started itself.
     static func children(of pid: pid_t) -> [pid_t] {
         let file = "/proc/\(pid)/task/\(pid)/children"
-        if let list = try? String(contentsOfFile: file, encoding: .utf8) { return list.split(separator: " ").compactMap { pid_t($0) } }
+        if let list = try? String(contentsOfFile: file, encoding: .utf8) {
+            return list.split(separator: " ").compactMap { pid_t($0) }
+        }
         return Self.all.filter { $0.parent == pid }.map(\.pid)
     }
 

@@ -35,6 +35,7 @@ package final class ServerProcess: Sendable {
     ///   - directory: Where it runs.
     ///   - ending: How it ends.
     ///   - removesDirectory: Whether the directory is removed with the process.
+    /// - Throws: What the system says if it cannot be started.
     package init(
         _ arguments: [String], in directory: URL, ending: Ending = .kill, removesDirectory: Bool = false
     ) throws {

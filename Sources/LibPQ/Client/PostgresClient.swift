@@ -101,7 +101,8 @@ package final class PostgresClient: Sendable {
         AsyncStream(bufferingPolicy: .bufferingOldest(self.configuration.maximumPendingEvents)) { continuation in
             let id = Listener.ID()
             continuation.onTermination = { [inbox = self.inbox] _ in _ = inbox.post(.unlisten(id)) }
-            let isHopeless = channel.isEmpty || channel.utf8.count > Self.maximumChannelLength || channel.utf8.contains(0)
+            let isHopeless =
+                channel.isEmpty || channel.utf8.count > Self.maximumChannelLength || channel.utf8.contains(0)
             let listener = Listener(id: id, channel: channel, continuation: continuation)
             if isHopeless || !self.inbox.post(.listen(listener)) { continuation.finish() }
         }

@@ -33,7 +33,9 @@ package struct PostgresRow: Sendable {
         let type = try self.type(column)
         guard PostgresType.isTextual(type) else { throw self.mismatch(column, "a text") }
         // The binary form of jsonb is a version and then the text.
-        return self.cell(column).map { String(decoding: type == PostgresType.jsonb ? $0.dropFirst() : $0, as: UTF8.self) }
+        return self.cell(column).map {
+            String(decoding: type == PostgresType.jsonb ? $0.dropFirst() : $0, as: UTF8.self)
+        }
     }
 
     /// Reads a `bytea`.

@@ -16,7 +16,9 @@ struct Connector: Sendable {
     }
 
     private func open() throws(PostgresError) -> OpenedConnection {
-        let pointer = unsafe self.pq.withParameters(self.settings.parameters) { unsafe self.pq.connectdbParams($0, $1, 1) }
+        let pointer = unsafe self.pq.withParameters(self.settings.parameters) {
+            unsafe self.pq.connectdbParams($0, $1, 1)
+        }
         guard let pointer = unsafe pointer else { throw .unavailable("There is no memory for a connection.") }
         let opened = unsafe OpenedConnection(pointer, self.pq)
         guard unsafe self.pq.status(pointer) == PQ.connectionOK else { throw unsafe self.failure(pointer) }
@@ -40,12 +42,13 @@ struct Connector: Sendable {
     /// libpq tells it by nothing but words. A server that speaks another language is taken to be away instead.
     private static func isRefusal(_ sentence: String) -> Bool {
         let signs = [
-            "password authentication failed", "authentication failed for user", "no pg_hba.conf entry",
-            "pg_hba.conf rejects", "role \"", "database \"", "server does not support SSL", "certificate verify failed",
-            "does not match host name", "root certificate file", "definition of service", "service file", "invalid sslmode",
-            "invalid port number", "invalid integer value", "could not match", "is not permitted to log in",
+            "authentication failed", "no pg_hba.conf entry", "pg_hba.conf rejects", "does not exist",
+            "not permitted to log in",
+            "no such database", "no such user", "does not support SSL", "SSL required", "certificate verify failed",
+            "does not match host name", "definition of service", "service file", "invalid port number",
+            "invalid integer value", " value: \"",
+            "could not match",
         ]
-        // A server that starts, stops or is full names neither a role nor a database.
         return signs.contains { sentence.contains($0) }
     }
 }

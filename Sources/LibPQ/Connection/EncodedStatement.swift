@@ -40,11 +40,14 @@ struct EncodedStatement: Sendable {
             self.append(start: -1, type: 0, isBinary: false, from: self.values.count)
         case .integer(let value):
             let start = self.values.count
-            for shift in stride(from: 56, through: 0, by: -8) { self.values.append(UInt8(truncatingIfNeeded: value >> shift)) }
+            for shift in stride(from: 56, through: 0, by: -8) {
+                self.values.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
             self.append(start: start, type: PostgresType.int8, isBinary: true, from: start)
         case .boolean(let value):
             self.values.append(value ? 1 : 0)
-            self.append(start: self.values.count - 1, type: PostgresType.bool, isBinary: true, from: self.values.count - 1)
+            self.append(
+                start: self.values.count - 1, type: PostgresType.bool, isBinary: true, from: self.values.count - 1)
         case .bytes(let bytes):
             let start = self.values.count
             self.values += bytes
@@ -58,7 +61,9 @@ struct EncodedStatement: Sendable {
             self.append(start: start, type: 0, isBinary: false, from: start)
             self.values.append(0)
         }
-        if self.values.count > Int(Int32.max) { throw .invalidStatement("The statement has more than 2 GiB of values.") }
+        if self.values.count > Int(Int32.max) {
+            throw .invalidStatement("The statement has more than 2 GiB of values.")
+        }
     }
 
     private mutating func append(start: Int, type: UInt32, isBinary: Bool, from valueStart: Int) {
@@ -78,7 +83,8 @@ struct EncodedStatement: Sendable {
             let pointers = unsafe self.starts.map { start in
                 start < 0
                     ? nil
-                    : unsafe (values.baseAddress.map { unsafe $0 + start } ?? empty)?.assumingMemoryBound(to: CChar.self)
+                    : unsafe (values.baseAddress.map { unsafe $0 + start } ?? empty)?.assumingMemoryBound(
+                        to: CChar.self)
             }
             return unsafe pq.sendQueryParams(
                 connection, self.sql, Int32(pointers.count), self.types, pointers, self.lengths, self.formats, 1) == 1

@@ -98,7 +98,9 @@ final class PQConnection {
         let stride = unsafe MemoryLayout<PQFunctions.CString?>.stride
         let channel = unsafe raw.load(as: PQFunctions.CString?.self)
         let payload = unsafe raw.load(fromByteOffset: 2 * stride, as: PQFunctions.CString?.self)
-        return unsafe (channel.map { unsafe String(cString: $0) } ?? "", payload.map { unsafe String(cString: $0) } ?? "")
+        return unsafe (
+            channel.map { unsafe String(cString: $0) } ?? "", payload.map { unsafe String(cString: $0) } ?? ""
+        )
     }
 
     /// Asks the server to cancel what it runs on this connection, without waiting.

@@ -38,7 +38,16 @@ struct ConnectionSettings: Sendable {
         let text = conninfo.contains("=") || conninfo.contains("://") ? conninfo : ""
         if let options = unsafe pq.conninfoParse(text, &message) { return unsafe pq.conninfoFree(options) }
         defer { unsafe pq.freemem(message) }
-        throw .misconfigured("The connection string is malformed: \(unsafe pq.sentence(message)).")
+        let sentence = unsafe pq.sentence(message)
+        throw .misconfigured("The connection string is malformed: \(Self.hidingSecrets(sentence, of: conninfo)).")
+    }
+
+    /// libpq quotes what it does not understand, which may be a part of a password.
+    private static func hidingSecrets(_ sentence: String, of conninfo: String) -> String {
+        guard conninfo.contains("@") || conninfo.contains("password") else { return sentence }
+        let parts = sentence.split(separator: "\"", omittingEmptySubsequences: false)
+        // Every other part was in quotes.
+        return parts.enumerated().map { $0 % 2 == 0 || $1.count <= 1 ? String($1) : "…" }.joined(separator: "\"")
     }
 
     /// Whether the string, the environment or a service file sets `connect_timeout`.
@@ -95,7 +104,9 @@ extension PQFunctions {
         var option = UnsafeRawPointer(options)
         while let keyword = unsafe option.load(as: CString?.self) {
             if unsafe String(cString: keyword) == name {
-                return unsafe option.load(fromByteOffset: 3 * pointer, as: CString?.self).map { unsafe String(cString: $0) }
+                return unsafe option.load(fromByteOffset: 3 * pointer, as: CString?.self).map {
+                    unsafe String(cString: $0)
+                }
             }
             unsafe option += 7 * pointer
         }

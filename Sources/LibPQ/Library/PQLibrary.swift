@@ -3,7 +3,7 @@ import Synchronization
 
 /// libpq, loaded when it is first needed.
 enum PQLibrary {
-    /// Those that have been loaded, by where they were looked for. None is unloaded: its threads and locks may live on.
+    // By where they were looked for. None is unloaded: its threads and locks may live on.
     private static let loaded = Mutex<[[String]: PQFunctions]>([:])
 
     /// Loads the first library of the list that is there.

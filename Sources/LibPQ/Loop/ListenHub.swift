@@ -169,7 +169,9 @@ final class ListenHub {
     }
 
     private func yield(_ event: PostgresEvent, _ condition: (Listener) -> Bool) {
-        for index in self.listeners.indices where condition(self.listeners[index]) { self.listeners[index].yield(event) }
+        for index in self.listeners.indices where condition(self.listeners[index]) {
+            self.listeners[index].yield(event)
+        }
     }
 
     private func entry(

@@ -113,7 +113,8 @@ final class Loop {
         }
         let hidesInput = sessions.contains(where: \.mayHideInput)
         let timeout = Self.milliseconds(until: self.nextDeadline)
-        let limited = hidesInput ? min(UInt32(bitPattern: timeout), Self.hiddenInputInterval) : UInt32(bitPattern: timeout)
+        let limited =
+            hidesInput ? min(UInt32(bitPattern: timeout), Self.hiddenInputInterval) : UInt32(bitPattern: timeout)
         _ = unsafe poll(&entries, nfds_t(entries.count), Int32(bitPattern: limited))
         return [entries[0].revents != 0]
             + zip(sessions, entries.dropFirst()).map { $0.mayHideInput || $1.revents != 0 }

@@ -18,7 +18,9 @@ struct PendingQueue {
 
     /// - Returns: Whether there was room.
     mutating func append(_ entry: Entry) -> Bool {
-        guard self.count < self.maximumCount, self.isEmpty || self.size + entry.size <= self.maximumSize else { return false }
+        guard self.count < self.maximumCount, self.isEmpty || self.size + entry.size <= self.maximumSize else {
+            return false
+        }
         self.entries.append(entry)
         self.size += entry.size
         return true

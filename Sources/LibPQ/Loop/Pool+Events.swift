@@ -145,6 +145,20 @@ extension Pool {
         self.giveUp(session, .unavailable("The transaction was rolled back, since one of its statements was given up."))
     }
 
+    /// Sees to it that a transaction is not committed.
+    func lose(_ lease: Lease, _ error: PostgresError) {
+        let id = ObjectIdentifier(lease)
+        switch self.leases[id] {
+        case .active(let session): self.giveUp(session, error)
+        case .waiting(let entries):
+            self.waitingLeases.removeAll { $0 === lease }
+            for entry in entries { entry.fail(error) }
+            self.leases[id] = .lost(error)
+        case .lost: break
+        case nil: self.leases[id] = .lost(error)
+        }
+    }
+
     /// Closes the connection of a transaction, whose further calls fail.
     private func giveUp(_ session: Session, _ error: PostgresError) {
         if let lease = session.lease { self.leases[ObjectIdentifier(lease)] = .lost(error) }
@@ -176,11 +190,9 @@ extension Pool {
     private func failWaiting(_ error: PostgresError, _ condition: (Entry) -> Bool) {
         for entry in self.pending.removeAll(where: condition) { entry.fail(error) }
         for lease in self.waitingLeases {
-            let id = ObjectIdentifier(lease)
-            guard case .waiting(let entries) = self.leases[id], entries.contains(where: condition) else { continue }
-            for entry in entries { entry.fail(error) }
-            self.leases[id] = .lost(error)
-            self.waitingLeases.removeAll { $0 === lease }
+            guard case .waiting(let entries) = self.leases[ObjectIdentifier(lease)], entries.contains(where: condition)
+            else { continue }
+            self.lose(lease, error)
         }
     }
 }

@@ -20,7 +20,7 @@ final class Pool {
     /// Whether only transactions that have begun may go on.
     var isClosing = false
     var cycle: ConnectCycle
-    /// When to call ``expire(now:)`` at the latest. It may be earlier than need be.
+    /// When to call ``expire(now:)`` at the latest; it may be earlier than need be.
     var wakeAt: ContinuousClock.Instant?
     /// Whether a call has failed at once, so that somebody has to find out whether the server is back.
     private var wantsProbe = false
@@ -48,8 +48,8 @@ final class Pool {
 
     /// Takes a call.
     func submit(_ entry: Entry, now: ContinuousClock.Instant) {
-        if entry.ticket?.isCancelled == true { return entry.fail(.cancelled(mayHaveHappened: false)) }
-        if entry.deadline <= now { return entry.fail(.timedOut(mayHaveHappened: false)) }
+        if entry.ticket?.isCancelled == true { return self.refuse(entry, .cancelled(mayHaveHappened: false)) }
+        if entry.deadline <= now { return self.refuse(entry, .timedOut(mayHaveHappened: false)) }
         self.note(entry.deadline)
         if let lease = entry.lease { return self.submit(entry, to: lease, now: now) }
         if let error = self.refusal() { return entry.fail(error) }
@@ -63,11 +63,19 @@ final class Pool {
         case .active(let session): session.send(entry, now: now)
         case .waiting(let entries): self.leases[id] = .waiting(entries + [entry])
         case nil:
-            if let error = self.refusal() { return entry.fail(error) }
-            if self.waitingLeases.count >= self.configuration.maximumPendingStatements { return entry.fail(.queueFull) }
+            if let error = self.refusal() { return self.refuse(entry, error) }
+            if self.waitingLeases.count >= self.configuration.maximumPendingStatements {
+                return self.refuse(entry, .queueFull)
+            }
             self.leases[id] = .waiting([entry])
             self.waitingLeases.append(lease)
         }
+    }
+
+    /// Fails a call that was not sent, and the transaction that would be incomplete without it.
+    private func refuse(_ entry: Entry, _ error: PostgresError) {
+        entry.fail(error)
+        if entry.role == .inTransaction, let lease = entry.lease { self.lose(lease, error) }
     }
 
     /// Sees to it that ``expire(now:)`` is called then.

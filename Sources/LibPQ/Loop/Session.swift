@@ -12,7 +12,7 @@ final class Session {
 
     let connection: PQConnection
     var use = Use.shared
-    /// The calls, the oldest first. Without a pipeline, all but the first wait.
+    /// The calls, the oldest first; without a pipeline, all but the first wait.
     private(set) var entries: [Entry] = []
     /// Since when the first call is the first.
     private(set) var headSince: ContinuousClock.Instant
