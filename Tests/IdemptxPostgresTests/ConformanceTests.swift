@@ -5,7 +5,7 @@ import PostgresServerTesting
 import ServiceLifecycle
 import Testing
 
-@Suite("The PostgreSQL store keeps the laws of a store", .timeLimit(.minutes(5)))
+@Suite("The PostgreSQL store keeps the laws of a store", .timeLimit(.minutes(10)))
 struct ConformanceTests {
     private let pace = StoreConformance.Pace.realTime(unit: .milliseconds(400))
 

@@ -85,8 +85,10 @@ struct MigrationTests {
 
     @Test(
         "has a name that needs no quotes",
-        arguments: [("idemptx", true), ("_a1", true), ("", false), ("A", false), ("1a", false), ("a\"", false),
-            ("a b", false), ("a;b", false), ("pg_a", false), ("ä", false), (String(repeating: "a", count: 49), false)])
+        arguments: [
+            ("idemptx", true), ("_a1", true), ("", false), ("A", false), ("1a", false), ("a\"", false),
+            ("a b", false), ("a;b", false), ("pg_a", false), ("ä", false), (String(repeating: "a", count: 49), false),
+        ])
     func validNames(name: String, isValid: Bool) {
         #expect(PostgresStoreConfiguration.isValid(schema: name) == isValid)
     }

@@ -237,7 +237,8 @@ struct PostgresFaultTests {
                 try await server.kill()
                 try await standby.query("SELECT pg_promote()")
                 #expect(await successor.claimed(ClaimRequest(key: kept)) == "in progress")
-                #expect(await successor.claimed(ClaimRequest(key: lost)) == "attempt 1", "What RunningPostgreSQL.md says")
+                #expect(
+                    await successor.claimed(ClaimRequest(key: lost)) == "attempt 1", "What RunningPostgreSQL.md says")
             }
         }
     }
@@ -289,7 +290,8 @@ struct PostgresFaultTests {
             try await client.withTransaction { transaction in
                 try await transaction.query("SET LOCAL lock_timeout = '7s'")
                 let row = try await transaction.query(
-                    statement.sql, statement.parameters.map { PostgresParameter($0) }).first
+                    statement.sql, statement.parameters.map { PostgresParameter($0) }
+                ).first
                 #expect(try row?.boolean(0) == true)
                 #expect(try await transaction.query("SHOW lock_timeout").first?.text(0) == "7s")
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "in progress")
@@ -389,30 +391,36 @@ struct PostgresFaultTests {
     @Test("A server without a connection to spare is unavailable, and used as soon as it has one")
     func tooManyConnections() async throws {
         var options = PostgresServerOptions()
-        options.settings = ["max_connections": "10", "superuser_reserved_connections": "3"]
+        options.settings = ["max_connections": "6", "superuser_reserved_connections": "3"]
         try await PostgresServer.with(options) { server in
             _ = try await server.makeStore()
-            try await server.query("CREATE ROLE payments LOGIN")
-            try await server.query("GRANT USAGE ON SCHEMA idemptx TO payments")
-            try await server.query("GRANT SELECT, INSERT, UPDATE ON idemptx.record TO payments")
             let others = try PostgresClient(PostgresConfiguration(server.conninfo()))
+            let store = try PostgresStore(url: server.conninfo(), configuration: self.brisk)
             let gate = Gate()
-            let busy = (0..<8).map { _ in
-                Task {
-                    try await others.withTransaction(timeout: .seconds(60)) { transaction in
-                        try await transaction.query("SELECT 1")
-                        await gate.pass()
+            let holders = Task {
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<6 {
+                        group.addTask {
+                            try? await others.withTransaction(timeout: .seconds(120)) { transaction in
+                                try await transaction.query("SELECT 1")
+                                await gate.pass()
+                            }
+                        }
                     }
                 }
             }
             defer { gate.open() }
-            try await eventually("they have their connections") { gate.arrivals >= 7 }
-            // Whoever is no superuser gets none of the last three.
-            let store = try PostgresStore(
-                url: "host=\(server.host) port=\(server.port) user=payments dbname=postgres", configuration: self.brisk)
-            #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")
+            // The store has no connection before the others have all that there are.
+            try await eventually("There is no connection to spare") {
+                let probe = try PostgresClient(PostgresConfiguration(server.conninfo()))
+                let isRefused = (try? await probe.query("SELECT 1", timeout: .seconds(5))) == nil
+                await probe.close()
+                return isRefused
+            }
+            let refused = await store.claimed(ClaimRequest(key: try .named("k-1")))
+            #expect(refused == "unavailable")
             gate.open()
-            for task in busy { _ = await task.result }
+            await holders.value
             await others.close()
             try await eventually("There is one again") {
                 await store.claimed(ClaimRequest(key: try .named("k-2"))) == "attempt 1"

@@ -255,7 +255,8 @@ struct PostgresStoreTests {
             #expect(await store.claimed(ClaimRequest(key: running)) == "attempt 1")
             #expect(
                 await store.claimed(ClaimRequest(key: unknown, lease: .zero, onAbandoned: .refuse)) == "attempt 1")
-            #expect(await store.claimed(ClaimRequest(key: try .named("gone"), lease: .zero, keyTTL: .zero)) == "attempt 1")
+            #expect(
+                await store.claimed(ClaimRequest(key: try .named("gone"), lease: .zero, keyTTL: .zero)) == "attempt 1")
             let shown = try await server.query(
                 """
                 SELECT concat_ws(

@@ -5,6 +5,9 @@ import PostgresServerTesting
 import Synchronization
 import Testing
 
+/// The store's, not the client's.
+typealias PostgresServerError = IdemptxPostgres.PostgresServerError
+
 extension PostgresServer {
     /// A store in the database `postgres`, whose schema is installed.
     func makeStore(
@@ -21,6 +24,11 @@ extension PostgresServer {
         try #require(try await self.query(sql).first?.integer(0))
     }
 
+    /// The first column of each row, numbers.
+    func numbers(_ sql: String) async throws -> [Int64] {
+        try await self.query(sql).rows.map { row in try #require(try row.integer(0)) }
+    }
+
     /// The number that the next transaction gets which writes or locks.
     func nextTransaction() async throws -> String? {
         try await self.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").first?.text(0)
@@ -34,7 +42,8 @@ final class SpyExecutor: PostgresExecutor {
     private let failures: Mutex<[IdemptxPostgres.PostgresServerError]>
     private let canListen: Bool
 
-    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = []) {
+    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = [])
+    {
         self.executor = executor
         self.canListen = canListen
         self.failures = Mutex(failures)

@@ -46,6 +46,7 @@ package final class ServerClock: Sendable {
     /// The server's time at a moment here, or somewhat earlier; `nil` if the server has not told it.
     ///
     /// - Parameter instant: A moment here.
+    /// - Returns: The server's time.
     package func time(at instant: ContinuousClock.Instant) -> Timestamp? {
         self.estimate.withLock { $0?.offset }.map { Timestamp(milliseconds: $0 + self.milliseconds(at: instant)) }
     }

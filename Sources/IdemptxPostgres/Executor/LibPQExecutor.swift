@@ -78,7 +78,8 @@ extension PostgresRow {
             switch columns[index].type {
             case TypeNumber.boolean: try self.boolean(index).map { .boolean($0) } ?? .null
             case TypeNumber.bytes: try self.bytes(index).map { .bytes($0) } ?? .null
-            case let type where TypeNumber.integers.contains(type): try self.integer(index).map { .integer($0) } ?? .null
+            case let type where TypeNumber.integers.contains(type):
+                try self.integer(index).map { .integer($0) } ?? .null
             default: try self.text(index).map { .text($0) } ?? .null
             }
         }

@@ -33,7 +33,8 @@ enum StoreSection: SettingSection {
             "How many connections to PostgreSQL the calls share at most."),
         Setting(
             "postgresListen", \.postgresConnection.listens,
-            "Keeps one more connection by which waiting requests are woken; of no use behind PgBouncer in transaction mode."),
+            "Keeps one more connection by which waiting requests are woken; of no use behind PgBouncer in transaction mode."
+        ),
     ]
 
     private static var redis: [Setting<StoreSettings>] {
