@@ -99,9 +99,23 @@ struct DeadlineTests {
             let client = try PostgresClient(PostgresConfiguration(database.conninfo()))
             try await client.query("CREATE TABLE t (id int8)")
             try await Fixture.withClient(database.conninfo()) { other in
-                let task = Task { try await client.query("INSERT INTO t SELECT 1 FROM pg_sleep(0.3)") }
-                try await eventually("it runs") { try await other.running("pg_sleep(0.3)") == 1 }
-                await client.close()
+                let (task, closing) = try await other.withTransaction { transaction in
+                    // What the other statement waits for until this transaction ends.
+                    try await transaction.query("SELECT FROM pg_advisory_xact_lock(7)")
+                    let task = Task {
+                        try await client.query(
+                            "INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(7)", timeout: .seconds(60))
+                    }
+                    try await eventually("it runs") {
+                        try await other.running("INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(7)") == 1
+                    }
+                    let closing = Task { await client.close() }
+                    try await eventually("the rest is refused") {
+                        await Fixture.error { try await client.query("SELECT 1") } == .closed
+                    }
+                    return (task, closing)
+                }
+                await closing.value
                 #expect(try await task.value.affectedRows == 1)
                 #expect(await Fixture.error { try await client.query("SELECT 1") } == .closed)
                 #expect(try await other.integer("SELECT count(*) FROM t") == 1)
