@@ -16,7 +16,7 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one; in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
     ///     with all.
@@ -51,7 +51,7 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one; in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
     ///     with all.

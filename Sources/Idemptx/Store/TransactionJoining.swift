@@ -4,7 +4,7 @@
 /// runs the operation again, as the next attempt. An attempt that was replaced cannot commit. For what is written through
 /// that transaction, and for nothing else that an operation does, this is exactly once.
 ///
-/// See ``Idempotency/run(_:key:scope:fingerprint:in:operation:)``.
+/// See <doc:ExactlyOnce>.
 public protocol TransactionJoining<Transaction>: IdempotencyStore {
     /// The application's access to its own data inside a transaction.
     associatedtype Transaction
