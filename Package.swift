@@ -206,10 +206,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LibPQTests",
-            dependencies: [
-                "LibPQ", "PostgresServerTesting", "TestSupport",
-                .product(name: "Logging", package: "swift-log"),
-            ]
+            dependencies: ["LibPQ", "PostgresServerTesting", "TestSupport"]
         ),
         .testTarget(
             name: "RESP3Tests",

@@ -15,7 +15,7 @@ struct DeadlineTests {
         ) { client, _ in
             let backend = try await client.integer("SELECT pg_backend_pid()")
             let error = await Fixture.error {
-                try await client.query("SELECT pg_sleep(0.5)", timeout: .milliseconds(100))
+                try await client.query("SELECT pg_sleep(3)", timeout: .seconds(1))
             }
             #expect(error == .timedOut(mayHaveHappened: true))
             // It waits for the late reply, which is nobody's.
@@ -64,7 +64,7 @@ struct DeadlineTests {
                 try await other.withTransaction { transaction in
                     try await transaction.query("LOCK TABLE t")
                     let error = await Fixture.error {
-                        try await client.query("INSERT INTO t VALUES (1)", timeout: .milliseconds(100))
+                        try await client.query("INSERT INTO t VALUES (1)", timeout: .seconds(1))
                     }
                     #expect(error == .timedOut(mayHaveHappened: true))
                     try await eventually("it is cancelled") { try await other.running("INSERT INTO t") == 0 }
@@ -96,22 +96,23 @@ struct DeadlineTests {
     func closing() async throws {
         _ = Fixture.serviceFile
         try await PostgresServer.withDatabase { database in
-            let client = try PostgresClient(PostgresConfiguration(database.conninfo()))
+            var configuration = PostgresConfiguration(database.conninfo())
+            configuration.statementTimeout = .seconds(60)
+            let client = try PostgresClient(configuration)
             try await client.query("CREATE TABLE t (id int8)")
             try await Fixture.withClient(database.conninfo()) { other in
                 let (task, closing) = try await other.withTransaction { transaction in
-                    // What the other statement waits for until this transaction ends.
-                    try await transaction.query("SELECT FROM pg_advisory_xact_lock(7)")
-                    let task = Task {
-                        try await client.query(
-                            "INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(7)", timeout: .seconds(60))
-                    }
-                    try await eventually("it runs") {
-                        try await other.running("INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(7)") == 1
-                    }
+                    try await transaction.query("SELECT pg_advisory_xact_lock(1)")
+                    let task = Task { try await client.query("INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(1)") }
+                    try await eventually("it runs") { try await other.running("INSERT INTO t") == 1 }
                     let closing = Task { await client.close() }
-                    try await eventually("the rest is refused") {
-                        await Fixture.error { try await client.query("SELECT 1") } == .closed
+                    try await eventually("it is closing") {
+                        do throws(PostgresError) {
+                            try await client.query("SELECT 1")
+                            return false
+                        } catch {
+                            return error == .closed
+                        }
                     }
                     return (task, closing)
                 }

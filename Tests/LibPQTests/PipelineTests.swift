@@ -50,7 +50,7 @@ struct PipelineTests {
                     try await transaction.query("SELECT pg_advisory_xact_lock(1)")
                     let first = Task { try await client.query("SELECT pg_advisory_xact_lock(1)") }
                     try await eventually("it waits") { try await other.running("SELECT pg_advisory_xact_lock(1)") == 1 }
-                    let error = await Fixture.error { try await client.query("SELECT 1", timeout: .milliseconds(100)) }
+                    let error = await Fixture.error { try await client.query("SELECT 1", timeout: .seconds(1)) }
                     // Whether it was sent is what its caller is told.
                     #expect(error == .timedOut(mayHaveHappened: usesPipelines))
                     try await transaction.query("SELECT 1")

@@ -15,26 +15,22 @@ package final class PostgresServer: Sendable {
     package var socketDirectory: String { self.directory.path }
 
     private let options: PostgresServerOptions
-    private let programs: PostgresPrograms
+    private let template: PostgresTemplate
     private let directory: URL
-    private let isShared: Bool
     private let process = Mutex<ServerProcess?>(nil)
     private let client: PostgresClient
 
-    private init(_ options: PostgresServerOptions, _ programs: PostgresPrograms, isShared: Bool) async throws {
+    private init(_ options: PostgresServerOptions) async throws {
+        let template = try await PostgresTemplate.shared()
         self.options = options
-        self.programs = programs
-        self.isShared = isShared
+        self.template = template
+        self.directory = try await template.makeDirectory()
         self.port = try await FreePort.reserve()
-        // Short, since a socket's path has a narrow limit.
-        let name = "postgres-\(UInt32.random(in: 0...UInt32.max))"
-        self.directory = FileManager.default.temporaryDirectory.appending(path: name)
         var configuration = PostgresConfiguration(
             "host=\(self.directory.path) port=\(self.port) user=postgres dbname=postgres")
         configuration.statementTimeout = .seconds(60)
         configuration.maximumConnections = 2
         self.client = try PostgresClient(configuration)
-        try await programs.createDirectory(self.directory)
     }
 
     /// Runs a server while `body` runs, and ends it then.
@@ -42,18 +38,14 @@ package final class PostgresServer: Sendable {
     package static func with<Value>(
         _ options: PostgresServerOptions = PostgresServerOptions(), _ body: (PostgresServer) async throws -> Value
     ) async throws -> Value {
-        let template = try await PostgresTemplate.shared()
-        let server = try await Self.start(options, template.programs) { server in
-            try await template.programs.runSystem(["cp", "-R", "-p", template.data.path, server.data.path])
-        }
-        return try await server.whileRunning(body)
+        try await Self.start(options).whileRunning(body)
     }
 
     /// Runs a hot standby of this server while `body` runs, which streams what this one commits.
     @discardableResult
     package func withStandby<Value>(_ body: (PostgresServer) async throws -> Value) async throws -> Value {
-        let standby = try await Self.start(self.options, self.programs) { standby in
-            try await self.programs.run(
+        let standby = try await Self.start(self.options) { standby in
+            try await self.template.programs.run(
                 "pg_basebackup",
                 [
                     "--pgdata=\(standby.data.path)", "--host=\(self.socketDirectory)", "--port=\(self.port)",
@@ -64,12 +56,7 @@ package final class PostgresServer: Sendable {
         return try await standby.whileRunning(body)
     }
 
-    private static let shared = Task {
-        let template = try await PostgresTemplate.shared()
-        return try await PostgresServer.start(PostgresServerOptions(), template.programs, isShared: true) { server in
-            try await template.programs.runSystem(["cp", "-R", "-p", template.data.path, server.data.path])
-        }
-    }
+    private static let shared = Task { try await PostgresServer.start(PostgresServerOptions()) }
 
     /// Runs `body` with a new database, on a server that all tests of this process share and none disturbs.
     @discardableResult
@@ -88,12 +75,12 @@ package final class PostgresServer: Sendable {
     }
 
     private static func start(
-        _ options: PostgresServerOptions, _ programs: PostgresPrograms, isShared: Bool = false,
-        _ makeData: (PostgresServer) async throws -> Void
+        _ options: PostgresServerOptions,
+        makingData makeData: (PostgresServer) async throws -> Void = { try await $0.template.copy(to: $0.data) }
     ) async throws -> PostgresServer {
         // Another process may have taken the port after it was found free.
         for _ in 0..<4 {
-            let server = try await PostgresServer(options, programs, isShared: isShared)
+            let server = try await PostgresServer(options)
             do {
                 try await makeData(server)
                 try await server.prepare()
@@ -197,14 +184,15 @@ package final class PostgresServer: Sendable {
         let file = self.directory.appending(path: "hba.conf")
         try access.joined(separator: "\n").appending("\n").write(to: file, atomically: true, encoding: .utf8)
         guard let certificates = self.options.certificates else { return }
-        try await self.programs.copy(certificates.server.certificate, to: self.directory.appending(path: "server.pem"))
-        try await self.programs.copy(certificates.server.key, to: self.directory.appending(path: "server.key"))
+        try await self.template.programs.copy(
+            certificates.server.certificate, to: self.directory.appending(path: "server.pem"))
+        try await self.template.programs.copy(certificates.server.key, to: self.directory.appending(path: "server.key"))
     }
 
     private func launch() async throws {
         let arguments = ["-D", self.data.path] + self.settings.flatMap { ["-c", "\($0.key)=\($0.value)"] }
-        let command = ["/usr/bin/env"] + self.programs.command("postgres", arguments)
-        let process = try ServerProcess(command, in: self.directory, ending: .quit, removesDirectory: self.isShared)
+        let command = ["/usr/bin/env"] + self.template.programs.command("postgres", arguments)
+        let process = try ServerProcess(command, in: self.directory, ending: .quit)
         self.process.withLock { $0 = process }
         let sign = "database system is ready to accept"
         do {

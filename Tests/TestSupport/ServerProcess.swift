@@ -21,7 +21,8 @@ package final class ServerProcess: Sendable {
         cat >/dev/null
         kill -CONT $! 2>/dev/null
         kill -s "$ending" $! 2>/dev/null && wait $!
-        [ -z "$garbage" ] || rm -rf "$garbage"
+        [ -n "$garbage" ] || exit 0
+        for attempt in 1 2 3 4 5; do rm -rf "$garbage" && break; sleep 1; done
         """#
 
     private let shell = Mutex<Process?>(nil)

@@ -13,8 +13,10 @@ package struct PostgresConfiguration: Sendable {
     /// Transactions leave one of them to statements of their own, if there is more than one.
     package var maximumConnections = 8
 
-    /// How many statements may be under way on one connection at a time.
-    package var maximumPipelineDepth = 32
+    /// How many statements may be under way on one connection at a time, once no more connections can be made.
+    ///
+    /// One that is sent behind a slow one has to wait for it.
+    package var maximumPipelineDepth = 8
 
     /// How long a statement may take, waiting for a connection included, unless a call says otherwise.
     package var statementTimeout: Duration = .seconds(5)
@@ -25,7 +27,7 @@ package struct PostgresConfiguration: Sendable {
     package var connectTimeout: Duration = .seconds(5)
 
     /// After which time a statement counts as slow: no other is sent behind it while there is another way.
-    package var slowThreshold: Duration = .milliseconds(20)
+    package var slowThreshold: Duration = .milliseconds(10)
 
     /// How long after its deadline a statement that has been sent may go on: then the server is asked to cancel it, and
     /// after the same time again its connection is closed, with all that was sent behind it.

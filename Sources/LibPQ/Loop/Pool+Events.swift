@@ -22,6 +22,7 @@ extension Pool {
     /// Something has happened to the socket of a connection.
     func ready(_ session: Session, now: ContinuousClock.Instant) {
         for entry in session.receive(now: now) { self.finished(entry, session) }
+        if session.entries.isEmpty { self.note(now + self.configuration.idleTimeout) }
     }
 
     /// Fails the calls of connections that are of no use any more.

@@ -124,11 +124,15 @@ final class Pool {
             guard case .shared = session.use, session.end == nil else { return false }
             if session.entries.isEmpty { return true }
             // A call that is sent behind a slow one could not be told any more that nothing happened.
-            return session.connection.isPipelined && session.entries.count < self.configuration.maximumPipelineDepth
+            return self.sharesConnections && session.connection.isPipelined
+                && session.entries.count < self.configuration.maximumPipelineDepth
                 && !session.connection.hasUnsentOutput && now - session.headSince < self.configuration.slowThreshold
         }
         return usable.min { $0.entries.count < $1.entries.count }
     }
+
+    /// Whether a call may be sent behind others: not while it could have a connection for itself a moment later.
+    private var sharesConnections: Bool { !self.canGrow || self.cycle.failures > 0 }
 
     private var leasedCount: Int { self.sessions.count { $0.lease != nil } }
 
