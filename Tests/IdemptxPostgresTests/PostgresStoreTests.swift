@@ -78,6 +78,21 @@ struct PostgresStoreTests {
         }
     }
 
+    @Test("commits a completion once more when it is repeated, so that it waits for standbys again, and changes nothing")
+    func repeatedCompletion() async throws {
+        try await PostgresServer.with { server in
+            let store = try await server.makeStore()
+            let request = ClaimRequest(key: try .named("k-1"))
+            guard let claim = try await self.claim(request, in: store) else { return }
+            #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(60)))
+            let before = try await server.nextTransaction()
+            let other = Outcome.tombstone(Tombstone(status: 500))
+            #expect(try await store.complete(claim, with: other, keyTTL: .seconds(60)))
+            #expect(try await server.nextTransaction() != before)
+            #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
+        }
+    }
+
     @Test("touches no index when a claim is renewed and completed")
     func updatesInPlace() async throws {
         try await PostgresServer.with { server in

@@ -215,11 +215,11 @@ BEGIN
         END IF;
         RETURN true;
     END IF;
-    -- Of an owner that repeats a call whose reply was lost.
-    RETURN EXISTS (
-        SELECT FROM "idemptx".record r
-        WHERE r.key = p_key AND r.owner = p_owner AND r.state IN (2, 3) AND r.expires > now
-    );
+    -- Of an owner that repeats a call whose reply was lost. The row is written once more as it is, so that this commit, too, waits
+    -- for the standbys that it has to wait for: the wait of the first one may have been broken off.
+    UPDATE "idemptx".record r SET waited = r.waited
+    WHERE r.key = p_key AND r.owner = p_owner AND r.state IN (2, 3) AND r.expires > now;
+    RETURN FOUND;
 END
 $function$;
 
