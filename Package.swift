@@ -204,6 +204,14 @@ let package = Package(
             dependencies: ["LibPQ", "TestSupport"],
             path: "Tests/PostgresServerTesting"
         ),
+        .target(
+            name: "StoreTestSupport",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "Tests/StoreTestSupport"
+        ),
         .testTarget(
             name: "LibPQTests",
             dependencies: ["LibPQ", "PostgresServerTesting", "TestSupport"]
@@ -222,7 +230,8 @@ let package = Package(
         .testTarget(
             name: "IdemptxRedisTests",
             dependencies: [
-                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "TestSupport",
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "StoreTestSupport",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
@@ -234,7 +243,8 @@ let package = Package(
         .testTarget(
             name: "IdemptxPostgresTests",
             dependencies: [
-                "Idemptx", "IdemptxPostgres", "IdemptxTesting", "LibPQ", "PostgresServerTesting", "TestSupport",
+                "Idemptx", "IdemptxPostgres", "IdemptxTesting", "LibPQ", "PostgresServerTesting", "StoreTestSupport",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
@@ -259,7 +269,7 @@ let package = Package(
         .testTarget(
             name: "IdemptxSQLiteTests",
             dependencies: [
-                "Idemptx", "IdemptxSQLite", "IdemptxTesting", "TestSupport",
+                "Idemptx", "IdemptxSQLite", "IdemptxTesting", "StoreTestSupport", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

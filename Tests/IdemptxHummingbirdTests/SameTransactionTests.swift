@@ -40,6 +40,19 @@ struct SameTransactionTests {
                 return EditedResponse(
                     status: .created, response: Charge(id: Int(db.lastInsertedRowID), amount: order.amount))
             })
+        // Opens the transaction itself, and returns something else than it has stored.
+        router.post(
+            "own",
+            use: idempotent(store: store, scope: .anonymous) { [pool] _, _ in
+                let attempt = IdempotencyContext.current
+                ledger.add()
+                try await pool.write { db in
+                    try db.execute(sql: "INSERT INTO purchase (amount) VALUES (7)")
+                    try attempt?.complete(
+                        with: StoredResponse(status: .created, body: Array("stored".utf8)), in: db)
+                }
+                return "returned"
+            })
         return Application(router: router)
     }
 
@@ -60,6 +73,21 @@ struct SameTransactionTests {
             #expect(try other.problemKind == .keyReused)
         }
         #expect(try await self.amounts() == [5])
+        #expect(self.ledger.count == 1)
+    }
+
+    @Test("sends and replays the response that a handler has stored in a transaction of its own")
+    func ownTransaction() async throws {
+        try await self.app().test(.live) { client in
+            let first = try await client.execute(uri: "/own", idempotencyKey: "k-1")
+            let again = try await client.execute(uri: "/own", idempotencyKey: "k-1")
+            #expect(first.status == .created)
+            #expect(first.text == "stored")
+            #expect(first.idempotencyStatus == .new)
+            #expect(again.isReplay)
+            #expect(again.repeatable == first.repeatable)
+        }
+        #expect(try await self.amounts() == [7])
         #expect(self.ledger.count == 1)
     }
 

@@ -3,6 +3,7 @@ import IdemptxPostgres
 import IdemptxTesting
 import PostgresServerTesting
 import ServiceLifecycle
+import StoreTestSupport
 import Testing
 
 @Suite("The PostgreSQL store keeps the laws of a store", .timeLimit(.minutes(10)))

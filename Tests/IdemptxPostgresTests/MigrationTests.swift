@@ -4,6 +4,7 @@ import InMemoryLogging
 import LibPQ
 import Logging
 import PostgresServerTesting
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -4,6 +4,7 @@ import Idemptx
 import IdemptxTesting
 import LibPQ
 import PostgresServerTesting
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@ import Idemptx
 import IdemptxTesting
 import LibPQ
 import PostgresServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -78,7 +79,8 @@ struct PostgresStoreTests {
         }
     }
 
-    @Test("commits a completion once more when it is repeated, so that it waits for standbys again, and changes nothing")
+    @Test(
+        "commits a completion once more when it is repeated, so that it waits for standbys again, and changes nothing")
     func repeatedCompletion() async throws {
         try await PostgresServer.with { server in
             let store = try await server.makeStore()

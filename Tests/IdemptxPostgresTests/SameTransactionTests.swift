@@ -159,6 +159,21 @@ struct SameTransactionTests {
         }
     }
 
+    @Test("says that the store is unavailable if nobody can tell whether a commit has happened; a retry finds out")
+    func commitUnresolved() async throws {
+        try await self.withShop { (server, store) async throws in
+            let executor = SilentCommit(store.executor, commits: true, isAwayBehindIt: true)
+            let shaky = PostgresStore(
+                executor: executor, configuration: store.configuration, identity: store.identity)
+            let idempotency = Idempotency(
+                store: shaky, policy: IdempotencyPolicy { $0.completionRetryTime = .milliseconds(100) })
+            #expect(try await self.problem { try await self.charge(idempotency, shaky) } == .storeUnavailable)
+            executor.behave()
+            #expect(try await self.charge(idempotency, shaky) == "receipt of k-1")
+            #expect(try await self.attempts(server) == [1])
+        }
+    }
+
     @Test("lets an attempt that was replaced commit nothing")
     func replaced() async throws {
         try await self.withShop { (server, store) async throws in
@@ -213,17 +228,25 @@ private final class SilentCommit: PostgresExecutor {
 
     private let executor: any PostgresExecutor
     private let commits: Bool
+    /// Whether nothing can be asked, either, once there was no reply.
+    private let isAwayBehindIt: Bool
     private let isSilent = Mutex(true)
+    private let isAway = Mutex(false)
 
-    init(_ executor: any PostgresExecutor, commits: Bool) {
+    init(_ executor: any PostgresExecutor, commits: Bool, isAwayBehindIt: Bool = false) {
         self.executor = executor
         self.commits = commits
+        self.isAwayBehindIt = isAwayBehindIt
     }
 
-    func behave() { self.isSilent.withLock { $0 = false } }
+    func behave() {
+        self.isSilent.withLock { $0 = false }
+        self.isAway.withLock { $0 = false }
+    }
 
     func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
-        try await self.executor.execute(statement, timeout: timeout)
+        if self.isAway.withLock({ $0 }) { throw StoreError(.unavailable, "The server is away.") }
+        return try await self.executor.execute(statement, timeout: timeout)
     }
 
     func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws {
@@ -236,6 +259,7 @@ private final class SilentCommit: PostgresExecutor {
         } catch is NotCommitted {
             // As if the reply were lost.
         }
+        if self.isAwayBehindIt { self.isAway.withLock { $0 = true } }
         throw StoreError(.replyLost, "No reply to the commit.")
     }
 }

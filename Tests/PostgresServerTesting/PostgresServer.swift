@@ -164,7 +164,7 @@ package final class PostgresServer: Sendable {
         try? FileManager.default.removeItem(at: self.directory)
     }
 
-    /// Gives back what a server that was killed has left with the system, where it would stay until the next start.
+    /// Removes the shared memory of a server that was killed: the system keeps it otherwise.
     private func removeSharedMemory() {
         let file = self.data.appending(path: "postmaster.pid")
         guard

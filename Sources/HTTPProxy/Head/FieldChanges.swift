@@ -1,8 +1,10 @@
-/// What a handler changes of the fields of a request or a response, whoever makes it.
+/// The header fields that a handler removes from a request or a response, and those that it adds.
 package struct FieldChanges: Sendable {
-    /// The names of fields that do not go on, in lower case; none that the proxy itself has to know.
+    /// The names of the removed fields, in lower case.
+    ///
+    /// Fields that the proxy itself interprets must not be among them.
     package var removed: [String]
-    /// Fields that go on besides.
+    /// The added fields.
     package var added: [(name: String, value: String)]
 
     package init(removed: [String] = [], added: [(name: String, value: String)] = []) {

@@ -1,15 +1,15 @@
 import NIOCore
 
-/// What a connection writes during a tick of its event loop, so that it leaves in one piece.
+/// Collects what a connection writes during one tick of its event loop, so that it is sent by one write.
 struct OutputBuffer {
-    /// Bodies up to this size are copied behind what is there: a second write costs more.
+    /// Bodies up to this size, in bytes, are copied into the buffer: a second write costs more.
     private static let copiedSize = 8 * 1024
 
     /// Whether the connection is to be flushed at the end of the tick.
     private(set) var isFlushDue = false
     private var bytes = ByteBuffer()
 
-    /// Whether a body is better written by itself, after what is there.
+    /// Whether a body is too large to be copied, and is written by itself after the buffer.
     static func isLarge(_ body: ByteBuffer) -> Bool { body.readableBytes > self.copiedSize }
 
     /// Begins to write.
@@ -27,7 +27,9 @@ struct OutputBuffer {
         body(&self.bytes)
     }
 
-    /// What is there, to be written before something else is; `nil` if there is nothing.
+    /// Takes the collected bytes, to be written before something else is.
+    ///
+    /// - Returns: The bytes; `nil` if there are none.
     mutating func take() -> ByteBuffer? {
         guard self.isFlushDue, self.bytes.readableBytes > 0 else { return nil }
         defer { self.bytes = ByteBuffer() }
@@ -36,7 +38,7 @@ struct OutputBuffer {
 
     /// Ends the tick.
     ///
-    /// - Returns: What is there, to be written and flushed; `nil` if there is nothing. Its room is used again.
+    /// - Returns: The collected bytes, to be written and flushed; `nil` if there are none. The next tick reuses their memory.
     mutating func end() -> ByteBuffer? {
         self.isFlushDue = false
         return self.bytes.readableBytes > 0 ? self.bytes : nil

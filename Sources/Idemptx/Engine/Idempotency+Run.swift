@@ -180,7 +180,7 @@ extension Idempotency {
                 handover.fulfil(context.hasCommitted ? result : self.result(of: outcome, policy: policy))
             case .unknown:
                 self.end(lease, as: .unstored)
-                handover.fulfil(.failure(IdempotencyProblem(.storeUnavailable).under(policy)))
+                handover.fulfil(.failure(IdempotencyProblem.storeUnavailable(under: policy)))
             case .nothing:
                 let (disposition, outcome) = self.judge(result, in: context, policy: policy)
                 await self.conclude(lease, as: disposition, outcome, policy: policy) { _ in handover.fulfil(result) }

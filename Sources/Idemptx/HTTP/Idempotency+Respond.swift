@@ -163,8 +163,7 @@ extension Idempotency {
             return
         case .unknown:
             self.end(lease, as: .unstored)
-            let problem = IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter())
-            handover.fulfil(Refusal(problem, markers).response(under: policy))
+            handover.fulfil(Refusal(.storeUnavailable(under: policy), markers).response(under: policy))
             return
         }
         guard let parts else {

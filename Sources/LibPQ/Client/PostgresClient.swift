@@ -116,13 +116,13 @@ package final class PostgresClient: Sendable {
     }
 
     /// Gives up a transaction.
-    func release(_ lease: Lease) {
+    func release(_ lease: ConnectionLease) {
         _ = self.inbox.post(.release(lease))
     }
 
     /// Runs a statement and waits for its replies.
     func run(
-        _ statement: EncodedStatement, _ role: Entry.Role, lease: Lease? = nil, timeout: Duration?
+        _ statement: EncodedStatement, _ role: Entry.Role, lease: ConnectionLease? = nil, timeout: Duration?
     ) async throws(PostgresError) -> PostgresResult {
         let deadline = ContinuousClock.now + (timeout ?? self.configuration.statementTimeout)
         let ticket = Ticket()

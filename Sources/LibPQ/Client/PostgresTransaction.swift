@@ -11,13 +11,13 @@ package final class PostgresTransaction: Sendable {
     }
 
     private let client: PostgresClient
-    private let lease: Lease
+    private let lease: ConnectionLease
     private let timeout: Duration
     private let state = Mutex(State())
 
     init(_ client: PostgresClient, _ isolation: PostgresIsolation, timeout: Duration) {
         self.client = client
-        self.lease = Lease(begin: EncodedStatement(own: isolation.begin))
+        self.lease = ConnectionLease(begin: EncodedStatement(own: isolation.begin))
         self.timeout = timeout
     }
 

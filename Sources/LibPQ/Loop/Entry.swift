@@ -20,7 +20,7 @@ final class Entry {
     let role: Role
     let deadline: ContinuousClock.Instant
     let ticket: Ticket?
-    let lease: Lease?
+    let lease: ConnectionLease?
     /// How many statements at the start are not the caller's.
     let prefix: Int
     var results: [PostgresResult] = []
@@ -31,7 +31,7 @@ final class Entry {
 
     init(
         _ statements: [EncodedStatement], role: Role, deadline: ContinuousClock.Instant, ticket: Ticket? = nil,
-        lease: Lease? = nil, prefix: Int = 0, completion: @escaping (Outcome) -> Void
+        lease: ConnectionLease? = nil, prefix: Int = 0, completion: @escaping (Outcome) -> Void
     ) {
         self.statements = statements
         self.role = role
@@ -103,7 +103,7 @@ final class Ticket: Sendable {
 }
 
 /// A transaction's claim to a connection, from its first statement on.
-final class Lease: Sendable {
+final class ConnectionLease: Sendable {
     /// What its first statement is preceded by.
     let begin: EncodedStatement
 
@@ -118,6 +118,6 @@ struct Submission: Sendable {
     let role: Entry.Role
     let deadline: ContinuousClock.Instant
     let ticket: Ticket
-    let lease: Lease?
+    let lease: ConnectionLease?
     let continuation: CheckedContinuation<Entry.Outcome, Never>
 }

@@ -7,7 +7,7 @@ enum LoopEvent: Sendable {
     /// The caller waits no more.
     case cancel(Ticket)
     /// The transaction is not going to be committed.
-    case release(Lease)
+    case release(ConnectionLease)
     case connected(Result<OpenedConnection, PostgresError>, isListener: Bool)
     case listen(Listener)
     case unlisten(Listener.ID)

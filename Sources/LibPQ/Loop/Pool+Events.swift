@@ -15,7 +15,7 @@ extension Pool {
             self.configuration.logger.debug(
                 "Could not connect",
                 metadata: ["postgres.reason": "\(error)", "postgres.failures": "\(self.cycle.failures)"])
-            if self.sessions.isEmpty, let error = self.cycle.standingFailure { self.failWaiting(error) { _ in true } }
+            if self.sessions.isEmpty, let error = self.cycle.lastingFailure { self.failWaiting(error) { _ in true } }
         }
     }
 
@@ -46,7 +46,7 @@ extension Pool {
     }
 
     /// The transaction is not going to be committed: rolls it back.
-    func release(_ lease: Lease, now: ContinuousClock.Instant) {
+    func release(_ lease: ConnectionLease, now: ContinuousClock.Instant) {
         let id = ObjectIdentifier(lease)
         switch self.leases[id] {
         case .active(let session): self.rollBack(session, now)
@@ -58,7 +58,7 @@ extension Pool {
         }
     }
 
-    /// Ends what is over: waiting, patience with the server, and idle connections.
+    /// Ends what is overdue: waiting calls, sent statements, and idle connections.
     func expire(now: ContinuousClock.Instant) {
         // Whoever waited for a server that is away is told so.
         let failure = self.sessions.isEmpty ? self.cycle.lastFailure : nil
@@ -147,7 +147,7 @@ extension Pool {
     }
 
     /// Sees to it that a transaction is not committed.
-    func lose(_ lease: Lease, _ error: PostgresError) {
+    func lose(_ lease: ConnectionLease, _ error: PostgresError) {
         let id = ObjectIdentifier(lease)
         switch self.leases[id] {
         case .active(let session): self.giveUp(session, error)

@@ -16,7 +16,7 @@ final class Pool {
     var sessions: [Session] = []
     var pending: PendingQueue
     var leases: [ObjectIdentifier: LeaseState] = [:]
-    var waitingLeases: [Lease] = []
+    var waitingLeases: [ConnectionLease] = []
     /// Whether only transactions that have begun may go on.
     var isClosing = false
     var cycle: ConnectCycle
@@ -56,7 +56,7 @@ final class Pool {
         if !self.pending.append(entry) { entry.fail(.queueFull) }
     }
 
-    private func submit(_ entry: Entry, to lease: Lease, now: ContinuousClock.Instant) {
+    private func submit(_ entry: Entry, to lease: ConnectionLease, now: ContinuousClock.Instant) {
         let id = ObjectIdentifier(lease)
         switch self.leases[id] {
         case .lost(let error): entry.fail(error)
@@ -85,7 +85,7 @@ final class Pool {
 
     private func refusal() -> PostgresError? {
         if self.isClosing { return .closed }
-        guard self.sessions.isEmpty, let error = self.cycle.standingFailure else { return nil }
+        guard self.sessions.isEmpty, let error = self.cycle.lastingFailure else { return nil }
         self.wantsProbe = true
         return error
     }
@@ -146,7 +146,7 @@ final class Pool {
         self.reserve()
     }
 
-    private func activate(_ lease: Lease, on session: Session, _ now: ContinuousClock.Instant) {
+    private func activate(_ lease: ConnectionLease, on session: Session, _ now: ContinuousClock.Instant) {
         let id = ObjectIdentifier(lease)
         guard case .waiting(let entries) = self.leases[id], let first = entries.first else { return }
         session.use = .leased(lease)
@@ -183,7 +183,7 @@ struct ConnectCycle {
     }
 
     /// The last failure, if waiting for the next attempt is not worth it.
-    var standingFailure: PostgresError? {
+    var lastingFailure: PostgresError? {
         if case .misconfigured = self.lastFailure { return self.lastFailure }
         return self.failures >= max(1, self.maximumFailures) ? self.lastFailure : nil
     }

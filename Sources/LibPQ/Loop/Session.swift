@@ -7,7 +7,7 @@ final class Session {
         /// It takes no more calls, since a transaction waits for it to have no others.
         case reserved
         /// A transaction has it for itself.
-        case leased(Lease)
+        case leased(ConnectionLease)
     }
 
     let connection: PQConnection
@@ -33,7 +33,7 @@ final class Session {
         self.lastReceived = now
     }
 
-    var lease: Lease? { if case .leased(let lease) = self.use { lease } else { nil } }
+    var lease: ConnectionLease? { if case .leased(let lease) = self.use { lease } else { nil } }
 
     /// Whether bytes that are due may have been read from the socket already, which therefore does not show them.
     ///

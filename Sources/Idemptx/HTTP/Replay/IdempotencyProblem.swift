@@ -79,6 +79,11 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// The operation was cancelled while it ran, because another attempt has the key.
     static let leaseLost = IdempotencyProblem(.requestInProgress, retryAfter: 1)
 
+    /// The store cannot be used, or did not say in time whether a transaction was committed.
+    static func storeUnavailable(under policy: SharedPolicy) -> IdempotencyProblem {
+        IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
+    }
+
     /// Why a claim was not granted, and there is nothing to replay.
     init<Grant>(_ result: ClaimResult<Grant>, policy: SharedPolicy) {
         switch result {
