@@ -77,7 +77,7 @@ public func idempotent<Context: RequestContext & Sendable>(
 /// ```
 ///
 /// What the route writes through its transaction is there exactly once: after a crash before the commit nothing is, and a
-/// retry runs the route again; after a crash behind it, a retry gets the response. The transaction is rolled back if the
+/// retry runs the route again; after a later crash, a retry gets the response. The transaction is rolled back if the
 /// route throws, or if its response is not kept.
 ///
 /// Parameters that you leave out are as in `policy`.

@@ -22,7 +22,7 @@ final class GroupWriter: Sendable {
         /// How long a transaction goes on taking calls.
         var groupTime = Duration.milliseconds(20)
         /// How many transactions follow each other before others may use the connection.
-        var groupsPerTurn = Int.max
+        var groupsPerTurn = 16
     }
 
     private struct Queue {

@@ -3,25 +3,46 @@ import GRDB
 import Idemptx
 
 /// One transaction that an operation joins.
-///
-/// A savepoint at its beginning tells in the end whether it is still the same transaction.
 struct JoinedTransaction {
+    /// How the transaction ended before it was this type's turn to end it.
+    private final class EarlyEnd {
+        var isCommitted: Bool?
+    }
+
     private let db: Database
     private let deadline: ContinuousClock.Instant
 
+    /// Creates a transaction that has not begun.
+    ///
     /// - Parameters:
-    ///   - db: The database, in its own thread.
-    ///   - timeout: How long to wait at most while another process writes.
-    init(_ db: Database, timeout: Duration) {
+    ///   - db: The database, on its own thread.
+    ///   - deadline: Until when to wait while another process writes.
+    init(_ db: Database, deadline: ContinuousClock.Instant) {
         self.db = db
-        self.deadline = .now + timeout
+        self.deadline = deadline
     }
 
+    /// Runs `body` in the transaction, and commits what it wrote.
+    ///
+    /// - Throws: What `body` throws, after everything was rolled back, or `StoreError`.
     func run(_ body: (Database) async throws -> Void) async throws {
         try self.begin()
         defer { if self.db.isInsideTransaction { try? self.db.rollback() } }
-        try await body(self.db)
-        try self.checkIsSame()
+        let end = EarlyEnd()
+        self.db.afterNextTransaction { _ in
+            end.isCommitted = true
+        } onRollback: { _ in
+            end.isCommitted = false
+        }
+        do {
+            try await body(self.db)
+        } catch {
+            // What it wrote is there, whatever it says.
+            if end.isCommitted == true { throw StoreError.transactionEnded }
+            if let error = error as? DatabaseError, error.isOutage { throw StoreError(sqlite: error) }
+            throw error
+        }
+        guard end.isCommitted == nil else { throw StoreError.transactionEnded }
         do {
             try self.db.commit()
         } catch {
@@ -30,28 +51,22 @@ struct JoinedTransaction {
     }
 
     private func begin() throws(StoreError) {
-        do {
-            while true {
-                do {
-                    try self.db.beginTransaction(.immediate)
-                    break
-                } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY && .now < self.deadline {
-                    // SQLite does not notify when a lock is free. This thread belongs to the database, and may sleep.
-                    Thread.sleep(forTimeInterval: 0.002)
-                }
+        while true {
+            do {
+                return try self.db.beginTransaction(.immediate)
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY && .now < self.deadline {
+                // SQLite does not notify when a lock is free. This thread belongs to the database, and may sleep.
+                Thread.sleep(forTimeInterval: 0.002)
+            } catch {
+                throw StoreError(sqlite: error)
             }
-            try self.db.execute(sql: "SAVEPOINT idemptx")
-        } catch {
-            throw StoreError(sqlite: error)
         }
     }
+}
 
-    private func checkIsSame() throws(StoreError) {
-        do {
-            guard self.db.isInsideTransaction else { throw StoreError.transactionEnded }
-            try self.db.execute(sql: "RELEASE idemptx")
-        } catch {
-            throw .transactionEnded
-        }
+extension DatabaseError {
+    /// Whether the database as a whole cannot be used, whatever the statement was.
+    fileprivate var isOutage: Bool {
+        [.SQLITE_BUSY, .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_NOMEM].contains(self.resultCode)
     }
 }

@@ -14,11 +14,12 @@ extension SQLiteStore: TransactionJoining {
     public func withTransaction(_ body: (Database) async throws -> Void) async throws {
         self.joinedTransactions.add(1, ordering: .relaxed)
         defer { self.joinedTransactions.subtract(1, ordering: .relaxed) }
+        let deadline = ContinuousClock.now + self.timeout
         let turn = WriterTurn()
         try await turn.begin(with: self.database, timeout: self.timeout)
         defer { turn.end() }
         try await withTaskExecutorPreference(turn) {
-            try await JoinedTransaction(turn.database, timeout: self.timeout).run(body)
+            try await JoinedTransaction(turn.database, deadline: deadline).run(body)
         }
     }
 
@@ -36,7 +37,8 @@ extension SQLiteStore: TransactionJoining {
                 let transition = RecordTransitions.complete(
                     record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
                 transition.change.apply(to: &record)
-                return transition.result
+                // An outcome that is there already is not that of this transaction.
+                return transition.result && transition.change != .none
             }
             if isStored { db.afterNextTransaction { _ in self.announce(key) } }
             return isStored
@@ -80,6 +82,7 @@ extension IdempotencyContext {
     ///   - db: The database that holds the records, inside a transaction.
     /// - Throws: `IdempotencyProblem` if another attempt has the key, or `StoreError`: do not commit then.
     public func complete(with response: StoredResponse, in db: Database) throws {
+        try self.checkCompletes()
         guard let store = self.store as? SQLiteStore else { throw StoreError.joinsNoTransaction }
         try self.write(.response(response)) { claim, keyTTL in
             try store.complete(claim, with: .response(response), keyTTL: keyTTL, in: db)

@@ -6,8 +6,6 @@ extension StoreError {
 
     static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
 
-    static let transactionEnded = StoreError(.transactionEnded, "The operation ended its transaction itself.")
-
     /// What went wrong with a statement whose transaction was not committed: nothing has changed.
     init(sqlite error: any Error) {
         if let error = error as? StoreError {

@@ -127,4 +127,14 @@ struct SameTransactionTests {
         }
         #expect(try await self.amounts() == [5, 5])
     }
+
+    @Test("opens no transaction for a body that is too large to be read before")
+    func tooLarge() async throws {
+        try await self.app().test(.live) { client in
+            let body = ByteBuffer(repeating: UInt8(ascii: " "), count: (1 << 20) + 1)
+            let response = try await client.execute(uri: "/orders", method: .post, body: body)
+            #expect(response.status == .contentTooLarge)
+        }
+        #expect(self.ledger.count == 0)
+    }
 }

@@ -125,6 +125,82 @@ struct SameTransactionTests {
         }
     }
 
+    @Test("says so, too, if the operation commits and then throws")
+    func commitsAndThrows() async throws {
+        try await self.withShop { (server, store) async throws in
+            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
+            let error = try await #require(throws: StoreError.self) {
+                _ = try await self.charge(idempotency, store) { transaction in
+                    _ = try? await transaction.execute("COMMIT")
+                    throw Declined()
+                }
+            }
+            #expect(error.code == .transactionEnded)
+            #expect(try await self.problem { try await self.charge(idempotency, store) } == .responseNotReplayable)
+            #expect(try await self.attempts(server) == [1])
+        }
+    }
+
+    @Test("commits under a strict isolation, though a request waits and the lease is renewed meanwhile")
+    func strictIsolation() async throws {
+        try await self.withShop { (server, store) async throws in
+            _ = try await server.query("ALTER ROLE postgres SET default_transaction_isolation = 'serializable'")
+            let strict = try await server.makeStore()
+            let policy = IdempotencyPolicy {
+                $0.lease = .milliseconds(900)
+                $0.waitTimeout = .seconds(60)
+            }
+            let (first, second) = (
+                Idempotency(store: strict, policy: policy), Idempotency(store: store, policy: policy)
+            )
+            let gate = Gate()
+            let slow = Task { try await self.charge(first, strict) { _ in await gate.pass() } }
+            try await eventually("The first attempt runs") { gate.arrivals == 1 }
+            let end = try await server.number("SELECT lease_end FROM idemptx.record")
+            let waiter = Task { try await self.charge(second, store) }
+            try await eventually("A request waits") {
+                try await server.number("SELECT count(*) FROM idemptx.record WHERE waited") == 1
+            }
+            try await eventually("The lease is renewed") {
+                try await server.number("SELECT lease_end FROM idemptx.record") > end
+            }
+            gate.open()
+            #expect(try await slow.value == "receipt of k-1")
+            #expect(try await waiter.value == "receipt of k-1")
+            #expect(try await self.attempts(server) == [1])
+        }
+    }
+
+    @Test("treats a column that it cannot read as an error of the operation, and not of the store")
+    func unreadableColumn() async throws {
+        try await self.withShop { (_, store) async throws in
+            let idempotency = Idempotency(store: store)
+            let error = try await #require(throws: StoreError.self) {
+                _ = try await self.charge(idempotency, store) { transaction in
+                    try await transaction.execute("SELECT now()")
+                }
+            }
+            #expect(error.code == .misconfigured)
+        }
+    }
+
+    @Test("commits nothing for a key that an operator has settled meanwhile, and gives what he stored")
+    func settledByOperator() async throws {
+        try await self.withShop { (server, store) async throws in
+            let idempotency = Idempotency(store: store)
+            let gate = Gate()
+            let late = Task { try await self.charge(idempotency, store) { _ in await gate.pass() } }
+            try await eventually("The attempt runs") { gate.arrivals == 1 }
+            let key = StorageKey(scope: .operation("charge"), key: try IdempotencyKey("k-1"))
+            let settled = StoredResponse(status: .ok, body: Array(#""settled by hand""#.utf8))
+            _ = try await store.complete(
+                key, with: .response(settled), keyTTL: .seconds(60), force: true, reason: "a test")
+            gate.open()
+            #expect(try await late.value == "settled by hand")
+            #expect(try await self.attempts(server).isEmpty)
+        }
+    }
+
     @Test("leaves nothing of an attempt whose connection is lost, and a retry runs the next one")
     func connectionLost() async throws {
         try await self.withShop { (server, store) async throws in

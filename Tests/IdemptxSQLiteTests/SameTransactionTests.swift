@@ -203,6 +203,61 @@ struct SameTransactionTests {
         #expect(try await self.charges("k-2") == 1)
     }
 
+    @Test("says so, too, if the operation commits and then throws")
+    func commitsAndThrows() async throws {
+        let store = try self.store()
+        let idempotency = self.engine(store, IdempotencyPolicy { $0.replay = .retryServerErrors })
+        func charge() async throws -> String {
+            try await idempotency.run("charge", key: "k-1", in: store) { _, db in
+                _ = try Self.charge("k-1", in: db)
+                try db.execute(sql: "COMMIT")
+                throw Declined()
+            }
+        }
+        #expect(try await #require(throws: StoreError.self) { _ = try await charge() }.code == .transactionEnded)
+        #expect(try await self.problem(charge) == .responseNotReplayable)
+        #expect(try await self.charges() == 1)
+    }
+
+    @Test("commits nothing for a key that an operator has settled meanwhile, and gives what he stored")
+    func settledByOperator() async throws {
+        let store = try self.store()
+        let idempotency = self.engine(store)
+        let gate = Gate()
+        let pool = self.pool
+        let late = Task {
+            try await idempotency.run("charge", key: "k-1") { context in
+                await gate.pass()
+                return try await pool.write { db in
+                    let receipt = try Self.charge("k-1", in: db)
+                    try context.complete(with: receipt, in: db)
+                    return receipt
+                }
+            }
+        }
+        try await eventually("The attempt runs") { gate.arrivals == 1 }
+        let key = StorageKey(scope: .operation("charge"), key: try IdempotencyKey("k-1"))
+        let settled = StoredResponse(status: .ok, body: Array(#""settled by hand""#.utf8))
+        _ = try await store.complete(
+            key, with: .response(settled), keyTTL: .seconds(60), force: true, reason: "a test")
+        gate.open()
+        #expect(try await late.value == "settled by hand")
+        #expect(try await self.charges() == 0)
+    }
+
+    @Test("does not let the operation complete the transaction of the layer by itself")
+    func completesByItself() async throws {
+        let store = try self.store()
+        let idempotency = self.engine(store)
+        let error = try await #require(throws: StoreError.self) {
+            try await idempotency.run("charge", key: "k-1", in: store) { context, db in
+                try context.complete(with: Self.charge("k-1", in: db), in: db)
+            }
+        }
+        #expect(error.code == .misconfigured)
+        #expect(try await self.charges() == 0)
+    }
+
     @Test("runs nothing, and frees the key, if the transaction cannot begin in time")
     func cannotBegin() async throws {
         let store = try LockableStore(self.store(timeout: .milliseconds(100)), path: self.file.path)

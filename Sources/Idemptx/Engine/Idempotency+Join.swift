@@ -26,23 +26,49 @@ extension Idempotency {
     ) async throws -> Result {
         var result: Result?
         var hasBegun = false
+        context?.isJoined = true
         do {
             try await store.withTransaction { transaction in
                 hasBegun = true
                 let value = try await operation(transaction)
                 result = value
                 guard let context, context.lease != nil else { return }
-                guard let outcome = Self.kept(judge(value)) else { throw RolledBack() }
+                let judged = judge(value)
+                guard let outcome = Self.kept(judged) else {
+                    // Whoever judges again must not come to another result: nothing is committed.
+                    context.choose(judged.0)
+                    throw RolledBack()
+                }
                 try await context.write(outcome, in: transaction, of: store)
             }
             context?.transactionCommitted()
         } catch is RolledBack {
             // The layer frees the key, or ends its lease.
         } catch let error as StoreError {
-            throw context?.transactionFailed(error, hasRun: hasBegun) ?? error
+            guard let context else { throw error }
+            throw self.transactionFailed(error, in: context, hasRun: hasBegun)
         }
         guard let result else { throw StoreError(.unavailable, "The store did not run the transaction.") }
         return result
+    }
+
+    /// The error to throw if a transaction could not be begun or committed, and what becomes of the key.
+    private func transactionFailed(_ error: StoreError, in context: IdempotencyContext, hasRun: Bool) -> any Error {
+        if let lease = context.lease { self.telemetry.outcomeNotStored(lease.claim, reason: "\(error)") }
+        if !hasRun {
+            context.choose(.release)
+        } else if error.code == .transactionEnded {
+            // What was written may be committed, so that nothing may run again.
+            context.choose(.tombstone)
+            return error
+        } else if error.isTransient {
+            // As after a crash: nothing was committed, or the store knows the outcome.
+            context.choose(.unknown)
+        } else {
+            // A retry would come to the same: the policy decides.
+            return error
+        }
+        return IdempotencyProblem.storeUnavailable(under: context.policy)
     }
 
     /// What is stored of an outcome; `nil` if nothing is.
@@ -56,9 +82,8 @@ extension Idempotency {
 
     /// What the transactions of an operation that has ended came to.
     ///
-    /// Whether one was committed that the application opened, or whose commit had no reply, is known to the store: a claim
-    /// by the same owner finds the outcome, or the key as it was claimed.
-    func joinedEnd(of lease: Lease, in context: IdempotencyContext) async -> JoinedEnd {
+    /// Whether one was committed that the application opened, or whose commit had no reply, is known to the store.
+    func joinedResult(of lease: Lease, in context: IdempotencyContext) async -> JoinedResult {
         switch context.joinedOutcome {
         case nil: return .nothing
         case .committed(let outcome): return .stored(outcome)
@@ -68,11 +93,7 @@ extension Idempotency {
         var backoff = Backoff()
         while true {
             do {
-                let result = try await self.telemetry.storeCall(.claim) {
-                    try await self.store.claim(lease.request).map { _ in }
-                }
-                guard case .completed(let outcome) = result else { return .nothing }
-                return .stored(outcome)
+                return try await self.storedResult(of: lease)
             } catch {
                 let pause = backoff.next()
                 guard StoreError(wrapping: error).isTransient, self.time.now.advanced(by: pause) < deadline else {
@@ -81,6 +102,30 @@ extension Idempotency {
                 // This runs in a task that no caller cancels.
                 try? await self.time.sleep(for: pause)
             }
+        }
+    }
+
+    /// Asks the store for the outcome of an attempt.
+    ///
+    /// A renewal waits for a transaction that is about to change the record, and succeeds if that was rolled back. Otherwise
+    /// a claim finds what is there; it must not take the key from another attempt, whose outcome may be unknown.
+    private func storedResult(of lease: Lease) async throws -> JoinedResult {
+        let store = self.store
+        let isClaimed = try await self.telemetry.storeCall(.renew) {
+            try await store.renew(lease.claim, lease: lease.duration)
+        }
+        if isClaimed { return .nothing }
+        var request = lease.request
+        request.onAbandoned = .refuse
+        switch try await store.claim(request) {
+        case .completed(let outcome): return .stored(outcome)
+        case .granted(let claim):
+            // The record is gone. Nothing runs under this claim.
+            _ = try await store.release(claim)
+            return .nothing
+        case .inProgress: return .nothing
+        case .mismatch: return .nothing
+        case .unknown: return .nothing
         }
     }
 
@@ -95,17 +140,5 @@ extension Idempotency {
 extension IdempotencyContext {
     fileprivate func transactionCommitted() {
         if case .written(let outcome)? = self.joinedOutcome { self.joinedOutcome = .committed(outcome) }
-    }
-
-    /// The error to throw if a transaction could not be begun or committed.
-    fileprivate func transactionFailed(_ error: StoreError, hasRun: Bool) -> any Error {
-        if error.code == .transactionEnded {
-            // What was written may be committed, so that nothing may run again.
-            self.choose(.tombstone)
-            return error
-        }
-        // As after a crash: nothing was committed, or the store knows the outcome.
-        self.choose(hasRun ? .unknown : .release)
-        return IdempotencyProblem.storeUnavailable(under: self.policy)
     }
 }

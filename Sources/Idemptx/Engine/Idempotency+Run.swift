@@ -174,7 +174,7 @@ extension Idempotency {
                 handover.fulfil(.failure(IdempotencyProblem.leaseLost.under(policy)))
                 return
             }
-            switch await self.joinedEnd(of: lease, in: context) {
+            switch await self.joinedResult(of: lease, in: context) {
             case .stored(let outcome):
                 self.end(lease, as: outcome.conclusion)
                 handover.fulfil(context.hasCommitted ? result : self.result(of: outcome, policy: policy))

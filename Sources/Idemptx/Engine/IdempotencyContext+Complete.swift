@@ -35,10 +35,18 @@ extension IdempotencyContext {
     ///   - transaction: A transaction of the store's kind, of the database that holds the records.
     /// - Throws: ``IdempotencyProblem`` if another attempt has the key, or ``StoreError``: do not commit then.
     public func complete<Transaction>(with response: StoredResponse, in transaction: Transaction) async throws {
+        try self.checkCompletes()
         guard let store = self.store as? any TransactionJoining<Transaction> else {
             throw StoreError.joinsNoTransaction
         }
         try await self.write(.response(response), in: transaction, of: store)
+    }
+
+    /// Refuses the operation's own completion where the layer completes the operation in the same transaction.
+    package func checkCompletes() throws(StoreError) {
+        guard !self.isJoined else {
+            throw StoreError(.misconfigured, "The layer completes this transaction itself: return the response.")
+        }
     }
 
     /// Writes an outcome in a transaction.
@@ -73,8 +81,9 @@ extension IdempotencyContext {
     }
 
     private func completed(with outcome: Outcome, isStored: Bool) throws(IdempotencyProblem) {
-        guard isStored else { throw self.lost() }
+        // Another outcome may be stored, such as that of an operator: the store is asked in the end.
         self.joinedOutcome = .written(outcome)
+        guard isStored else { throw self.lost() }
     }
 
     /// Another attempt has the key; what this one wrote is rolled back.
@@ -85,6 +94,9 @@ extension IdempotencyContext {
 }
 
 extension StoreError {
+    package static let transactionEnded = StoreError(
+        .transactionEnded, "The operation ended its transaction itself.")
+
     package static let joinsNoTransaction = StoreError(
         .misconfigured, "The store of this operation cannot write in a transaction of this kind.")
 }

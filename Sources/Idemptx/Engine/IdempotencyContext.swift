@@ -25,6 +25,7 @@ public final class IdempotencyContext: Sendable {
     private let time: TimeSource
     private let chosenDisposition = Mutex<Disposition?>(nil)
     private let currentJoinedOutcome = Mutex<JoinedOutcome?>(nil)
+    private let joinedFlag = Atomic(false)
 
     /// - Parameters:
     ///   - key: The client's key.
@@ -133,6 +134,12 @@ public final class IdempotencyContext: Sendable {
     var joinedOutcome: JoinedOutcome? {
         get { self.currentJoinedOutcome.withLock { $0 } }
         set { self.currentJoinedOutcome.withLock { $0 = newValue } }
+    }
+
+    /// Whether the layer completes the operation in a transaction that it has opened itself.
+    var isJoined: Bool {
+        get { self.joinedFlag.load(ordering: .relaxed) }
+        set { self.joinedFlag.store(newValue, ordering: .relaxed) }
     }
 
     /// Whether the layer itself has committed the outcome together with what the operation wrote.

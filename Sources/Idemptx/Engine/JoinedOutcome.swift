@@ -7,7 +7,7 @@ enum JoinedOutcome: Sendable {
 }
 
 /// What the transactions of an operation that has ended came to.
-enum JoinedEnd: Sendable {
+enum JoinedResult: Sendable {
     /// No outcome is stored: the layer has to do so.
     case nothing
     /// This outcome is stored.

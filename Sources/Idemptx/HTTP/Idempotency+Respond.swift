@@ -155,7 +155,7 @@ extension Idempotency {
             handover.fulfil(markers.marked(parts, as: .unstored))
             return
         }
-        switch await self.joinedEnd(of: lease, in: context) {
+        switch await self.joinedResult(of: lease, in: context) {
         case .nothing: break
         case .stored(let outcome):
             self.end(lease, as: outcome.conclusion)

@@ -4,7 +4,7 @@ extension Idempotency {
     ///
     /// An operation that throws is rolled back, and so is one whose response is not kept, by the policy or by its own word. A
     /// request that is not guarded runs in a transaction, too. The body of a request is read before the transaction begins,
-    /// and one of known length is made for a response before it is committed; a stream is kept as a tombstone.
+    /// and has to fit ``IdempotencyPolicy/maxRequestBody`` even if the request is not guarded. One of known length is made for a response before it is committed; a stream is kept as a tombstone.
     ///
     /// - Parameters:
     ///   - request: The request.
@@ -31,8 +31,10 @@ extension Idempotency {
             let allowance = BodyAllowance(maximum: policy.maxRequestBody, budget: policy.bodyBudget)
             defer { allowance.release() }
             if context == nil {
-                // A transaction must not wait for a client that is slow. The body of a guarded request is here already.
-                _ = try await adapter.readBody(of: &request, within: allowance)
+                // A transaction must not wait for a slow client. The body of a guarded request has been read already.
+                guard try await adapter.readBody(of: &request, within: allowance) != nil else {
+                    return adapter.assemble(IdempotencyProblem(refusing: allowance, under: policy).response)
+                }
             }
             return adapter.assemble(
                 try await self.join(store, as: context) { transaction in

@@ -275,7 +275,9 @@ package enum RecordChange: Hashable, Sendable {
     /// It is removed.
     case remove
 
-    /// What a step did to a record, which changes the outcome of none without changing anything else.
+    /// The difference between two states of a record.
+    ///
+    /// Outcomes are not compared: no step changes nothing but an outcome.
     ///
     /// - Parameters:
     ///   - old: What the store holds, or `nil`.

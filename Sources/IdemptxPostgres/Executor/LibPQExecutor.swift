@@ -16,12 +16,17 @@ struct LibPQExecutor: PostgresExecutor {
 
     func withTransaction(_ body: (PostgresTransaction) async throws -> Void) async throws {
         do {
-            try await self.client.withTransaction { transaction in
+            try await self.client.withTransaction(isolation: .readCommitted) { transaction in
                 try await body(
                     PostgresTransaction { statement in
-                        try await Self.values { () async throws(PostgresError) in
-                            try await transaction.query(
-                                statement.sql, statement.parameters.map { PostgresParameter($0) })
+                        do {
+                            return try await Self.values { () async throws(PostgresError) in
+                                try await transaction.query(
+                                    statement.sql, statement.parameters.map { PostgresParameter($0) })
+                            }
+                        } catch let error as StoreError where error.isUnexpectedResult {
+                            // A statement of the application, which is not committed: the same again would come to the same.
+                            throw StoreError(.misconfigured, error.message, underlyingError: error.underlyingError)
                         }
                     })
             }
@@ -118,5 +123,10 @@ extension StoreError {
             default: .unavailable
             }
         self.init(code, "\(error)", underlyingError: error)
+    }
+
+    /// Whether a row is not of the form that was expected.
+    fileprivate var isUnexpectedResult: Bool {
+        if case .unexpectedResult? = self.underlyingError as? PostgresError { true } else { false }
     }
 }

@@ -29,7 +29,8 @@ public struct PostgresTransaction: Sendable {
     /// - Parameters:
     ///   - sql: One statement, with `$1`, `$2`, … for parameters. It must not end the transaction; savepoints are fine.
     ///   - parameters: Their values.
-    /// - Returns: The values of each row, in the order of the columns.
+    /// - Returns: The values of each row, in the order of the columns. Columns of other types than those of
+    ///   ``PostgresValue`` have to be cast, such as `created_at::text`.
     /// - Throws: ``PostgresServerError`` if the server has refused the statement: the transaction takes no other then, but
     ///   `ROLLBACK TO SAVEPOINT`. `StoreError` if it is lost.
     @discardableResult

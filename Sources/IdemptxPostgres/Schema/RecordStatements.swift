@@ -2,7 +2,7 @@ import Idemptx
 
 /// The statements of a store, for one schema.
 ///
-/// None of them depends on a session or on who runs it: ``complete(_:owner:with:keyTTL:lockWait:)`` can be part of a
+/// None of them depends on a session or on who runs it: ``complete(_:owner:with:keyTTL:lockWait:mayRepeat:)`` can be part of a
 /// transaction of an application.
 struct RecordStatements: Sendable {
     /// The name of the schema, in quotes.
@@ -15,7 +15,7 @@ struct RecordStatements: Sendable {
         let quoted = "\"\(schema)\""
         self.schema = quoted
         self.claim = "SELECT * FROM \(quoted).claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-        self.complete = "SELECT \(quoted).complete($1, $2, $3, $4, $5, $6, $7)"
+        self.complete = "SELECT \(quoted).complete($1, $2, $3, $4, $5, $6, $7, $8)"
     }
 
     // MARK: Attempts
@@ -42,13 +42,14 @@ struct RecordStatements: Sendable {
     }
 
     func complete(
-        _ key: StorageKey, owner: OwnerToken, with outcome: OutcomeColumns, keyTTL: Duration, lockWait: Duration
+        _ key: StorageKey, owner: OwnerToken, with outcome: OutcomeColumns, keyTTL: Duration, lockWait: Duration,
+        mayRepeat: Bool = true
     ) -> PostgresStatement {
         PostgresStatement(
             self.complete,
             [
                 .bytes(key.bytes), .bytes(owner.bytes), .integer(outcome.status), .bytes(outcome.head),
-                .bytes(outcome.body), .span(keyTTL), .span(lockWait),
+                .bytes(outcome.body), .span(keyTTL), .span(lockWait), .boolean(mayRepeat),
             ])
     }
 

@@ -191,11 +191,15 @@ BEGIN
 END
 $function$;
 
--- Stores how an operation ended: a tombstone if there is no body. Can be repeated.
+-- Stores how an operation ended: a tombstone if there is no body.
+--
+-- p_may_repeat: the call may be repeated because its reply was lost, so that an outcome of the same owner is as good. In a
+-- transaction of an application it is not: what that wrote belongs to the outcome of this call and no other.
 --
 -- It can be part of a transaction of an application: SET lock_timeout makes the one set here end with the function.
 CREATE FUNCTION "idemptx".complete(
-    p_key bytea, p_owner bytea, p_status bigint, p_head bytea, p_body bytea, p_kept bigint, p_lock_wait bigint
+    p_key bytea, p_owner bytea, p_status bigint, p_head bytea, p_body bytea, p_kept bigint, p_lock_wait bigint,
+    p_may_repeat boolean
 ) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '1s' AS $function$
 DECLARE
     now bigint := "idemptx".clock();
@@ -215,7 +219,10 @@ BEGIN
         END IF;
         RETURN true;
     END IF;
-    -- Of an owner that repeats a call whose reply was lost. The row is written once more as it is, so that this commit, too, waits
+    IF NOT p_may_repeat THEN
+        RETURN false;
+    END IF;
+    -- The row is written once more as it is, so that this commit, too, waits
     -- for the standbys that it has to wait for: the wait of the first one may have been broken off.
     UPDATE "idemptx".record r SET waited = r.waited
     WHERE r.key = p_key AND r.owner = p_owner AND r.state IN (2, 3) AND r.expires > now;

@@ -18,7 +18,8 @@ public struct PostgresConnectionConfiguration: Sendable {
     /// Creates a configuration.
     ///
     /// - Parameters:
-    ///   - connections: How many connections the calls share at most; at least one.
+    ///   - connections: How many connections the calls share at most; at least one, and two if operations run in transactions: those hold
+    ///     one each, and leases are renewed through another.
     ///   - connectTimeout: How long it may take to connect to a host.
     ///   - listens: Whether the store keeps one connection for notifications.
     ///   - applicationName: What the server shows this client as.

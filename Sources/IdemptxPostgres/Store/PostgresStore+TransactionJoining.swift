@@ -1,7 +1,9 @@
 public import Idemptx
 
 extension PostgresStore: TransactionJoining {
-    /// Runs a function in a transaction, on a connection of its own.
+    /// Runs a function in a transaction, on a connection of its own, under `READ COMMITTED`.
+    ///
+    /// Under a stricter isolation, a renewal of the lease or a waiting request would make the commit fail.
     ///
     /// - Parameter body: Writes by means of the transaction. It must not end it.
     /// - Throws: What `body` throws, or `StoreError`.
@@ -31,7 +33,8 @@ extension PostgresStore: TransactionJoining {
         in transaction: PostgresTransaction
     ) async throws -> Bool {
         let statement = self.statements.complete(
-            claim.key, owner: claim.owner, with: OutcomeColumns(outcome), keyTTL: keyTTL, lockWait: self.lockWait)
+            claim.key, owner: claim.owner, with: OutcomeColumns(outcome), keyTTL: keyTTL, lockWait: self.lockWait,
+            mayRepeat: false)
         do {
             var row = try RowReader(
                 try await transaction.execute(RecordStatements.inside(transaction, statement)).first)
@@ -63,8 +66,4 @@ extension RecordStatements {
             """,
             statement.parameters + [.text(mark)])
     }
-}
-
-extension StoreError {
-    static let transactionEnded = StoreError(.transactionEnded, "The operation ended its transaction itself.")
 }

@@ -85,6 +85,8 @@ package final class PostgresClient: Sendable {
             return value
         } catch {
             transaction.rollBack()
+            // What was written is there, whatever `body` says.
+            if transaction.isCommittedEarly { throw PostgresError.transactionEnded(committed: true) }
             throw error
         }
     }
@@ -161,7 +163,7 @@ package enum PostgresEvent: Sendable, Hashable {
     ///
     /// It comes first, and again after each gap: a consumer that reads the state after it misses nothing.
     case listening
-    /// The connection was lost, and until ``listening`` comes again, nothing does.
+    /// The connection was lost. Notifications are missed until ``listening`` comes again.
     case interrupted
     /// What somebody sent to the channel; empty if it was nothing but a signal.
     case notification(payload: String)

@@ -49,7 +49,7 @@ package struct PostgresConfiguration: Sendable {
     /// The pauses between attempts to connect.
     package var backoff = PostgresBackoff()
 
-    /// How often a silent connection that listens is asked whether it is alive, and how long it may think.
+    /// How often a silent listening connection is pinged, and how long its reply may take.
     package var listenPingInterval: Duration = .seconds(10)
 
     /// How many events of one channel may wait for their reader.

@@ -6,6 +6,8 @@ package final class PostgresTransaction: Sendable {
         /// Whether the loop knows of it.
         var isUsed = false
         var isOver = false
+        /// Whether a statement of the caller has committed it.
+        var isCommittedEarly = false
         /// The last error of the server, for which it may have to be rolled back.
         var serverError: PostgresServerError?
     }
@@ -48,10 +50,16 @@ package final class PostgresTransaction: Sendable {
             return try await self.client.run(
                 statement, .inTransaction, lease: self.lease, timeout: timeout ?? self.timeout)
         } catch {
-            if case .server(let serverError) = error { self.state.withLock { $0.serverError = serverError } }
+            self.state.withLock { state in
+                if case .server(let serverError) = error { state.serverError = serverError }
+                if case .transactionEnded(committed: true) = error { state.isCommittedEarly = true }
+            }
             throw error
         }
     }
+
+    /// Whether a statement of the caller has committed it.
+    var isCommittedEarly: Bool { self.state.withLock(\.isCommittedEarly) }
 
     /// Commits what was done, if anything was.
     func commit() async throws(PostgresError) {

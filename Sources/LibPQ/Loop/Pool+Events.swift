@@ -107,6 +107,11 @@ extension Pool {
         case .alone: break
         case .commit, .rollback: self.returnLeased(session, isIdle: entry.leavesIdle)
         case .inTransaction:
+            if entry.results.count < entry.prefix, let error = entry.error {
+                // The transaction has not begun.
+                entry.fail(.server(error))
+                return self.giveUp(session, .server(error))
+            }
             if let isCommitted = entry.endOfTransaction {
                 let error = PostgresError.transactionEnded(committed: isCommitted)
                 entry.fail(error)

@@ -107,7 +107,7 @@ final class Session {
         guard let head = self.entries.first, head.isAbandoned else { return .nothing }
         let due = max(head.deadline, self.headSince) + grace
         if now >= due + grace { return .close }
-        // A commit that waits for a standby would only be made visible by it.
+        // Cancelling a commit that waits for a standby would only make it visible early.
         return now >= due && !self.hasAskedToCancel && head.role != .commit ? .cancel : .nothing
     }
 

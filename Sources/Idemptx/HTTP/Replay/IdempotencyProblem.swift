@@ -84,6 +84,13 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
     }
 
+    /// Why a body was not read to its end.
+    init(refusing allowance: BodyAllowance, under policy: SharedPolicy) {
+        let kind = allowance.refusal ?? .bodyTooLarge
+        self.init(kind, retryAfter: kind.isOfTheMoment ? policy.values.retryAfter() : nil)
+        self.typeBase = policy.problemTypeBase
+    }
+
     /// Why a claim was not granted, and there is nothing to replay.
     init<Grant>(_ result: ClaimResult<Grant>, policy: SharedPolicy) {
         switch result {
