@@ -1,12 +1,13 @@
 import Foundation
 import GRDB
 import Idemptx
+import Synchronization
 
 /// One transaction that an operation joins.
 struct JoinedTransaction {
     /// How the transaction ended before it was this type's turn to end it.
-    private final class EarlyEnd {
-        var isCommitted: Bool?
+    private final class EarlyEnd: Sendable {
+        let isCommitted = Mutex<Bool?>(nil)
     }
 
     private let db: Database
@@ -30,19 +31,19 @@ struct JoinedTransaction {
         defer { if self.db.isInsideTransaction { try? self.db.rollback() } }
         let end = EarlyEnd()
         self.db.afterNextTransaction { _ in
-            end.isCommitted = true
+            end.isCommitted.withLock { $0 = true }
         } onRollback: { _ in
-            end.isCommitted = false
+            end.isCommitted.withLock { $0 = false }
         }
         do {
             try await body(self.db)
         } catch {
             // What it wrote is there, whatever it says.
-            if end.isCommitted == true { throw StoreError.transactionEnded }
+            if end.isCommitted.withLock({ $0 }) == true { throw StoreError.transactionEnded }
             if let error = error as? DatabaseError, error.isOutage { throw StoreError(sqlite: error) }
             throw error
         }
-        guard end.isCommitted == nil else { throw StoreError.transactionEnded }
+        guard end.isCommitted.withLock({ $0 }) == nil else { throw StoreError.transactionEnded }
         do {
             try self.db.commit()
         } catch {

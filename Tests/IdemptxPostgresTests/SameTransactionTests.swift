@@ -1,3 +1,4 @@
+import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import PostgresServerTesting
