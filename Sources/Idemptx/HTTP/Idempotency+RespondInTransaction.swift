@@ -4,7 +4,8 @@ extension Idempotency {
     ///
     /// An operation that throws is rolled back, and so is one whose response is not kept, by the policy or by its own word. A
     /// request that is not guarded runs in a transaction, too. The body of a request is read before the transaction begins,
-    /// and has to fit ``IdempotencyPolicy/maxRequestBody`` even if the request is not guarded. One of known length is made for a response before it is committed; a stream is kept as a tombstone.
+    /// and has to fit ``IdempotencyPolicy/maxRequestBody`` even if the request is not guarded. The body of a response is made
+    /// before the commit if its length is known; a stream is kept as a tombstone.
     ///
     /// - Parameters:
     ///   - request: The request.
