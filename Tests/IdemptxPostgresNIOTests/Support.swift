@@ -6,10 +6,15 @@ import PostgresNIO
 import PostgresServerTesting
 
 /// A client of the database `postgres` that runs while `body` runs.
-func withClient(port: Int, connections: Int = 8, _ body: (PostgresClient) async throws -> Void) async throws {
+func withClient(
+    port: Int, connections: Int = 8, isolation: String? = nil, _ body: (PostgresClient) async throws -> Void
+) async throws {
     var configuration = PostgresClient.Configuration(
         host: "127.0.0.1", port: port, username: "postgres", password: nil, database: "postgres", tls: .disable)
     configuration.options.maximumConnections = connections
+    if let isolation {
+        configuration.options.additionalStartupParameters = [("default_transaction_isolation", isolation)]
+    }
     let client = PostgresClient(configuration: configuration)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await client.run() }

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import Valkey
 
-@Suite("The Redis store over valkey-swift", .timeLimit(.minutes(5)))
+@Suite("The Redis store over valkey-swift", .serialized, .timeLimit(.minutes(10)))
 struct ValkeyExecutorTests {
     /// A client and an executor that run while `body` runs.
     private func withExecutor(
@@ -17,6 +17,9 @@ struct ValkeyExecutorTests {
     ) async throws {
         var configuration = ValkeyClientConfiguration(commandTimeout: timeout)
         configuration.connectionPool.circuitBreakerTripAfter = .seconds(2)
+        // A call has a connection for itself.
+        configuration.connectionPool.maximumConnectionSoftLimit = 40
+        configuration.connectionPool.maximumConnectionHardLimit = 40
         let client = ValkeyClient(
             .hostname("127.0.0.1", port: port), configuration: configuration, logger: Logger(label: "test"))
         let executor = ValkeyExecutor(client: client)
@@ -41,7 +44,7 @@ struct ValkeyExecutorTests {
     func laws(binary: RedisBinary) async throws {
         try await RedisServer.with(RedisServerOptions(binary)) { server in
             try await self.withExecutor(port: server.port) { executor in
-                try await StoreConformance(pace: .realTime(unit: .milliseconds(400))) { _ in
+                try await StoreConformance(pace: .realTime(unit: .milliseconds(600))) { _ in
                     RedisStore(executor: executor)
                 }.runAll()
             }
