@@ -9,7 +9,10 @@ let package = Package(
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
         .library(name: "IdemptxPostgres", targets: ["IdemptxPostgres"]),
+        .library(name: "IdemptxPostgresNIO", targets: ["IdemptxPostgresNIO"]),
+        .library(name: "IdemptxValkey", targets: ["IdemptxValkey"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
+        .library(name: "IdemptxVapor", targets: ["IdemptxVapor"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
         .executable(name: "idemptx", targets: ["IdemptxCommand"]),
@@ -28,6 +31,13 @@ let package = Package(
             description: "The idemptx executable; the traits Proxy and Redis add to it.",
             enabledTraits: ["SQLite", "Hummingbird"]
         ),
+        .trait(name: "PostgresNIO", description: "The PostgreSQL store over PostgresNIO's client (adds PostgresNIO)."),
+        .trait(
+            name: "Valkey",
+            description: "The Redis store over valkey-swift's client (adds valkey-swift).",
+            enabledTraits: ["Redis"]
+        ),
+        .trait(name: "Vapor", description: "The Vapor middleware (adds Vapor)."),
         .default(enabledTraits: ["SQLite", "Redis", "Hummingbird", "Proxy", "CommandLine"]),
     ],
     dependencies: [
@@ -47,6 +57,10 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // Each behind a trait that is off by default, and not fetched without it.
+        .package(url: "https://github.com/valkey-io/valkey-swift", from: "1.4.0"),
+        .package(url: "https://github.com/vapor/postgres-nio", from: "1.33.1"),
+        .package(url: "https://github.com/vapor/vapor", from: "4.122.0"),
     ],
     targets: [
         .target(
@@ -107,12 +121,41 @@ let package = Package(
             resources: [.embedInCode("Schema/version1.sql")]
         ),
         .target(
+            name: "IdemptxPostgresNIO",
+            dependencies: [
+                "Idemptx", "IdemptxPostgres",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "PostgresNIO", package: "postgres-nio", condition: .when(traits: ["PostgresNIO"])),
+            ]
+        ),
+        .target(
+            name: "IdemptxValkey",
+            dependencies: [
+                "Idemptx",
+                .target(name: "IdemptxRedis", condition: .when(traits: ["Valkey"])),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Valkey"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Valkey", package: "valkey-swift", condition: .when(traits: ["Valkey"])),
+            ]
+        ),
+        .target(
             name: "IdemptxHummingbird",
             dependencies: [
                 "Idemptx",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
                 .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        .target(
+            name: "IdemptxVapor",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Vapor"])),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Vapor"])),
+                .product(name: "Vapor", package: "vapor", condition: .when(traits: ["Vapor"])),
             ]
         ),
         .target(
@@ -367,6 +410,42 @@ if Context.environment["IDEMPTX_ADAPTER_PROOF"] != nil {
             ]
         )
     )
+}
+
+// Only for the proof that what stands behind the traits that are off by default works: users should not have to fetch those
+// packages. Run it with `--enable-all-traits`.
+if Context.environment["IDEMPTX_NATIVE_CLIENTS"] != nil {
+    package.targets += [
+        .testTarget(
+            name: "IdemptxPostgresNIOTests",
+            dependencies: [
+                "Idemptx", "IdemptxPostgres", "IdemptxPostgresNIO", "IdemptxTesting", "PostgresServerTesting",
+                "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "PostgresNIO", package: "postgres-nio"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxValkeyTests",
+            dependencies: [
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "IdemptxValkey", "RedisServerTesting", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Valkey", package: "valkey-swift"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxVaporTests",
+            dependencies: [
+                "Idemptx", "IdemptxVapor", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Vapor", package: "vapor"),
+            ]
+        ),
+    ]
 }
 
 // Only for the benchmarks: what they measure of the package's inside, through a public face.
