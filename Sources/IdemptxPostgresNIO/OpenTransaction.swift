@@ -6,21 +6,37 @@ import Synchronization
 
 /// A transaction that is open on a connection, and of which nothing is there before it is committed.
 final class OpenTransaction: Sendable {
+    private struct State {
+        /// The last statement that the server refused, for which it may have to be rolled back.
+        var refusal: PostgresServerError?
+        /// Whether a statement of the operation has committed it.
+        var isCommittedEarly = false
+    }
+
     private let connection: PostgresConnection
-    /// The last statement that the server refused, for which it may have to be rolled back.
-    private let refusal = Mutex<PostgresServerError?>(nil)
+    private let state = Mutex(State())
 
     /// Begins a transaction.
+    ///
+    /// A stricter isolation would fail it whenever a request waits for its record, or its lease is renewed.
     init(on connection: PostgresConnection) async throws {
         self.connection = connection
-        _ = try await self.execute(PostgresStatement("BEGIN"))
+        _ = try await self.execute(PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"))
     }
+
+    /// Whether a statement of the operation has committed it.
+    var isCommittedEarly: Bool { self.state.withLock(\.isCommittedEarly) }
 
     func execute(_ statement: PostgresStatement) async throws -> [[PostgresValue]] {
         do {
-            return try await self.connection.values(of: statement)
+            let (rows, command) = try await self.connection.values(of: statement)
+            if command == "COMMIT" {
+                self.state.withLock { $0.isCommittedEarly = true }
+                throw StoreError.transactionEnded
+            }
+            return rows
         } catch let failure as StatementFailure {
-            if case .refused(let refusal) = failure { self.refusal.withLock { $0 = refusal } }
+            if case .refused(let refusal) = failure { self.state.withLock { $0.refusal = refusal } }
             throw failure.error(ifLost: .unavailable)
         }
     }
@@ -34,8 +50,7 @@ final class OpenTransaction: Sendable {
         } catch let failure as StatementFailure {
             throw failure.error(ifLost: .replyLost)
         }
-        throw self.refusal.withLock(\.self)
-            ?? StoreError(.transactionEnded, "The operation ended its transaction itself.")
+        throw self.state.withLock(\.refusal) ?? StoreError.transactionEnded
     }
 
     /// Rolls back, at the latest by closing the connection.

@@ -48,13 +48,14 @@ extension PostgresConnection {
         }
     }
 
-    /// The values of the rows of a statement, which need not be committed yet.
+    /// Runs a statement, which need not be committed yet.
     ///
+    /// - Returns: The values of each row, and the command that the server says it was, such as `INSERT`.
     /// - Throws: ``StatementFailure``.
-    func values(of statement: PostgresStatement) async throws -> [[PostgresValue]] {
+    func values(of statement: PostgresStatement) async throws -> (rows: [[PostgresValue]], command: String) {
         let result = try await self.run(PostgresQuery(statement))
         do {
-            return try result.rows.map { try $0.map { try PostgresValue($0) } }
+            return (try result.rows.map { try $0.map { try PostgresValue($0) } }, result.metadata.command)
         } catch {
             throw StatementFailure.lost(error)
         }

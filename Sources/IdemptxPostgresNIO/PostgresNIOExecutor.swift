@@ -36,7 +36,7 @@ public struct PostgresNIOExecutor: PostgresExecutor {
         try await Self.within(timeout) {
             try await self.withConnection { connection in
                 do {
-                    let rows = try await connection.values(of: statement)
+                    let rows = try await connection.values(of: statement).rows
                     try await connection.waitUntilReady()
                     return rows
                 } catch let failure as StatementFailure {
@@ -56,7 +56,8 @@ public struct PostgresNIOExecutor: PostgresExecutor {
                 try await body(PostgresTransaction { try await transaction.execute($0) })
             } catch {
                 await transaction.rollBack()
-                throw error
+                // What was written is there, whatever `body` says.
+                throw transaction.isCommittedEarly ? StoreError.transactionEnded : error
             }
             try await transaction.commit()
         }

@@ -22,7 +22,7 @@ extension PostgresTransaction {
     public init(_ connection: PostgresConnection) {
         self.init { statement in
             do {
-                return try await connection.values(of: statement)
+                return try await connection.values(of: statement).rows
             } catch let failure as StatementFailure {
                 throw failure.error(ifLost: .unavailable)
             }

@@ -105,6 +105,24 @@ struct SameTransactionTests {
         }
     }
 
+    @Test("says so, too, if the operation commits and then throws")
+    func commitsAndThrows() async throws {
+        try await self.withShop { executor, _, store in
+            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.replay = .retryServerErrors })
+            func charge() async throws -> String {
+                try await idempotency.run("charge", key: "k-1", in: store) { _, transaction in
+                    _ = try await Self.charge("k-1", in: transaction)
+                    _ = try? await transaction.execute("COMMIT")
+                    throw Declined()
+                }
+            }
+            let error = try await #require(throws: StoreError.self) { _ = try await charge() }
+            #expect(error.code == .transactionEnded)
+            #expect(try await self.problem(charge) == .responseNotReplayable)
+            #expect(try await self.attempts(executor) == [1])
+        }
+    }
+
     @Test("takes no rollback of the server for a commit")
     func swallowedError() async throws {
         try await self.withShop { executor, _, _ in
