@@ -7,7 +7,7 @@ struct RecordDatabase: Sendable {
     /// What writes, and reads unless ``pool`` does.
     let writer: any DatabaseWriter
 
-    /// Connections of the store's own; `nil` in the application's database.
+    /// Connections of the store's own; `nil` in the application's database, which it must be able to close.
     ///
     /// They can be read from at once, in the thread of the caller: in WAL mode a reader never waits.
     private let readers: RecordReaders?
@@ -45,7 +45,10 @@ struct RecordDatabase: Sendable {
     /// without a trace among the application's own migrations.
     init(_ writer: any DatabaseWriter) throws(StoreError) {
         do {
-            try writer.write(RecordTable.create)
+            // Creating it anew would wait for another process that writes.
+            if try !writer.read({ db in try db.tableExists(RecordTable.name) }) {
+                try writer.write(RecordTable.create)
+            }
             self.writer = writer
             self.readers = nil
             self.file = nil
@@ -126,11 +129,11 @@ struct RecordDatabase: Sendable {
         }
     }
 
-    /// Reads a record as it was last committed.
+    /// Reads a record as it was last committed, by the connections of the application.
     ///
-    /// - Returns: `nil` if there is none, or if it cannot be read while somebody writes.
+    /// - Returns: `nil` if there is none, if it cannot be read while somebody writes, or if it is read at once.
     func recordInSnapshot(_ key: StorageKey) async throws(StoreError) -> IdempotencyRecord? {
-        guard self.writer is DatabasePool else { return nil }
+        guard self.readers == nil, self.writer is DatabasePool else { return nil }
         return try await self.read { db in try RecordTable.record(key, in: db) }
     }
 

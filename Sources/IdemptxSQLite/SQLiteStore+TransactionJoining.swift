@@ -1,6 +1,5 @@
 public import GRDB
 public import Idemptx
-import Synchronization
 
 extension SQLiteStore: TransactionJoining {
     /// Runs a function in a transaction of the one connection that writes.
@@ -12,8 +11,6 @@ extension SQLiteStore: TransactionJoining {
     /// - Parameter body: Writes by means of the database. It must not end the transaction; savepoints are fine.
     /// - Throws: What `body` throws, or `StoreError`.
     public func withTransaction(_ body: (Database) async throws -> Void) async throws {
-        self.joinedTransactions.add(1, ordering: .relaxed)
-        defer { self.joinedTransactions.subtract(1, ordering: .relaxed) }
         let deadline = ContinuousClock.now + self.timeout
         let turn = WriterTurn()
         try await turn.begin(with: self.database, timeout: self.timeout)

@@ -1,7 +1,6 @@
 public import GRDB
 public import Idemptx
 public import ServiceLifecycle
-import Synchronization
 
 /// Keeps records in an SQLite file: durable, embedded, and shared by all processes of one host that open it.
 ///
@@ -23,8 +22,6 @@ public final class SQLiteStore: TransactionalStore {
 
     let database: RecordDatabase
     let timeout: Duration
-    /// How many transactions of the application hold the connection that writes, or wait for it.
-    let joinedTransactions = Atomic(0)
     private let writer: GroupWriter
     private let time: TimeSource
     private let sweepInterval: Duration
@@ -89,7 +86,9 @@ public final class SQLiteStore: TransactionalStore {
         time: TimeSource
     ) throws(StoreError) {
         let limits = GroupWriter.Limits(timeout: timeout, groupsPerTurn: 1)
-        self.init(try RecordDatabase(database), limits: limits, sweepInterval: sweepInterval, time: time)
+        self.init(
+            try RecordDatabase(database), limits: limits, sweepInterval: sweepInterval, time: time
+        )
     }
 
     private init(
@@ -125,8 +124,7 @@ public final class SQLiteStore: TransactionalStore {
     /// The record of a key, if it can be read beside the connection that writes.
     private func knownRecord(_ key: StorageKey) async throws -> IdempotencyRecord? {
         if let record = try self.database.recordAtOnce(key) { return record }
-        // An operation in a transaction can take long, and others have to learn that it is in progress.
-        guard self.joinedTransactions.load(ordering: .relaxed) > 0 else { return nil }
+        // A transaction of the application can take long, and others have to learn what is in progress or done.
         return try await self.database.recordInSnapshot(key)
     }
 

@@ -2,6 +2,7 @@ import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import PostgresServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -69,7 +70,11 @@ struct SameTransactionTests {
     @Test("commits what was written and the result together, once, however many callers there are")
     func commits() async throws {
         try await self.withShop { (server, store) async throws in
-            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.waitTimeout = .seconds(60) })
+            let policy = IdempotencyPolicy {
+                $0.waitTimeout = .seconds(60)
+                $0.claimTimeout = .seconds(60)
+            }
+            let idempotency = Idempotency(store: store, policy: policy)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<100 {
                     let key = "k-\(number % 20)"
@@ -182,6 +187,41 @@ struct SameTransactionTests {
                 }
             }
             #expect(error.code == .misconfigured)
+        }
+    }
+
+    @Test("takes a text that PostgreSQL has no place for as an error of the operation, and not as an outage")
+    func impossibleText() async throws {
+        try await self.withShop { (server, store) async throws in
+            let error = try await #require(throws: StoreError.self) {
+                _ = try await self.charge(Idempotency(store: store), store) { transaction in
+                    try await transaction.execute("SELECT $1", [.text("a\0b")])
+                }
+            }
+            #expect(error.code == .misconfigured)
+            #expect(try await self.attempts(server).isEmpty)
+        }
+    }
+
+    @Test("locks a record for no longer than a call takes, if its process stands still before it commits")
+    func standsStill() async throws {
+        try await PostgresServer.with { (server) async throws in
+            let store = try await server.makeStore(configuration: PostgresStoreConfiguration(callTimeout: .seconds(1)))
+            guard case .granted(let claim) = try await store.claim(ClaimRequest(key: try .named("k-1"))) else {
+                Issue.record("The key is free")
+                return
+            }
+            await #expect(throws: StoreError.self) {
+                try await store.withTransaction { transaction in
+                    #expect(
+                        try await store.complete(claim, with: .charged, keyTTL: .seconds(60), in: transaction))
+                    try await eventually("The server ends it") {
+                        try await server.numbers(
+                            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == [0]
+                    }
+                }
+            }
+            #expect(try await store.renew(claim, lease: .seconds(30)))
         }
     }
 

@@ -24,11 +24,7 @@ final class LockableStore: TransactionJoining {
 
     func withTransaction(_ body: (Database) async throws -> Void) async throws {
         guard self.isLocked.withLock({ $0 }) else { return try await self.store.withTransaction(body) }
-        try await self.other.writeWithoutTransaction { db in try db.execute(sql: "BEGIN IMMEDIATE") }
-        let result: Result<Void, any Error>
-        do { result = .success(try await self.store.withTransaction(body)) } catch { result = .failure(error) }
-        try await self.other.writeWithoutTransaction { db in try db.execute(sql: "ROLLBACK") }
-        try result.get()
+        try await self.other.whileWriting { try await self.store.withTransaction(body) }
     }
 
     func complete(
@@ -48,4 +44,15 @@ final class LockableStore: TransactionJoining {
     }
 
     func release(_ claim: borrowing Claim) async throws -> Bool { try await self.store.release(claim) }
+}
+
+extension DatabaseQueue {
+    /// Runs a function while this connection, which allows unsafe transactions, holds the lock of all that write.
+    func whileWriting(_ body: () async throws -> Void) async throws {
+        try await self.writeWithoutTransaction { db in try db.execute(sql: "BEGIN IMMEDIATE") }
+        let result: Result<Void, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        try await self.writeWithoutTransaction { db in try db.execute(sql: "ROLLBACK") }
+        try result.get()
+    }
 }

@@ -106,6 +106,18 @@ struct SameTransactionTests {
         #expect(try await slow.value == "receipt 2")
     }
 
+    @Test("replays, and can be opened, while another process writes")
+    func besideAnotherProcess() async throws {
+        #expect(try await self.charge(by: self.engine(try self.store())) {} == "receipt 1")
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: self.file.path, configuration: configuration)
+        try await other.whileWriting {
+            let idempotency = self.engine(try self.store(timeout: .milliseconds(100)))
+            #expect(try await self.charge(by: idempotency) {} == "receipt 1")
+        }
+    }
+
     @Test("runs each of many keys once, however many callers there are")
     func storm() async throws {
         let store = try self.store()

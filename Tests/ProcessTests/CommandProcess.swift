@@ -57,8 +57,11 @@ final class CommandProcess: Sendable {
         }
         self.process.environment = inherited.merging(environment) { $1 }
         self.process.standardInput = input
-        self.process.standardOutput = try FileHandle(forWritingTo: self.output)
-        self.process.standardError = try FileHandle(forWritingTo: self.errors)
+        let handles = try [self.output, self.errors].map { try FileHandle(forWritingTo: $0) }
+        self.process.standardOutput = handles[0]
+        self.process.standardError = handles[1]
+        // Foundation keeps them open in this process for as long as it lives.
+        defer { for handle in handles { try? handle.close() } }
         try self.process.run()
     }
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Many charges through two processes, either of which is killed again and again.
-@Suite("Demos that are killed while charges and records are committed together", .timeLimit(.minutes(10)))
+@Suite("Demos that are killed while charges and records are committed together", .timeLimit(.minutes(60)))
 struct SameTransactionKillTests {
     /// Two demos on one database, of which each can be killed and is started again.
     private final class Pair: Sendable {

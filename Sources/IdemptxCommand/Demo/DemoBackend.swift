@@ -28,13 +28,24 @@ struct DemoBackend {
             self.store = store
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: store) }
         } else if let store = try await StoreSettings(&settings).open() as? PostgresStore {
-            let ledger = try await PostgresLedger(beside: store)
+            let ledger = try await Self.ledger(beside: store)
             self.store = store
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: store) }
         } else {
             throw settings.error(
                 "store",
                 "with --same-transaction the records are kept in PostgreSQL or, without --store, in the ledger.")
+        }
+    }
+
+    private static func ledger(beside store: PostgresStore) async throws -> PostgresLedger {
+        do {
+            return try await PostgresLedger(beside: store)
+        } catch let error as StoreError {
+            throw CommandError("--store: \(error.message)")
+        } catch let error as PostgresServerError {
+            throw CommandError(
+                "--store: the table of the demo cannot be created: \(error.message) (\(error.sqlState)).")
         }
     }
 }

@@ -9,26 +9,31 @@ struct SQLiteLedger: TransactionalLedger {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
             self.database = try DatabasePool(path: path, configuration: configuration)
-            try self.database.write { db in
-                try db.execute(
-                    sql: """
-                        CREATE TABLE IF NOT EXISTS charge (
-                            id INTEGER PRIMARY KEY,
-                            amount INTEGER NOT NULL,
-                            currency TEXT NOT NULL,
-                            reference TEXT,
-                            attempt INTEGER NOT NULL
-                        ) STRICT
-                        """)
-                // A ledger of before there were references is still of use.
-                if try !db.columns(in: "charge").contains(where: { $0.name == "reference" }) {
-                    try db.execute(sql: "ALTER TABLE charge ADD COLUMN reference TEXT")
-                }
-            }
+            // Another demo may be writing: it is waited for only if there is something to create.
+            if try !self.database.read(Self.isThere) { try self.database.write(Self.create) }
         } catch {
             let reason = (error as? DatabaseError)?.message ?? "\(error)"
             throw CommandError("--ledger: '\(path)' cannot be opened: \(reason).")
         }
+    }
+
+    private static func isThere(in db: Database) throws -> Bool {
+        try db.tableExists("charge") && db.columns(in: "charge").contains { $0.name == "reference" }
+    }
+
+    private static func create(in db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE IF NOT EXISTS charge (
+                    id INTEGER PRIMARY KEY,
+                    amount INTEGER NOT NULL,
+                    currency TEXT NOT NULL,
+                    reference TEXT,
+                    attempt INTEGER NOT NULL
+                ) STRICT
+                """)
+        // A ledger of before there were references is still of use.
+        if try !self.isThere(in: db) { try db.execute(sql: "ALTER TABLE charge ADD COLUMN reference TEXT") }
     }
 
     func add(_ order: ChargeOrder, attempt: Int) async throws -> Charge {

@@ -117,7 +117,8 @@ extension StoreError {
     fileprivate init(_ error: PostgresError) {
         let code: Code =
             switch error {
-            case .misconfigured, .libraryMissing: .misconfigured
+            // What cannot be sent now can never be.
+            case .misconfigured, .libraryMissing, .invalidStatement: .misconfigured
             case .transactionEnded: .transactionEnded
             case _ where error.mayHaveHappened: .replyLost
             default: .unavailable

@@ -43,7 +43,7 @@ enum Migration {
             INSERT INTO "idemptx".migration (version) VALUES (1);
             END IF;
             END
-            $migration$
+            $migration$;
 
             """
         return statement.replacing("\"idemptx\"", with: "\"\(schema)\"").replacing("'idemptx'", with: "'\(schema)'")

@@ -32,7 +32,13 @@ CREATE TABLE "idemptx".record (
     -- The status line and the header fields of the response, a line each.
     head bytea,
     -- The body of the response.
-    body bytea
+    body bytea,
+    -- A record that was damaged by hand would be claimed again. Times end in the year 287,000, before those of the server do.
+    CHECK (state BETWEEN 1 AND 4 AND attempt >= 1),
+    CHECK ((state = 1) = (lease_end IS NOT NULL)),
+    CHECK ((state IN (2, 3)) = (status IS NOT NULL) AND (state = 2) = (body IS NOT NULL)),
+    CHECK (created <= 9000000000000000 AND (expires <= 9000000000000000 OR expires = 9223372036854775807)),
+    CHECK (lease_end <= 9000000000000000)
 ) WITH (
     -- A claim becomes completed in place, as an update that touches no index (HOT), if the page has room for a second
     -- version of the row. So inserts leave this much of each page free.

@@ -37,7 +37,9 @@ extension PostgresStore: TransactionJoining {
             mayRepeat: false)
         do {
             var row = try RowReader(
-                try await transaction.execute(RecordStatements.inside(transaction, statement)).first)
+                try await transaction.execute(
+                    RecordStatements.inside(transaction, statement, idleTimeout: self.configuration.callTimeout)
+                ).first)
             guard let isStored = try row.optionalBoolean() else { throw StoreError.transactionEnded }
             return isStored
         } catch let error as PostgresServerError {
@@ -54,16 +56,20 @@ extension RecordStatements {
     }
 
     /// A function that is called only if the transaction is still the one that was marked; else the result is `NULL`.
+    ///
+    /// It locks the record. Should the way to the client be lost without a sign, or its process stand still, the server ends
+    /// the transaction soon: nothing but the commit is to follow.
     fileprivate static func inside(
-        _ transaction: PostgresTransaction, _ statement: PostgresStatement
+        _ transaction: PostgresTransaction, _ statement: PostgresStatement, idleTimeout: Duration
     ) -> PostgresStatement {
         guard let mark = transaction.mark else { return statement }
         let call = statement.sql.dropFirst("SELECT ".count)
+        let count = statement.parameters.count
         return PostgresStatement(
             """
-            SELECT CASE WHEN current_setting('idemptx.transaction', true) = $\(statement.parameters.count + 1)
-            THEN \(call) END
+            SELECT CASE WHEN current_setting('idemptx.transaction', true) = $\(count + 1) THEN \(call) END,
+                set_config('idle_in_transaction_session_timeout', $\(count + 2), true)
             """,
-            statement.parameters + [.text(mark)])
+            statement.parameters + [.text(mark), .text("\(max(1, idleTimeout.wholeMilliseconds))")])
     }
 }
