@@ -116,9 +116,12 @@ class IdemkitPeer(Peer):
 
 
 class ProxyPeer(Peer):
-    """The proxy, and an upstream that does the same as the application."""
+    """The proxy, and an upstream that does the same as the application.
+
+    Each `caller` has keys of its own."""
 
     def __init__(self, **flags):
+        self.caller = ""
         self._upstream = Upstream(respond)
         self._proxy = Proxy(self._upstream, **flags)
 
@@ -127,6 +130,7 @@ class ProxyPeer(Peer):
         return len(self._upstream.requests)
 
     def exchange(self, method, target, fields, body):
+        fields = [("Authorization", f"Bearer {self.caller}"), *fields]
         response = http1.send(self._proxy.port, method, target, fields, body)
         return response.status, [(name.lower(), value) for name, value in response.fields], response.body
 
