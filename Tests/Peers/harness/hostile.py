@@ -1,0 +1,75 @@
+"""What holds of the proxy after each attack."""
+
+import itertools
+import threading
+import unittest
+from collections import Counter
+
+from harness.certificates import certificate
+from harness.http2 import Client, RawClient, request_fields
+from harness.instructions import respond
+from harness.proxy import MEBIBYTE, Proxy
+from harness.upstream import Response, Upstream
+
+# What all attacks of one class together may add to the memory of the proxy.
+MEMORY = 96 * MEBIBYTE
+KNOWN_TARGETS = {"/", "/slow", "/large", "/bystander"}
+_keys = (f"key-{number}" for number in itertools.count())
+
+
+def new_key():
+    return next(_keys)
+
+
+class HostileCase(unittest.TestCase):
+    """A proxy that speaks HTTP/2, and a client without blame that is connected all the time."""
+
+    flags = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.gate = threading.Event()
+        cls.upstream = Upstream(cls.respond)
+        cls.addClassCleanup(cls.upstream.close)
+        cls.proxy = Proxy(cls.upstream, tls_cert=certificate().path, tls_key=certificate().key, **cls.flags)
+        cls.addClassCleanup(cls.proxy.close)
+        cls.bystander = Client(cls.proxy.port)
+        cls.addClassCleanup(cls.bystander.close)
+        cls.ask(cls.bystander)
+        cls.memory = cls.proxy.resident_bytes()
+
+    @classmethod
+    def respond(cls, request, number):
+        if request.target == "/slow":
+            cls.gate.wait(10)
+        if request.target == "/large":
+            return Response(200, [], b"x" * 900_000)
+        return respond(request, number)
+
+    @staticmethod
+    def ask(client):
+        return client.ask(request_fields(new_key(), path="/bystander"), b"{}")
+
+    def client(self, **options):
+        client = Client(self.proxy.port, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def raw_client(self, **options):
+        client = RawClient(self.proxy.port, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def tearDown(self):
+        """Others are served, memory is bounded, and nothing ran twice or was smuggled."""
+        self.gate.set()
+        self.gate.clear()
+        self.assertTrue(self.proxy.is_alive, "the proxy has ended")
+        self.assertEqual(self.ask(self.bystander).status, 201, "a client that was connected is not served")
+        newcomer = Client(self.proxy.port)
+        self.assertEqual(self.ask(newcomer).status, 201, "a new client is not served")
+        newcomer.close()
+        self.assertLess(self.proxy.resident_bytes() - self.memory, MEMORY)
+        executions = Counter(request.key for request in self.upstream.requests if request.key)
+        self.assertEqual([key for key, count in executions.items() if count > 1], [], "ran twice")
+        self.assertEqual(self.upstream.targets() - KNOWN_TARGETS, set(), "was smuggled")
