@@ -191,7 +191,9 @@ class RawClient:
     def _read(self):
         try:
             data = self.socket.recv(65_536)
-        except (ConnectionError, TimeoutError, ssl.SSLError):
+        except TimeoutError:
+            return
+        except (ConnectionError, ssl.SSLError):
             data = b""
         if not data:
             self.is_closed = True
