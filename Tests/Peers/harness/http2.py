@@ -12,7 +12,7 @@ import h2.config
 import h2.connection
 import h2.events
 from hpack import Decoder, Encoder
-from hyperframe.frame import Frame, GoAwayFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import Frame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 
 from harness.certificates import certificate
 
@@ -207,10 +207,15 @@ class RawClient:
             self.frames.append(frame)
 
     def go_away(self):
-        """The code of the last GOAWAY when the connection has ended, or None if it ended without one."""
-        self.read_until(lambda frame: False)
-        assert self.is_closed, "the connection goes on"
-        return next((frame.error_code for frame in reversed(self.frames) if isinstance(frame, GoAwayFrame)), None)
+        """The code of GOAWAY when the connection has ended, or what else became of it.
+
+        Where there are two, the first says why: the second follows from the end."""
+        self.send(PingFrame(0, b"still on"))
+        self.read_until(lambda frame: isinstance(frame, GoAwayFrame) or "ACK" in frame.flags and frame.type == PingFrame.type)
+        self.read_until(lambda frame: False, timeout=1.5)
+        if not self.is_closed:
+            return "the connection goes on"
+        return next((frame.error_code for frame in self.frames if isinstance(frame, GoAwayFrame)), "no GOAWAY")
 
     def reset(self, stream):
         """The code of the RST_STREAM of a stream, or None if the connection ended without one."""
