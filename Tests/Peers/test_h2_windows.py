@@ -4,6 +4,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFram
 
 from harness.hostile import HostileCase, new_key
 from harness.http2 import request_fields
+from harness.proxy import MEBIBYTE
 
 ENDS = ["END_HEADERS", "END_STREAM"]
 INITIAL_WINDOW_SIZE = 4
@@ -45,18 +46,6 @@ class Windows(HostileCase):
         client.read_until(lambda each: len(body_of(client)) > 1_000)
         self.assertEqual(len(body_of(client)), 1_001)
 
-    def test_of_clients_that_take_nothing_bound_memory(self):
-        """CVE-2019-9517: a hundred large responses on each of some connections. `tearDown` looks at memory."""
-        key = new_key()
-        self.assertEqual(self.client().ask(request_fields(key, path="/large")).status, 200)
-        for _ in range(3):
-            client = self.raw_client(settings={INITIAL_WINDOW_SIZE: 0})
-            block = client.block(request_fields(key, path="/large"))
-            for stream in range(1, 200, 2):
-                client.send(HeadersFrame(stream, block if stream == 1 else client.block(request_fields(key, path="/large")),
-                                         flags=ENDS))
-            client.read_until(lambda each: isinstance(each, HeadersFrame) and each.stream_id == 199)
-
     def test_of_the_proxy_are_not_to_be_exceeded(self):
         """Section 6.9.1. The upstream does not take the body of a request that is not guarded, so nothing opens it again."""
         client = self.raw_client()
@@ -66,3 +55,27 @@ class Windows(HostileCase):
             lambda each: isinstance(each, (GoAwayFrame, RstStreamFrame)) and each.error_code == FLOW_CONTROL_ERROR, timeout=5)
         codes = [each.error_code for each in client.frames if isinstance(each, (GoAwayFrame, RstStreamFrame))]
         self.assertTrue(FLOW_CONTROL_ERROR in codes or client.is_closed, codes)
+
+
+class ClosedWindows(HostileCase):
+    """CVE-2019-9517: clients that ask for large responses, and take nothing of them."""
+
+    flags = {"body_gap_timeout": "2s"}
+    # A replay is in memory until its client has taken it, or has taken nothing for `--body-gap-timeout`.
+    streams = 200
+    most_memory = streams * 3 * MEBIBYTE // 2
+
+    def test_bound_memory_in_time(self):
+        """`tearDown` looks at memory."""
+        key = new_key()
+        self.assertEqual(self.client().ask(request_fields(key, path="/large")).status, 200)
+        clients = [self.raw_client(settings={INITIAL_WINDOW_SIZE: 0}) for _ in range(self.streams // 100)]
+        for client in clients:
+            for stream in range(1, 200, 2):
+                block = client.block(request_fields(key, path="/large"))
+                client.send(HeadersFrame(stream, block, flags=ENDS))
+            client.read_until(lambda each: isinstance(each, HeadersFrame) and each.stream_id == 199)
+        for client in clients:
+            codes = {client.reset(stream) for stream in range(1, 200, 2)}
+            self.assertNotIn(None, codes, "the proxy waits for good")
+
