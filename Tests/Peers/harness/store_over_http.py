@@ -61,6 +61,7 @@ class StoreOverHTTP:
         self._upstream = Upstream(self._run)
 
     def close(self):
+        """Ends what the vectors have left as it was."""
         for operation in (each for all_of_key in self._operations.values() for each in all_of_key):
             operation.decide(Response(500, [], b""))
         for proxy in self._proxies.values():
@@ -108,7 +109,7 @@ class StoreOverHTTP:
         proxy.resume()
         begun, received = await self._begin(proxy, effective_key, fingerprint)
         if not begun.done():
-            return self._refused(effective_key, fingerprint, received.result())
+            return await self._refused(effective_key, fingerprint, received.result())
         operation = begun.result()
         operation.received, operation.proxy = received, proxy
         if is_short:
@@ -117,12 +118,18 @@ class StoreOverHTTP:
         result = ClaimResultType.NEW_CLAIMED if operation.attempt == 1 else ClaimResultType.LEASE_RECLAIMED
         return ClaimResult(result, _record(operation, fingerprint), operation.token)
 
-    def _refused(self, key, fingerprint, response):
+    async def _refused(self, key, fingerprint, response):
+        # A claim can be refused before the request of its owner is at the upstream.
+        await asyncio.wait_for(self._until_begun(key), 10)
         owner = self._operations[key][-1]
         if response.problem_kind == "request-in-progress":
             return ClaimResult(ClaimResultType.ALREADY_CLAIMED, _record(owner, fingerprint))
         assert response.is_replay, response
         return ClaimResult(ClaimResultType.ALREADY_COMPLETED, _record(owner, fingerprint, response))
+
+    async def _until_begun(self, key):
+        while key not in self._operations:
+            await asyncio.sleep(0.005)
 
     async def complete(
         self, effective_key, claim_token, response_status, response_headers, response_body, expires_after_seconds
