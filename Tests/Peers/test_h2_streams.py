@@ -19,15 +19,6 @@ class Streams(HostileCase):
             self.assertLess(time.monotonic(), deadline, "it did not run")
             time.sleep(0.01)
 
-    def check_replayed(self, key, path):
-        """The retry gets the response of the one execution, as soon as there is one."""
-        deadline = time.monotonic() + 10
-        while (stream := self.client().ask(request_fields(key, path=path))).status == 409:
-            self.assertLess(time.monotonic(), deadline, "it does not end")
-            time.sleep(0.05)
-        self.assertEqual((stream.status, stream["idempotent-replayed"]), (201, "true"))
-        self.assertEqual(self.upstream.executions(key), 1)
-
     def test_beyond_the_limit_are_refused_alone_and_may_be_tried_again(self):
         """Section 5.1.2."""
         client = self.client()
@@ -52,7 +43,7 @@ class Streams(HostileCase):
         client.h2.reset_stream(stream)
         client.flush()
         self.gate.set()
-        self.check_replayed(key, "/slow")
+        self.check_replayed(key, path="/slow")
 
     def test_of_a_client_that_leaves_do_not_end_the_operation(self):
         """With GOAWAY, with the end of its side, and without a word."""
@@ -72,7 +63,7 @@ class Streams(HostileCase):
                 self.wait_for_execution(key)
                 leave(client)
                 self.gate.set()
-                self.check_replayed(key, "/slow")
+                self.check_replayed(key, path="/slow")
 
     def test_that_are_open_when_the_client_says_goaway_get_their_response(self):
         """Section 6.8."""

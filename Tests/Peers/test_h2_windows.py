@@ -47,20 +47,20 @@ class Windows(HostileCase):
         self.assertEqual(len(body_of(client)), 1_001)
 
     def test_of_the_proxy_are_not_to_be_exceeded(self):
-        """Section 6.9.1. The upstream does not take the body of a request that is not guarded, so nothing opens it again."""
+        """Section 6.9.1. The client does not wait for them to be opened again."""
         client = self.raw_client()
         client.send(HeadersFrame(1, client.block(request_fields(path="/slow")), flags=["END_HEADERS"]))
         client.send(*[DataFrame(1, bytes(16_384)) for _ in range(400)])
         client.read_until(
             lambda each: isinstance(each, (GoAwayFrame, RstStreamFrame)) and each.error_code == FLOW_CONTROL_ERROR, timeout=5)
         codes = [each.error_code for each in client.frames if isinstance(each, (GoAwayFrame, RstStreamFrame))]
-        self.assertTrue(FLOW_CONTROL_ERROR in codes or client.is_closed, codes)
+        self.assertIn(FLOW_CONTROL_ERROR, codes)
 
 
 class ClosedWindows(HostileCase):
     """CVE-2019-9517: clients that ask for large responses, and take nothing of them."""
 
-    flags = {"body_gap_timeout": "2s"}
+    flags = {"body_gap_timeout": "1s"}
     # A replay is in memory until its client has taken it, or has taken nothing for `--body-gap-timeout`.
     streams = 200
     most_memory = streams * 3 * MEBIBYTE // 2

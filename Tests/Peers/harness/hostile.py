@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 import unittest
 from collections import Counter
 
@@ -59,6 +60,15 @@ class HostileCase(unittest.TestCase):
         client = RawClient(self.proxy.port, **options)
         self.addCleanup(client.close)
         return client
+
+    def check_replayed(self, key, path="/"):
+        """The retry gets the response of the one execution, as soon as there is one."""
+        deadline = time.monotonic() + 10
+        while (stream := self.client().ask(request_fields(key, path=path))).status == 409:
+            self.assertLess(time.monotonic(), deadline, "it does not end")
+            time.sleep(0.05)
+        self.assertEqual((stream.status, stream["idempotent-replayed"]), (201, "true"))
+        self.assertEqual(self.upstream.executions(key), 1)
 
     def tearDown(self):
         """Others are served, memory is bounded, and nothing ran twice or was smuggled."""
