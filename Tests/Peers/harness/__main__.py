@@ -4,11 +4,18 @@ import signal
 import sys
 import unittest
 
+from harness.proxy import Proxy
+
+
+def interrupt(*_):
+    """Threads may wait for a proxy, and the end of this process for them."""
+    Proxy.kill_all()
+    raise KeyboardInterrupt
+
 
 def main():
-    # An end by signal runs the same clean-up as any other.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     unittest.main(module=None, argv=["run-peers", *sys.argv[1:]], verbosity=2)
 
 

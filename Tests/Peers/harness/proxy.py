@@ -24,12 +24,20 @@ class Proxy:
 
     `flags` are its settings, such as `lease="1s"` for `--lease 1s`."""
 
+    _running = set()
+
+    @classmethod
+    def kill_all(cls):
+        for proxy in list(cls._running):
+            proxy.kill()
+
     def __init__(self, upstream, **flags):
         flags = {"store": "memory", **flags}
         arguments = [BINARY, "proxy", "--upstream", upstream.url, "--port", "0"]
         for name, value in flags.items():
             arguments += _as_arguments(name, value)
         self._log = tempfile.TemporaryFile()
+        Proxy._running.add(self)
         # Settings in the environment of whoever runs the tests would change their results.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("IDEMPTX_")}
         self._process = subprocess.Popen(
@@ -74,6 +82,7 @@ class Proxy:
         self._process.wait()
 
     def close(self):
+        Proxy._running.discard(self)
         if self.is_alive:
             self.kill()
         self._process.stdout.close()
