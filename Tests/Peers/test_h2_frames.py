@@ -3,7 +3,7 @@
 import struct
 
 from hyperframe.frame import (
-    ContinuationFrame, DataFrame, HeadersFrame, PingFrame, PriorityFrame, PushPromiseFrame, RstStreamFrame, SettingsFrame,
+    ContinuationFrame, DataFrame, HeadersFrame, PingFrame, PriorityFrame, PushPromiseFrame, RstStreamFrame,
     WindowUpdateFrame)
 
 from harness.hostile import HostileCase, new_key
