@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test lint docs release bench bench-scale
+.PHONY: demo test peers lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -24,7 +24,12 @@ test:
 	Scripts/check-lean-graph
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	. .build-servers/env && Scripts/run-tests
+	Scripts/run-peers
 	Scripts/build-docs
+
+# What others have written, against the binary of the last debug build.
+peers:
+	Scripts/run-peers $(ARGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)

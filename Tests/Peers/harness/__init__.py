@@ -1,0 +1,1 @@
+"""What all tests of this directory share: the proxy as a process, an upstream that counts, and clients."""
