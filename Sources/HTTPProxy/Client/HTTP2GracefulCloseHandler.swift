@@ -30,6 +30,8 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
     private var context: ChannelHandlerContext?
     private var state = State.open
     private var openStreams = 0
+    /// Whether the client was told that the connection has an error, and which.
+    private var hasSaidError = false
     private var lastStream = HTTP2StreamID.rootStream
     private var idleTime = TimeAmount.zero
     private var lastSweep: NIODeadline?
@@ -76,7 +78,11 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // A client of HTTP/2 that closes its side has left: it could not say anything about its streams any more.
         if event as? ChannelEvent == .inputClosed { context.close(promise: nil) }
-        if case HTTP2WireHandler.Event.manyResets = event { self.drain() }
+        switch event as? HTTP2WireHandler.Event {
+        case .manyResets: self.drain()
+        case .connectionError: self.hasSaidError = true
+        case nil: break
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -88,12 +94,13 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // An error of a stream is that stream's.
-        if error.isOfStream { return }
+        if error is any NIOHTTP2Error, !self.hasSaidError { return }
         if case .lingering = self.state { return }
         // Before anything is written: what fails then comes back here.
         self.state = .lingering(.zero)
-        // Where SwiftNIO has said it already, it has said why.
-        self.sayGoAway(error is HTTP2Flood ? .enhanceYourCalm : .protocolError, last: self.lastStream)
+        if !self.hasSaidError {
+            self.sayGoAway(error is HTTP2Flood ? .enhanceYourCalm : .protocolError, last: self.lastStream)
+        }
         self.linger()
     }
 
@@ -169,12 +176,5 @@ final class HTTP2GracefulCloseHandler: ChannelDuplexHandler, Swept {
 
     func shutDown() {
         self.context?.channel.closeAtOnce()
-    }
-}
-
-extension Error {
-    /// Whether it concerns one stream of HTTP/2: SwiftNIO tells of some of them without saying so.
-    fileprivate var isOfStream: Bool {
-        self is NIOHTTP2Errors.StreamError || self is NIOHTTP2Errors.NoSuchStream || self is NIOHTTP2Errors.StreamClosed
     }
 }

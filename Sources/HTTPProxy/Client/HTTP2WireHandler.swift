@@ -19,6 +19,8 @@ final class HTTP2WireHandler: ChannelDuplexHandler {
     enum Event {
         /// The client has cancelled so many streams that it should begin anew.
         case manyResets
+        /// SwiftNIO has ended the connection because of an error; it tells of that, and of errors of one stream, alike.
+        case connectionError
     }
 
     /// What it is told: nothing that comes is of interest any more.
@@ -65,6 +67,8 @@ final class HTTP2WireHandler: ChannelDuplexHandler {
             bytes = self.announcingStreams(bytes)
         }
         guard bytes.readableBytes > 0 else { return context.write(self.wrapOutboundOut(bytes), promise: promise) }
+        // SwiftNIO writes its frames one by one, and this one before it tells of the error.
+        if bytes.endsConnection { context.fireUserInboundEventTriggered(Event.connectionError) }
         while let piece = self.splitter.next(from: &bytes) {
             context.write(self.wrapOutboundOut(piece), promise: bytes.readableBytes == 0 ? promise : nil)
         }
@@ -96,6 +100,15 @@ final class HTTP2WireHandler: ChannelDuplexHandler {
         if event is IgnoreInput { self.ignoresInput = true }
         if event is AnnounceEnd { self.announceEnd(context) }
         context.triggerUserOutboundEvent(event, promise: promise)
+    }
+}
+
+extension ByteBuffer {
+    /// Whether it is GOAWAY with an error.
+    fileprivate var endsConnection: Bool {
+        guard self.http2FrameHeader(at: self.readerIndex)?.kind == HTTP2FrameHeader.Kind.goAway else { return false }
+        let errorCode: UInt32? = self.getInteger(at: self.readerIndex + HTTP2FrameHeader.size + 4)
+        return errorCode != 0
     }
 }
 

@@ -52,7 +52,9 @@ struct RequestScreen {
                 // It may be taken apart (RFC 9113, section 8.2.3).
                 cookie = cookie.map { "\($0); \(value)" } ?? value
             default:
-                guard Self.isProper(name), value.utf8.allSatisfy(\.isFieldCharacter) else { throw .badRequest }
+                guard Self.isProper(name), Self.isProper(value: value) else { throw .badRequest }
+                // Any other value is of a connection (section 8.2.2).
+                guard name != "te" || value.lowercased() == "trailers" else { throw .badRequest }
                 try facts.add(name, value)
                 switch FieldKind(name.utf8) {
                 // Two different hosts are malformed (section 8.3.1).
@@ -68,6 +70,7 @@ struct RequestScreen {
             fields.add(name: "cookie", value: cookie)
         }
         guard let method, method != "CONNECT" else { throw method == nil ? .badRequest : .notSupported }
+        guard scheme != nil else { throw .badRequest }
         guard !method.isEmpty, method.utf8.allSatisfy(\.isTokenCharacter), let target else { throw .badRequest }
         // Methods are case-sensitive: `post` is not POST, though it could be for an upstream. HTTP/1's parser knows none
         // such either.
@@ -91,11 +94,17 @@ struct RequestScreen {
         !name.isEmpty && name.utf8.allSatisfy { $0.isTokenCharacter && $0 == $0.lowercasedASCII }
     }
 
+    /// Whether `value` is a valid field value of HTTP/2 (RFC 9113, section 8.2.1).
+    private static func isProper(value: String) -> Bool {
+        let isSpace = { (byte: UInt8?) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        return !isSpace(value.utf8.first) && !isSpace(value.utf8.last) && value.utf8.allSatisfy(\.isFieldCharacter)
+    }
+
     /// Checks trailers of HTTP/2, which SwiftNIO does not validate here (RFC 9113, section 8.1).
     ///
     /// - Throws: Why the request is refused.
     func screen(trailers: HPACKHeaders) throws(ProxyFailure) -> Trailers {
-        guard trailers.allSatisfy({ Self.isProper($0.name) }) else { throw .badRequest }
+        guard trailers.allSatisfy({ Self.isProper($0.name) && Self.isProper(value: $0.value) }) else { throw .badRequest }
         return try self.screen(trailers.map { ($0.name, $0.value) })
     }
 
