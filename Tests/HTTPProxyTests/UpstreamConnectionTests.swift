@@ -60,7 +60,7 @@ struct UpstreamConnectionTests {
     func shares(limit: Int) async throws {
         let configure = Change {
             $0.limits.maxUpstreamConnections = limit
-            $0.limits.connectTimeout = .seconds(5)
+            $0.limits.connectTimeout = .seconds(60)
         }
         let script = TestUpstream.responding { _ in
             try await Task.sleep(for: .milliseconds(5))
@@ -73,7 +73,7 @@ struct UpstreamConnectionTests {
                     group.addTask {
                         try await RawConnection.open(port: proxy.port) { connection async throws in
                             // All go on until each has had its turn.
-                            while served.contains(where: { $0.count < 5 }) {
+                            while !Task.isCancelled, served.contains(where: { $0.count < 5 }) {
                                 let response = try await connection.send("GET /")
                                 try #require(response.status == 200)
                                 client.add()

@@ -107,8 +107,7 @@ final class Session {
         guard let head = self.entries.first, head.isAbandoned else { return .nothing }
         let due = max(head.deadline, self.headSince) + grace
         if now >= due + grace { return .close }
-        // Cancelling a commit that waits for a standby would only make it visible early.
-        return now >= due && !self.hasAskedToCancel && head.role != .commit ? .cancel : .nothing
+        return now >= due && !self.hasAskedToCancel && !head.commits ? .cancel : .nothing
     }
 
     /// When to look at it again.
@@ -116,7 +115,7 @@ final class Session {
         let waiting = self.entries.lazy.filter { !$0.isAbandoned }.map(\.deadline).min()
         guard let head = self.entries.first, head.isAbandoned else { return waiting }
         let due = max(head.deadline, self.headSince) + grace
-        let next = self.hasAskedToCancel || head.role == .commit ? due + grace : due
+        let next = self.hasAskedToCancel || head.commits ? due + grace : due
         return waiting.map { min($0, next) } ?? next
     }
 
