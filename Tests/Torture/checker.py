@@ -1,0 +1,206 @@
+"""Compares what clients were told with what ran.
+
+Pure: a history goes in, violations and numbers come out."""
+
+import collections
+from dataclasses import dataclass, field
+
+from history import Execution
+
+# How long connections take to come back after a fault has ended.
+RECOVERY = 1.0
+# By how much a timestamp of a ledger may lag behind what it stands for.
+SLACK = 0.5
+# What a client that does nothing wrong may be told.
+EXPECTED_STATUSES = {200, 201, 409, 503}
+
+
+@dataclass(frozen=True)
+class Violation:
+    kind: str
+    key: str
+    text: str
+
+    def __str__(self):
+        return f"{self.kind}: {self.key}: {self.text}"
+
+
+@dataclass
+class Verdict:
+    violations: list = field(default_factory=list)
+    # What a store has forgotten that may: measured, and no failure.
+    losses: list = field(default_factory=list)
+    numbers: collections.Counter = field(default_factory=collections.Counter)
+
+
+def check(history):
+    """All violations of a history."""
+    return Checker(history).run()
+
+
+def check_progress(history, *, faults, least_faults):
+    """A round that proves nothing is no success: too few requests came through, or nothing was disturbed."""
+    successes = len({response.key for response in history.responses if response.is_success})
+    if successes < max(5, len(history.sent) // 5):
+        yield Violation("no progress", "-", f"{successes} of {len(history.sent)} keys got a success while there were faults")
+    if faults < least_faults:
+        yield Violation("no faults", "-", f"{faults} faults were injected, {least_faults} at least were planned")
+
+
+class Checker:
+    # What a store brings about that has forgotten a claim or a response.
+    FORGETFUL = {"ran twice", "attempt repeated", "taken over early", "two responses", "not replayed"}
+
+    def __init__(self, history):
+        self.history = history
+        self.verdict = Verdict()
+        self.executions = group(history.executions)
+        self.responses = group(history.responses)
+
+    def run(self):
+        self.check_ledger()
+        for key in sorted(self.history.sent):
+            self.check_executions(key)
+            self.check_responses(key)
+            self.check_end(key)
+        self.count()
+        return self.verdict
+
+    def report(self, kind, key, text):
+        forgotten = self.history.may_have_forgotten and kind in self.FORGETFUL
+        (self.verdict.losses if forgotten else self.verdict.violations).append(Violation(kind, key, text))
+
+    def check_ledger(self):
+        for key in self.executions.keys() - self.history.sent:
+            self.report("ran unasked", key, "the ledger has a key that no client sent")
+        receipts = collections.Counter(execution.receipt for execution in self.history.executions)
+        for receipt, count in receipts.items():
+            if count > 1:
+                self.report("receipt repeated", "-", f"the ledger has receipt {receipt} {count} times")
+
+    # MARK: What ran
+
+    def check_executions(self, key):
+        executions = sorted(self.executions[key], key=lambda execution: execution.attempt)
+        if self.history.rule == "refuse" and any(execution.attempt > 1 for execution in executions):
+            self.report("ran again under refuse", key, describe(executions))
+        for earlier, later in zip(executions, executions[1:]):
+            self.check_rerun(key, earlier, later)
+
+    def check_rerun(self, key, earlier, later):
+        text = describe([earlier, later])
+        if self.history.is_exactly_once:
+            self.report("committed twice", key, text)
+        elif self.history.rule == "refuse":
+            self.report("ran twice", key, text)
+        elif earlier.attempt == later.attempt:
+            self.report("attempt repeated", key, text)
+        elif not self.is_abandoned(earlier, until=later.time):
+            self.report("ran twice", key, f"no fault has hit the earlier attempt: {text}")
+        elif self.is_early(earlier, later):
+            self.report("taken over early", key, f"its lease of {self.history.lease} s was not over: {text}")
+
+    def is_abandoned(self, execution, until=None):
+        """Whether a fault explains that the attempt did not end, or could not tell the store."""
+        return any(self.explains(disturbance, execution, until) for disturbance in self.history.disturbances)
+
+    def explains(self, disturbance, execution, until):
+        is_elsewhere = None not in (disturbance.server, execution.server) and disturbance.server != execution.server
+        if disturbance.is_outside or is_elsewhere:
+            return False
+        if execution.time is not None and disturbance.end + RECOVERY < execution.time:
+            return False
+        if until is not None and disturbance.start > until:
+            return False
+        # A lease is renewed three times in its length: at any time two thirds of it are left.
+        return disturbance.is_kill or disturbance.end + RECOVERY - disturbance.start >= self.history.lease * 2 / 3
+
+    def is_early(self, earlier, later):
+        """Whether the later attempt ran although the lease of the earlier one, which had begun, cannot have been over."""
+        if earlier.time is None or later.time is None or later.time < earlier.time:
+            return False
+        # One that stood still between its claim and its operation began late.
+        stood_still = any(
+            disturbance.start - SLACK <= earlier.time <= disturbance.end + RECOVERY
+            for disturbance in self.history.disturbances if disturbance.server in (None, earlier.server))
+        return not stood_still and later.time - earlier.time < self.history.lease - SLACK
+
+    # MARK: What clients were told
+
+    def check_responses(self, key):
+        responses = self.responses[key] + self.history.final.get(key, [])
+        for response in responses:
+            if response.status not in EXPECTED_STATUSES:
+                self.report("unexpected response", key, f"{response.status} {response.problem or response.body[:200]!r}")
+        successes = [response for response in responses if response.is_success]
+        for body in sorted({response.body for response in successes}):
+            self.check_body(key, next(response for response in successes if response.body == body))
+        if len({response.body for response in successes if response.is_stored}) > 1:
+            self.report("two responses", key, "two stored responses differ")
+        receipts = collections.defaultdict(set)
+        for response in successes:
+            receipts[response.claim()].add(response.body)
+        if any(len(bodies) > 1 for bodies in receipts.values()):
+            self.report("altered response", key, "two responses with one receipt differ")
+
+    def check_body(self, key, response):
+        claim = response.claim()
+        if claim is None:
+            self.report("unreadable response", key, repr(response.body[:200]))
+        elif claim[0] != key:
+            self.report("wrong response", key, f"it is that of {claim[0]}")
+        elif claim[1] not in {execution.receipt for execution in self.executions[key]}:
+            self.report("response without execution", key, f"receipt {claim[1]} is not in the ledger")
+
+    def check_end(self, key):
+        final = self.history.final.get(key, [])
+        if not final or not all(response.is_final for response in final):
+            self.report("no final response", key, describe(final) or "none")
+            return
+        if len({(response.status, response.body) for response in final if response.is_success}) > 1 \
+                or len({response.is_success for response in final}) > 1:
+            self.report("two responses", key, f"the servers disagree: {describe(final)}")
+        if all(response.is_success for response in final):
+            return
+        if any(response.is_stored for response in self.responses[key]):
+            self.report("not replayed", key, f"a stored response was lost; then {describe(final)}")
+        elif self.history.rule != "refuse":
+            self.report("no success", key, describe(final))
+        # An attempt that died before its operation began is in no ledger: any fault may have hit it.
+        elif not any(map(self.is_abandoned, self.executions[key] or [Execution(key, receipt=0)])):
+            self.report("unknown without a fault", key, describe(final))
+
+    # MARK: Numbers
+
+    def count(self):
+        history, numbers = self.history, self.verdict.numbers
+        numbers["keys"] = len(history.sent)
+        numbers["responses"] = len(history.responses)
+        numbers["successes"] = sum(response.is_success for response in history.responses)
+        numbers["unstored"] = sum(response.marker == "unstored" for response in history.responses)
+        numbers["executions"] = len(history.executions)
+        numbers["duplicates"] = len(history.executions) - len(self.executions)
+        numbers["takeovers"] = sum(
+            any(execution.attempt > 1 for execution in executions) for executions in self.executions.values())
+        unknown = [key for key, final in history.final.items() if any(one.problem == "outcome-unknown" for one in final)]
+        numbers["unknown"] = len(unknown)
+        numbers["unknown, not run"] = sum(not self.executions[key] for key in unknown)
+        numbers["losses"] = len({loss.key for loss in self.verdict.losses})
+
+
+def group(items):
+    groups = collections.defaultdict(list)
+    for item in items:
+        groups[item.key].append(item)
+    return groups
+
+
+def describe(items):
+    return "; ".join(map(str, (shorten(item) for item in items)))
+
+
+def shorten(item):
+    if hasattr(item, "attempt"):
+        place = "" if item.server is None else f" by server {item.server} at {item.time:.3f}"
+        return f"attempt {item.attempt}, receipt {item.receipt}{place}"
+    return f"{item.status} {item.problem or item.marker or item.body[:80]!r}"
