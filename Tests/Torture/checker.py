@@ -132,15 +132,10 @@ class Checker:
         for response in responses:
             if response.status not in EXPECTED_STATUSES:
                 self.report("unexpected response", key, f"{response.status} {response.problem or response.body[:200]!r}")
-        successes = [response for response in responses if response.is_success]
-        for body in sorted({response.body for response in successes}):
-            self.check_body(key, next(response for response in successes if response.body == body))
-        if len({response.body for response in successes if response.is_stored}) > 1:
-            self.report("two responses", key, "two stored responses differ")
-        receipts = collections.defaultdict(set)
-        for response in successes:
-            receipts[response.claim()].add(response.body)
-        if any(len(bodies) > 1 for bodies in receipts.values()):
+        bodies = {response.body: response for response in responses if response.is_success}
+        for response in bodies.values():
+            self.check_body(key, response)
+        if len({response.claim() for response in bodies.values()}) < len(bodies):
             self.report("altered response", key, "two responses with one receipt differ")
 
     def check_body(self, key, response):
@@ -149,26 +144,48 @@ class Checker:
             self.report("unreadable response", key, repr(response.body[:200]))
         elif claim[0] != key:
             self.report("wrong response", key, f"it is that of {claim[0]}")
-        elif claim[1] not in {execution.receipt for execution in self.executions[key]}:
+        elif not self.execution(response):
             self.report("response without execution", key, f"receipt {claim[1]} is not in the ledger")
 
     def check_end(self, key):
         final = self.history.final.get(key, [])
-        if not final or not all(response.is_final for response in final):
+        if len(final) < 2 or not all(response.is_final for response in final):
             self.report("no final response", key, describe(final) or "none")
-            return
-        if len({(response.status, response.body) for response in final if response.is_success}) > 1 \
-                or len({response.is_success for response in final}) > 1:
-            self.report("two responses", key, f"the servers disagree: {describe(final)}")
-        if all(response.is_success for response in final):
-            return
-        if any(response.is_stored for response in self.responses[key]):
-            self.report("not replayed", key, f"a stored response was lost; then {describe(final)}")
+        elif len({(response.status, response.is_success and response.body) for response in final}) > 1:
+            self.report("servers disagree", key, describe(final))
+        else:
+            self.check_final(key, final[0])
+
+    def check_final(self, key, final):
+        """Compares what clients could rely on with what every server says in the end."""
+        durable = {response.body for response in self.responses[key] if self.is_durable(response)}
+        if final.is_success:
+            if durable - {final.body}:
+                self.report("two responses", key, f"a stored response was replaced by {describe([final])}")
+        elif durable:
+            self.report("not replayed", key, f"a stored response was lost; then {describe([final])}")
         elif self.history.rule != "refuse":
-            self.report("no success", key, describe(final))
+            self.report("no success", key, describe([final]))
         # An attempt that died before its operation began is in no ledger: any fault may have hit it.
         elif not any(map(self.is_abandoned, self.executions[key] or [Execution(key, receipt=0)])):
-            self.report("unknown without a fault", key, describe(final))
+            self.report("unknown without a fault", key, describe([final]))
+
+    def execution(self, response):
+        """The execution that a success speaks of."""
+        claim = response.claim()
+        return next((one for one in self.executions[response.key] if claim and one.receipt == claim[1]), None)
+
+    def is_durable(self, response):
+        """Whether a client was told of a success that the store had taken.
+
+        While the store is away, the server that ran an operation replays its response from memory, and its end, or another
+        attempt, can replace it."""
+        if not response.is_success or response.marker == "unstored":
+            return False
+        execution = self.execution(response)
+        if response.marker == "new" or self.history.is_exactly_once or not execution:
+            return True
+        return execution.server not in (None, response.server) or not self.is_abandoned(execution)
 
     # MARK: Numbers
 
@@ -179,13 +196,20 @@ class Checker:
         numbers["successes"] = sum(response.is_success for response in history.responses)
         numbers["unstored"] = sum(response.marker == "unstored" for response in history.responses)
         numbers["executions"] = len(history.executions)
-        numbers["duplicates"] = len(history.executions) - len(self.executions)
+        numbers["duplicates"] = sum(len(executions) - 1 for executions in self.executions.values() if executions)
         numbers["takeovers"] = sum(
             any(execution.attempt > 1 for execution in executions) for executions in self.executions.values())
         unknown = [key for key, final in history.final.items() if any(one.problem == "outcome-unknown" for one in final)]
         numbers["unknown"] = len(unknown)
         numbers["unknown, not run"] = sum(not self.executions[key] for key in unknown)
+        # Clients that were told of a replay which was replaced later.
+        numbers["replaced replays"] = sum(map(self.is_replaced, history.responses))
         numbers["losses"] = len({loss.key for loss in self.verdict.losses})
+
+
+    def is_replaced(self, response):
+        final = self.history.final.get(response.key)
+        return response.is_success and response.marker == "hit" and bool(final) and response.body != final[0].body
 
 
 def group(items):

@@ -41,11 +41,6 @@ class Response:
             return True
         return self.status < 500 and self.status != 409
 
-    @property
-    def is_stored(self):
-        """A success that the store had taken before the client was told."""
-        return self.is_success and self.marker != "unstored"
-
     def claim(self):
         """Which key and which receipt the body of a success speaks of; nothing if it does not say."""
         try:
@@ -82,6 +77,6 @@ class History:
     executions: list = field(default_factory=list)
     # While there were faults.
     responses: list = field(default_factory=list)
-    # After they were healed: for each key the responses of both servers, and nothing for a key that never got one.
+    # After they were healed: for each key the last responses of both servers.
     final: dict = field(default_factory=dict)
     disturbances: list = field(default_factory=list)

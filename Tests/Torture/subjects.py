@@ -53,7 +53,8 @@ class Subject:
             port = free_port()
             options = self.options() + ["--port", str(port), "--lease", f"{int(self.lease * 1000)}ms"]
             self.servers.append(self.room.process(
-                f"server-{index}", [self.room.binary, self.command, *options, *self.arguments(index)], port=port,
+                # libfaketime takes the arguments away from the program that it is loaded into first.
+                f"server-{index}", ["/usr/bin/env", self.room.binary, self.command, *options, *self.arguments(index)], port=port,
                 environment=self.environment(index), cwd=self.room.directory))
             self.relays.append(await self.room.relay(port))
         for server in self.servers:
@@ -77,7 +78,7 @@ class Subject:
 
         def wrong_clock():
             offset = f"{generator.randint(-3600, 3600):+d}s"
-            return {"LD_PRELOAD": library, "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DID_REEXEC": "true"}
+            return {"LD_PRELOAD": library, "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
         return wrong_clock
 
     def tracks(self):

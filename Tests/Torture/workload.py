@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from http_client import hang_up, post
 
-CLIENTS = 10
-TIMEOUT = 3.0
+CLIENTS = 16
+# How long clients wait for a response, from the least patient to the most: a response that cannot be stored comes after 3 s.
+TIMEOUTS = (1.0, 4.5)
 # How long a key may take to get its final response once all faults are healed.
 SETTLE_TIME = 30.0
 
@@ -38,10 +39,10 @@ class Workload:
         clients = [Client(self, index) for index in range(CLIENTS)]
         await asyncio.gather(*(client.run(until) for client in clients))
 
-    async def post(self, order, server):
+    async def post(self, order, server, timeout):
         self.requests += 1
         response = await post(
-            self.subject.ports[server], *self.request(order), timeout=TIMEOUT, server=server)
+            self.subject.ports[server], *self.request(order), timeout=timeout, server=server)
         if response:
             self.responses.append(response)
         return response
@@ -51,7 +52,7 @@ class Workload:
         return path, order.key, body
 
     async def settle(self):
-        """Asks both servers for every key until there are final responses."""
+        """Asks both servers for every key until they agree on a final response."""
         final = {}
         waiting = list(self.orders.values())
         deadline = time.monotonic() + SETTLE_TIME
@@ -59,19 +60,22 @@ class Workload:
         async def worker():
             while waiting:
                 order = waiting.pop()
-                final[order.key] = [
-                    response for server in range(2) if (response := await self.last_response(order, server, deadline))]
+                final[order.key] = await self.last_responses(order, deadline)
 
         await asyncio.gather(*(worker() for _ in range(CLIENTS)))
         return final
 
-    async def last_response(self, order, server, deadline):
+    async def last_responses(self, order, deadline):
         while True:
-            response = await post(
-                self.subject.ports[server], *self.request(order), timeout=2 * TIMEOUT + order.latency, server=server)
-            if response and response.is_final or time.monotonic() > deadline:
-                return response
+            responses = [response for server in range(2) if (response := await self.post_patiently(order, server))]
+            are_final = len(responses) == 2 and all(response.is_final for response in responses)
+            if are_final and responses[0].body == responses[1].body or time.monotonic() > deadline:
+                return responses
             await asyncio.sleep(0.2)
+
+    async def post_patiently(self, order, server):
+        return await post(
+            self.subject.ports[server], *self.request(order), timeout=2 * max(TIMEOUTS) + order.latency, server=server)
 
 
 class Client:
@@ -82,6 +86,10 @@ class Client:
         self.index = index
         self.generator = random.Random(f"{workload.seed}/{workload.name}/client {index}")
         self.count = 0
+        self.timeout = self.generator.uniform(*TIMEOUTS)
+
+    async def post(self, order, server):
+        return await self.workload.post(order, server, self.timeout)
 
     async def run(self, until):
         mine = []
@@ -90,7 +98,7 @@ class Client:
             mine.append(order)
             await self.pursue(order, until)
             if self.generator.random() < 0.3:
-                await self.workload.post(self.generator.choice(mine), self.generator.randrange(2))
+                await self.post(self.generator.choice(mine), self.generator.randrange(2))
             await asyncio.sleep(self.generator.uniform(0, 0.1))
 
     def next_order(self):
@@ -122,5 +130,5 @@ class Client:
                 wait=self.generator.uniform(0, 0.05))
             return []
         if habit < 0.2:
-            return await asyncio.gather(workload.post(order, 0), workload.post(order, 1))
-        return [await workload.post(order, server)]
+            return await asyncio.gather(self.post(order, 0), self.post(order, 1))
+        return [await self.post(order, server)]
