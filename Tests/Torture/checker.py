@@ -5,8 +5,6 @@ Pure: a history goes in, violations and numbers come out."""
 import collections
 from dataclasses import dataclass, field
 
-from history import Execution
-
 # How long connections take to come back after a fault has ended.
 RECOVERY = 1.0
 # By how much a timestamp of a ledger may lag behind what it stands for.
@@ -166,8 +164,10 @@ class Checker:
             self.report("not replayed", key, f"a stored response was lost; then {describe([final])}")
         elif self.history.rule != "refuse":
             self.report("no success", key, describe([final]))
-        # An attempt that died before its operation began is in no ledger: any fault may have hit it.
-        elif not any(map(self.is_abandoned, self.executions[key] or [Execution(key, receipt=0)])):
+        elif not self.executions[key] and not any(one.is_kill for one in self.history.disturbances):
+            # A server that lives withdraws what it has claimed and not begun.
+            self.report("unknown without a fault", key, f"it did not run, and no server was killed: {describe([final])}")
+        elif self.executions[key] and not any(map(self.is_abandoned, self.executions[key])):
             self.report("unknown without a fault", key, describe([final]))
 
     def execution(self, response):

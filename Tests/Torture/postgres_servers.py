@@ -126,6 +126,11 @@ class Postgres:
     async def query(self, sql):
         return await self.server.query(sql)
 
+    async def activity(self):
+        return await self.query(
+            "SELECT pid, client_port, state, now() - xact_start, wait_event_type, wait_event, pg_blocking_pids(pid), query"
+            " FROM pg_stat_activity WHERE client_port > 0")
+
 
 class PostgresWithStandby(Postgres):
     """A commit is acknowledged once the standby has it; the standby takes over once."""

@@ -16,6 +16,9 @@ IS_LINUX = sys.platform.startswith("linux")
 HOST = "127.0.0.1"
 START_TIME = 30
 
+# Without the settings of whoever runs this.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("IDEMPTX_")}
+
 
 class Failure(Exception):
     """The checker cannot go on: what it would print would be no result."""
@@ -56,13 +59,11 @@ class Process:
 
     `ending` is the signal by which it ends at once, and its own processes with it."""
 
-    def __init__(self, arguments, *, port, log, ending=signal.SIGKILL, environment=dict, **options):
+    def __init__(self, arguments, *, port, log, ending=signal.SIGKILL, **options):
         self.arguments = arguments
         self.port = port
         self.log = log
         self.ending = ending
-        # Asked for at each start.
-        self.environment = environment
         self.options = options
         self.popen = None
         self.is_paused = False
@@ -79,12 +80,7 @@ class Process:
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=lambda: end_with_parent(self.ending), env=self.full_environment(), **self.options)
-
-    def full_environment(self):
-        """Without the settings of whoever runs this."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDEMPTX_")}
-        return {**inherited, **self.environment()}
+                preexec_fn=lambda: end_with_parent(self.ending), env=ENVIRONMENT, **self.options)
 
     async def start(self):
         """Starts it unless it runs, again and again if need be: what it depends on may be away."""

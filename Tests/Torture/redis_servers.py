@@ -125,6 +125,9 @@ class Redis:
             *partitions("the network of server 0 to redis", self.relays[:1], self.lease, server=0),
         ]
 
+    async def activity(self):
+        return []
+
     async def heal(self):
         self.server.disk.empty()
         await self.server.start()
@@ -210,6 +213,9 @@ class Sentinel:
             *partitions("the network between redis and its replica", self.relays, self.lease, modes=("hold replication",)),
         ]
 
+    async def activity(self):
+        return []
+
     async def heal(self):
         for server in self.servers:
             server.disk.empty()
@@ -281,6 +287,9 @@ class Cluster:
                 *partitions(f"the network to redis {index}", self.relays[index:index + 1], self.lease),
             ]
         return [*faults, *partitions("the network to all of redis", self.relays, self.lease)]
+
+    async def activity(self):
+        return []
 
     async def heal(self):
         for server in self.servers:

@@ -53,6 +53,9 @@ class SQLiteFile:
             Fault("lock", "another process writes for longer than a lease", lock, unlock, 1.2 * self.lease, 2.2 * self.lease),
         ]
 
+    async def activity(self):
+        return []
+
     async def heal(self):
         self.disk.empty()
 
@@ -74,6 +77,9 @@ class SharedNothing:
         return ["--store", "memory"]
 
     def faults(self):
+        return []
+
+    async def activity(self):
         return []
 
     async def heal(self):

@@ -1,6 +1,5 @@
 """What is tested: two servers of the layer on one store, and a ledger of what has run."""
 
-import asyncio
 import json
 import os
 import sqlite3
@@ -11,14 +10,6 @@ from history import Execution
 from processes import HOST, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def clock_library():
-    """libfaketime, where it is installed: it makes a process believe that it is another time."""
-    paths = [os.environ.get("IDEMPTX_TEST_FAKETIME", "")]
-    for directory in ("x86_64-linux-gnu", "aarch64-linux-gnu"):
-        paths.append(f"/usr/lib/{directory}/faketime/libfaketime.so.1")
-    return next((path for path in paths if os.path.exists(path)), None)
 
 
 class Subject:
@@ -32,13 +23,11 @@ class Subject:
     latencies = (0.0, 0.03)
     share_of_long = 0.05
 
-    def __init__(self, room, store, rule, lease, generator):
+    def __init__(self, room, store, rule, lease):
         self.room = room
         self.store = store
         self.rule = rule
         self.lease = lease
-        # Decides by how much clocks are wrong.
-        self.generator = generator
         self.servers = []
         self.relays = []
 
@@ -53,9 +42,8 @@ class Subject:
             port = free_port()
             options = self.options() + ["--port", str(port), "--lease", f"{int(self.lease * 1000)}ms"]
             self.servers.append(self.room.process(
-                # libfaketime takes the arguments away from the program that it is loaded into first.
-                f"server-{index}", ["/usr/bin/env", self.room.binary, self.command, *options, *self.arguments(index)], port=port,
-                environment=self.environment(index), cwd=self.room.directory))
+                f"server-{index}", [self.room.binary, self.command, *options, *self.arguments(index)], port=port,
+                cwd=self.room.directory))
             self.relays.append(await self.room.relay(port))
         for server in self.servers:
             await server.start()
@@ -68,18 +56,6 @@ class Subject:
 
     async def start_upstream(self):
         pass
-
-    def environment(self, index):
-        """Where the store's clock decides, the servers' own may be wrong, and differently after each start."""
-        library = clock_library()
-        if not library or self.store.is_shared_fate:
-            return dict
-        generator = self.generator
-
-        def wrong_clock():
-            offset = f"{generator.randint(-3600, 3600):+d}s"
-            return {"LD_PRELOAD": library, "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
-        return wrong_clock
 
     def tracks(self):
         """Faults by what they hit; those of different tracks overlap."""

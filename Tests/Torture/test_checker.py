@@ -219,11 +219,14 @@ class CheckerTests(unittest.TestCase):
         self.history.final = self.final(problem("k", "outcome-unknown"))
         self.assert_kinds("unknown without a fault")
 
-    def test_unknown_and_not_run_without_a_fault(self):
+    def test_unknown_and_not_run_without_a_kill(self):
         self.history.rule = "refuse"
         self.history.responses, self.history.executions = [], []
+        self.history.disturbances = [halt(3.0), Disturbance("partition", 1.0, 4.0)]
         self.history.final = self.final(problem("k", "outcome-unknown"))
         self.assert_kinds("unknown without a fault")
+        self.history.disturbances = [kill()]
+        self.assert_kinds()
 
     def test_unknown_under_rerun(self):
         self.history.responses = []

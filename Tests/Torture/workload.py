@@ -10,8 +10,6 @@ from http_client import hang_up, post
 CLIENTS = 16
 # How long clients wait for a response, from the least patient to the most: a response that cannot be stored comes after 3 s.
 TIMEOUTS = (1.0, 4.5)
-# How long a key may take to get its final response once all faults are healed.
-SETTLE_TIME = 30.0
 
 
 @dataclass
@@ -27,8 +25,9 @@ class Order:
 class Workload:
     """All clients of a round, and what they were told."""
 
-    def __init__(self, subject, name, seed):
+    def __init__(self, subject, name, seed, log):
         self.subject = subject
+        self.log = log
         self.name = name
         self.seed = seed
         self.orders = {}
@@ -51,11 +50,12 @@ class Workload:
         path, body = self.subject.request(order)
         return path, order.key, body
 
-    async def settle(self):
-        """Asks both servers for every key until they agree on a final response."""
+    async def settle(self, time_limit):
+        """Asks both servers for every key until they agree on a final response, or the time is over."""
         final = {}
         waiting = list(self.orders.values())
-        deadline = time.monotonic() + SETTLE_TIME
+        deadline = time.monotonic() + time_limit
+        snapshot = asyncio.create_task(self.look_at_what_hangs(time_limit / 2))
 
         async def worker():
             while waiting:
@@ -63,7 +63,14 @@ class Workload:
                 final[order.key] = await self.last_responses(order, deadline)
 
         await asyncio.gather(*(worker() for _ in range(CLIENTS)))
+        snapshot.cancel()
         return final
+
+    async def look_at_what_hangs(self, delay):
+        """For whoever finds out why a key never gets a response."""
+        await asyncio.sleep(delay)
+        for line in await self.subject.store.activity():
+            self.log(f"store: {line}")
 
     async def last_responses(self, order, deadline):
         while True:
