@@ -40,7 +40,8 @@ def check_progress(history, *, faults, least_faults):
     """A round that proves nothing is no success: too few requests came through, or nothing was disturbed."""
     successes = len({response.key for response in history.responses if response.is_success})
     if successes < max(5, len(history.sent) // 5):
-        yield Violation("no progress", "-", f"{successes} of {len(history.sent)} keys got a success while there were faults")
+        text = f"{successes} of {len(history.sent)} keys got a success while there were faults"
+        yield Violation("no progress", "-", text)
     if faults < least_faults:
         yield Violation("no faults", "-", f"{faults} faults were injected, {least_faults} at least were planned")
 
@@ -103,8 +104,8 @@ class Checker:
         return any(self.explains(disturbance, execution, until) for disturbance in self.history.disturbances)
 
     def explains(self, disturbance, execution, until):
-        is_elsewhere = None not in (disturbance.server, execution.server) and disturbance.server != execution.server
-        if disturbance.is_outside or is_elsewhere:
+        are_known = None not in (disturbance.server, execution.server)
+        if disturbance.is_outside or are_known and disturbance.server != execution.server:
             return False
         if execution.time is not None and disturbance.end + RECOVERY < execution.time:
             return False
@@ -114,7 +115,7 @@ class Checker:
         return disturbance.is_kill or disturbance.end + RECOVERY - disturbance.start >= self.history.lease * 2 / 3
 
     def is_early(self, earlier, later):
-        """Whether the later attempt ran although the lease of the earlier one, which had begun, cannot have been over."""
+        """Whether the later attempt ran although the lease of the earlier one cannot have been over."""
         if earlier.time is None or later.time is None or later.time < earlier.time:
             return False
         # One that stood still between its claim and its operation began late.
@@ -129,7 +130,7 @@ class Checker:
         responses = self.responses[key] + self.history.final.get(key, [])
         for response in responses:
             if response.status not in EXPECTED_STATUSES:
-                self.report("unexpected response", key, f"{response.status} {response.problem or response.body[:200]!r}")
+                self.report("unexpected response", key, describe([response]))
         bodies = {response.body: response for response in responses if response.is_success}
         for response in bodies.values():
             self.check_body(key, response)
@@ -166,7 +167,7 @@ class Checker:
             self.report("no success", key, describe([final]))
         elif not self.executions[key] and not any(one.is_kill for one in self.history.disturbances):
             # A server that lives withdraws what it has claimed and not begun.
-            self.report("unknown without a fault", key, f"it did not run, and no server was killed: {describe([final])}")
+            self.report("unknown without a fault", key, "it did not run, and no server was killed")
         elif self.executions[key] and not any(map(self.is_abandoned, self.executions[key])):
             self.report("unknown without a fault", key, describe([final]))
 
@@ -178,8 +179,8 @@ class Checker:
     def is_durable(self, response):
         """Whether a client was told of a success that the store had taken.
 
-        While the store is away, the server that ran an operation replays its response from memory, and its end, or another
-        attempt, can replace it."""
+        While the store is away, the server that ran an operation replays its response from memory: it is lost with the
+        server, and another attempt can replace it."""
         if not response.is_success or response.marker == "unstored":
             return False
         execution = self.execution(response)
@@ -199,7 +200,8 @@ class Checker:
         numbers["duplicates"] = sum(len(executions) - 1 for executions in self.executions.values() if executions)
         numbers["takeovers"] = sum(
             any(execution.attempt > 1 for execution in executions) for executions in self.executions.values())
-        unknown = [key for key, final in history.final.items() if any(one.problem == "outcome-unknown" for one in final)]
+        unknown = [
+            key for key, final in history.final.items() if any(one.problem == "outcome-unknown" for one in final)]
         numbers["unknown"] = len(unknown)
         numbers["unknown, not run"] = sum(not self.executions[key] for key in unknown)
         # Clients that were told of a replay which was replaced later.

@@ -91,7 +91,9 @@ async def call(action):
 
 
 def halts(name, process, lease, *, server=None):
-    """A process that stands still, for less and for more than a lease. `process` is a function: it may be another later."""
+    """A process that stands still, for less and for more than a lease.
+
+    `process` is a function: it may be another one later."""
     halted = []
 
     def begin():

@@ -87,7 +87,9 @@ class PostgresServer:
             self.disk.empty()
             await self.start()
 
-        return [Fault("full", "the disk of postgres is full", self.disk.fill, end, 0.5, 2.5)] if self.disk.is_mounted else []
+        if not self.disk.is_mounted:
+            return []
+        return [Fault("full", "the disk of postgres is full", self.disk.fill, end, 0.5, 2.5)]
 
 
 class Postgres:
@@ -128,8 +130,8 @@ class Postgres:
 
     async def activity(self):
         return await self.query(
-            "SELECT pid, client_port, state, now() - xact_start, wait_event_type, wait_event, pg_blocking_pids(pid), query"
-            " FROM pg_stat_activity WHERE client_port > 0")
+            "SELECT pid, client_port, state, now() - xact_start, wait_event_type, wait_event, pg_blocking_pids(pid),"
+            " query FROM pg_stat_activity WHERE client_port > 0")
 
 
 class PostgresWithStandby(Postgres):
@@ -174,7 +176,8 @@ class PostgresWithStandby(Postgres):
             return True
 
         return [
-            *super().faults(), *partitions("the network to the standby", [self.replication], self.lease, modes=("hold", "cut")),
+            *super().faults(),
+            *partitions("the network to the standby", [self.replication], self.lease, modes=("hold", "cut")),
             Fault("failover", "the standby takes over", fail_over),
             Fault("failover", "the standby takes over after it has lagged", stall_and_fail_over),
         ]

@@ -84,7 +84,9 @@ class RedisServer:
             self.disk.empty()
             await self.process.start()
 
-        return [Fault("full", f"the disk of {name} is full", self.disk.fill, end, 0.5, 2.5)] if self.disk.is_mounted else []
+        if not self.disk.is_mounted:
+            return []
+        return [Fault("full", f"the disk of {name} is full", self.disk.fill, end, 0.5, 2.5)]
 
     def full_memory(self, name):
         async def begin():
@@ -207,10 +209,13 @@ class Sentinel:
         return [
             Fault("kill", "the primary is killed", kill_primary, revive, 0.1, 0.3),
             Fault("failover", "the primary is killed and replaced", kill_primary, revive, 2.5, 4.0),
-            Fault("failover", "the primary is killed and replaced while its replica lags", stall_and_kill_primary, revive, 2.5, 4.0),
+            Fault(
+                "failover", "the primary is killed and replaced while its replica lags", stall_and_kill_primary, revive,
+                2.5, 4.0),
             Fault("failover", "the primary halts and is replaced", halt_primary, resume, 2.5, 4.0),
             *partitions("the network to redis", self.relays, self.lease, modes=("hold", "cut", "delay")),
-            *partitions("the network between redis and its replica", self.relays, self.lease, modes=("hold replication",)),
+            *partitions(
+                "the network between redis and its replica", self.relays, self.lease, modes=("hold replication",)),
         ]
 
     async def activity(self):

@@ -24,8 +24,8 @@ class Connection:
 class Relay:
     """Passes connections on to a port.
 
-    Modes: `pass`; `hold` keeps what is sent until the end of the fault; `drop` loses it; `drop replies` loses only what the
-    server sends; `cut` resets connections and accepts none; `delay` is slow; `hold replication` halts replicas only."""
+    Modes: `pass`; `hold` keeps what is sent until the end of the fault; `drop replies` loses what the server sends;
+    `cut` resets connections and accepts none; `delay` is slow; `hold replication` is `hold` for replicas only."""
 
     def __init__(self, target):
         self.target = target
@@ -92,7 +92,7 @@ class Relay:
         while data := await reader.read(65536):
             if not is_reply and b"PSYNC" in data:
                 connection.is_replication = True
-            if self.mode == "drop" or self.mode == "drop replies" and is_reply:
+            if self.mode == "drop replies" and is_reply:
                 connection.is_torn = True
             # What follows a gap is of no use.
             if connection.is_torn:

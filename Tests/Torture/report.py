@@ -4,8 +4,8 @@ import collections
 import json
 
 COLUMNS = [
-    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "other faults", "keys", "executions",
-    "takeovers", "duplicates", "unknown", "losses", "violations"]
+    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "other faults", "keys",
+    "executions", "takeovers", "duplicates", "unknown", "losses", "violations"]
 FAULTS = {"kill": "kills", "stop": "stops", "partition": "partitions"}
 
 
@@ -37,13 +37,13 @@ def table(results):
 
 def format_line(line, widths):
     # Names to the left, numbers to the right.
-    cells = [cell.ljust(width) if index < 3 else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths))]
-    return "  ".join(cells).rstrip()
+    columns = enumerate(zip(line, widths))
+    return "  ".join(cell.ljust(width) if index < 3 else cell.rjust(width) for index, (cell, width) in columns).rstrip()
 
 
 def as_json(results, seed, uncovered):
     failures = [
-        {"case": result.case.name, "round": result.number, "kind": violation.kind, "key": violation.key, "text": violation.text}
+        {"case": result.case.name, "round": result.number, **vars(violation)}
         for result in results for violation in result.violations]
     return json.dumps(
         {"seed": seed, "cases": rows(results), "violations": failures, "notCovered": uncovered}, indent=2)

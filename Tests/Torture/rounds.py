@@ -36,8 +36,9 @@ class Case:
 def cases():
     """All that can be tested. The first ones touch every store once: a short test gets no further."""
     return [
-        Case(Proxies, Redis, "rerun"), Case(Proxies, Postgres, "refuse"), Case(JoinedDemosOnSQLite, SQLiteFile, "rerun"),
-        Case(Proxies, SentinelWithAcknowledgement, "rerun"), Case(JoinedDemosOnPostgres, Postgres, "rerun"),
+        Case(Proxies, Redis, "rerun"), Case(Proxies, Postgres, "refuse"),
+        Case(JoinedDemosOnSQLite, SQLiteFile, "rerun"), Case(Proxies, SentinelWithAcknowledgement, "rerun"),
+        Case(JoinedDemosOnPostgres, Postgres, "rerun"),
         Case(Proxies, SQLiteFile, "refuse"), Case(Proxies, Cluster, "rerun"),
         Case(Proxies, PostgresWithStandby, "rerun"), Case(Demos, Redis, "rerun"), Case(Proxies, Sentinel, "rerun"),
         Case(Proxies, Redis, "refuse"), Case(Proxies, SQLiteFile, "rerun"), Case(Proxies, Postgres, "rerun"),
@@ -139,4 +140,5 @@ class Round:
                         f"    {response.time:.3f} server {response.server}: {response.status} {response.problem}"
                         f" {response.marker} {response.body[:100]!r}")
         kinds = [disturbance.kind for disturbance in history.disturbances]
-        return Result(self.case, self.number, verdict, workload.requests, {kind: kinds.count(kind) for kind in set(kinds)})
+        counts = {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+        return Result(self.case, self.number, verdict, workload.requests, counts)

@@ -30,7 +30,9 @@ class SQLiteFile:
         return [*self.full_disk(), *self.locks()]
 
     def full_disk(self):
-        return [Fault("full", "the disk is full", self.disk.fill, self.disk.empty, 0.5, 3.0)] if self.disk.is_mounted else []
+        if not self.disk.is_mounted:
+            return []
+        return [Fault("full", "the disk is full", self.disk.fill, self.disk.empty, 0.5, 3.0)]
 
     def locks(self):
         holders = []
@@ -50,7 +52,9 @@ class SQLiteFile:
 
         return [
             Fault("lock", "another process writes briefly", lock, unlock, 0.2, 0.5),
-            Fault("lock", "another process writes for longer than a lease", lock, unlock, 1.2 * self.lease, 2.2 * self.lease),
+            Fault(
+                "lock", "another process writes for longer than a lease", lock, unlock, 1.2 * self.lease,
+                2.2 * self.lease),
         ]
 
     async def activity(self):

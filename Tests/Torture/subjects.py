@@ -176,4 +176,5 @@ class JoinedDemosOnPostgres(JoinedDemos):
 
     async def ledger(self):
         rows = await self.store.query("SELECT reference, id, attempt FROM idemptx_demo_charge")
-        return [Execution(key, int(receipt), int(attempt)) for key, receipt, attempt in (row.split("|") for row in rows)]
+        return [Execution(key, int(receipt), int(attempt))
+                for key, receipt, attempt in (row.split("|") for row in rows)]

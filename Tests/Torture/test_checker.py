@@ -34,7 +34,7 @@ def halt(length, server=0, start=1.5, **options):
 
 
 class CheckerTests(unittest.TestCase):
-    """Each test changes one thing in a history that is in order: key k ran once, as attempt 1 on server 0, and was replayed."""
+    """Each test changes one thing in a history that is in order: key k ran once, on server 0, and was replayed."""
 
     def setUp(self):
         self.history = History(
@@ -249,7 +249,8 @@ class CheckerTests(unittest.TestCase):
         self.assert_kinds("servers disagree")
 
     def test_unexpected_response(self):
-        for status, kind in [(422, "key-reused"), (400, "key-invalid"), (500, "scope-unknown"), (502, "upstream-failed")]:
+        problems = [(422, "key-reused"), (400, "key-invalid"), (500, "scope-unknown"), (502, "upstream-failed")]
+        for status, kind in problems:
             self.setUp()
             self.history.responses.append(problem("k", kind, status))
             self.assert_kinds("unexpected response")

@@ -23,12 +23,13 @@ SHORT_ROUND, LONG_ROUND = 8, 14
 
 def main():
     arguments = parse()
-    # Whatever ends this program, servers end with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     Disk.can_be_full = leave_mounts_to_the_system()
     directory = tempfile.mkdtemp(prefix="idemptx-torture-")
     os.chmod(directory, 0o711)
-    sys.exit(asyncio.run(Torture(arguments, directory).run()))
+    try:
+        sys.exit(asyncio.run(Torture(arguments, directory).run()))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.exit(130)
 
 
 def parse():
@@ -66,6 +67,8 @@ class Torture:
 
     async def run(self):
         arguments = self.arguments
+        # Whatever ends this program, servers end with it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
         self.say(f"seed {arguments.seed}, logs in {self.directory}")
         chosen = self.choose()
         await self.run_all(self.queue(chosen))
@@ -129,11 +132,14 @@ class Torture:
             result = await round.run()
         except Exception:
             self.failed.append((case, number))
-            self.say(f"{case.name}, round {number}: the round itself failed; {round.room.directory}\n{traceback.format_exc()}")
+            self.say(f"{case.name}, round {number}: the round itself failed; {round.room.directory}")
+            self.say(traceback.format_exc())
             self.say_how_to_repeat(case, number)
             return
         self.results.append(result)
-        self.say(f"{case.name}, round {number}: {len(result.violations)} violations, {dict(result.verdict.numbers)}, {result.faults}")
+        self.say(
+            f"{case.name}, round {number}: {len(result.violations)} violations, {dict(result.verdict.numbers)},"
+            f" {result.faults}")
         if not arguments.keep and (arguments.self_test or not result.violations):
             round.room.remove()
         if arguments.self_test or not result.violations:

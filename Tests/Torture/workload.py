@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http_client import hang_up, post
 
 CLIENTS = 16
-# How long clients wait for a response, from the least patient to the most: a response that cannot be stored comes after 3 s.
+# How long clients wait for a response, at least and at most: one that cannot be stored comes after 3 s.
 TIMEOUTS = (1.0, 4.5)
 
 
@@ -116,7 +116,8 @@ class Client:
             latency = generator.uniform(0.2, 1.3) * subject.lease
         # Beyond 16 KiB, responses are kept elsewhere in some stores.
         size = 24_000 if generator.random() < 0.05 else generator.randrange(400)
-        order = Order(f"{self.workload.name}-{self.index}-{self.count}", generator.randint(1, 10_000), round(latency, 3), size)
+        key = f"{self.workload.name}-{self.index}-{self.count}"
+        order = Order(key, generator.randint(1, 10_000), round(latency, 3), size)
         self.workload.orders[order.key] = order
         return order
 
