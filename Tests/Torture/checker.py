@@ -101,18 +101,21 @@ class Checker:
 
     def is_abandoned(self, execution, until=None):
         """Whether a fault explains that the attempt did not end, or could not tell the store."""
-        return any(self.explains(disturbance, execution, until) for disturbance in self.history.disturbances)
+        def is_meanwhile(start, end):
+            return (execution.time is None or end >= execution.time) and (until is None or start <= until)
 
-    def explains(self, disturbance, execution, until):
-        are_known = None not in (disturbance.server, execution.server)
-        if disturbance.is_outside or are_known and disturbance.server != execution.server:
-            return False
-        if execution.time is not None and disturbance.end + RECOVERY < execution.time:
-            return False
-        if until is not None and disturbance.start > until:
-            return False
+        faults = self.faults_of(execution.server)
+        if any(fault.is_kill and is_meanwhile(fault.start, fault.end + RECOVERY) for fault in faults):
+            return True
         # A lease is renewed three times in its length: at any time two thirds of it are left.
-        return disturbance.is_kill or disturbance.end + RECOVERY - disturbance.start >= self.history.lease * 2 / 3
+        return any(
+            end - start >= self.history.lease * 2 / 3 and is_meanwhile(start, end) for start, end in outages(faults))
+
+    def faults_of(self, server):
+        """Those that can keep an attempt of a server, if it is known which one, from renewing its lease."""
+        return [
+            fault for fault in self.history.disturbances
+            if not fault.is_outside and (None in (fault.server, server) or fault.server == server)]
 
     def is_early(self, earlier, later):
         """Whether the later attempt ran although the lease of the earlier one cannot have been over."""
@@ -121,7 +124,7 @@ class Checker:
         # One that stood still between its claim and its operation began late.
         stood_still = any(
             disturbance.start - SLACK <= earlier.time <= disturbance.end + RECOVERY
-            for disturbance in self.history.disturbances if disturbance.server in (None, earlier.server))
+            for disturbance in self.faults_of(earlier.server))
         return not stood_still and later.time - earlier.time < self.history.lease - SLACK
 
     # MARK: What clients were told
@@ -208,10 +211,22 @@ class Checker:
         numbers["replaced replays"] = sum(map(self.is_replaced, history.responses))
         numbers["losses"] = len({loss.key for loss in self.verdict.losses})
 
-
     def is_replaced(self, response):
         final = self.history.final.get(response.key)
         return response.is_success and response.marker == "hit" and bool(final) and response.body != final[0].body
+
+
+def outages(faults):
+    """The times in which faults follow upon each other."""
+    merged = []
+    # A process that stands still keeps its connections.
+    spans = [(fault.start, fault.end + (SLACK if fault.kind == "stop" else RECOVERY)) for fault in faults]
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def group(items):

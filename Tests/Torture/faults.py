@@ -46,7 +46,7 @@ def plan(faults, length, seed):
     while faults:
         bag = bag or generator.sample(faults, len(faults))
         fault = bag.pop()
-        step = Step(generator.uniform(0.1, 0.7), fault.name, generator.uniform(fault.shortest, fault.longest))
+        step = Step(generator.uniform(0.2, 1.2), fault.name, generator.uniform(fault.shortest, fault.longest))
         # The first comes in any case.
         if steps and total + step.pause + step.duration > length:
             break

@@ -4,9 +4,9 @@ import collections
 import json
 
 COLUMNS = [
-    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "other faults", "keys",
+    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "failovers", "other faults", "keys",
     "executions", "takeovers", "duplicates", "unknown", "losses", "violations"]
-FAULTS = {"kill": "kills", "stop": "stops", "partition": "partitions"}
+FAULTS = {"kill": "kills", "stop": "stops", "partition": "partitions", "failover": "failovers"}
 
 
 def rows(results):

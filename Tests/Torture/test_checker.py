@@ -88,7 +88,14 @@ class CheckerTests(unittest.TestCase):
 
     def test_ran_twice_after_a_short_halt(self):
         self.run_again()
-        self.history.disturbances = [halt(0.2)]
+        self.history.disturbances = [halt(0.5)]
+        self.assert_kinds("ran twice")
+
+    def test_takeover_after_short_faults_in_a_row(self):
+        self.run_again()
+        self.history.disturbances = [Disturbance("partition", 1.1, 1.5), halt(0.5, start=2.0)]
+        self.assert_kinds()
+        self.history.disturbances = [Disturbance("partition", 1.1, 1.3), halt(0.5, start=3.0)]
         self.assert_kinds("ran twice")
 
     def test_ran_twice_before_the_fault(self):
