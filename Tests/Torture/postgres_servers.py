@@ -167,17 +167,16 @@ class PostgresWithStandby(Postgres):
         async def fail_over():
             return False if self.is_promoted else await self.promote()
 
-        async def stall_and_fail_over():
-            if self.is_promoted:
-                return False
-            self.replication.break_by("hold")
-            await asyncio.sleep(1.2 * self.lease)
-            await self.promote()
-            return True
+        def stall():
+            return False if self.is_promoted else self.replication.break_by("hold")
+
+        def lag(name, shortest, longest):
+            return Fault("failover", f"the standby {name} and takes over", stall, fail_over, shortest, longest)
 
         return [
             *super().faults(),
             *partitions("the network to the standby", [self.replication], self.lease, modes=("hold", "cut")),
-            Fault("failover", "the standby takes over", fail_over),
-            Fault("failover", "the standby takes over after it has lagged", stall_and_fail_over),
+            Fault("failover", "the standby takes over", fail_over), lag("lags", self.lease, 2 * self.lease),
+            # Beyond the time after which a call that waits for the standby is given up.
+            lag("lags for long", 7.5, 9.0),
         ]

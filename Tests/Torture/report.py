@@ -4,8 +4,8 @@ import collections
 import json
 
 COLUMNS = [
-    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "failovers", "other faults", "keys",
-    "executions", "takeovers", "duplicates", "unknown", "losses", "violations"]
+    "subject", "store", "rule", "rounds", "requests", "kills", "stops", "partitions", "failovers", "other faults",
+    "keys", "executions", "takeovers", "duplicates", "unknown", "losses", "violations"]
 FAULTS = {"kill": "kills", "stop": "stops", "partition": "partitions", "failover": "failovers"}
 
 
