@@ -45,7 +45,7 @@ def cases():
         Case(Proxies, SentinelWithAcknowledgement, "refuse"), Case(Proxies, Cluster, "refuse"),
         Case(JoinedDemosOnPostgres, PostgresWithStandby, "rerun"), Case(Proxies, PostgresWithStandby, "refuse"),
         Case(Demos, SQLiteFile, "rerun"), Case(Demos, Postgres, "refuse"), Case(Demos, Cluster, "rerun"),
-        Case(Demos, SentinelWithAcknowledgement, "refuse"), Case(Proxies, Sentinel, "refuse"),
+        Case(Demos, Redis, "refuse"), Case(Proxies, Sentinel, "refuse"),
     ]
 
 
