@@ -36,10 +36,10 @@ class Response:
 
     @property
     def is_final(self):
-        """Whether a retry can make no difference."""
+        """Whether a client has no reason to ask again: it knows what became of its key, and that this is stored."""
         if self.problem == "outcome-unknown":
             return True
-        return self.status < 500 and self.status != 409
+        return self.status < 500 and self.status != 409 and self.marker != "unstored"
 
     def claim(self):
         """Which key and which receipt the body of a success speaks of; nothing if it does not say."""

@@ -178,5 +178,5 @@ class PostgresWithStandby(Postgres):
             *partitions("the network to the standby", [self.replication], self.lease, modes=("hold", "cut")),
             Fault("failover", "the standby takes over", fail_over), lag("lags", self.lease, 2 * self.lease),
             # Beyond the time after which a call that waits for the standby is given up.
-            lag("lags for long", 7.5, 9.0),
+            lag("lags for long", 8.0, 11.0),
         ]

@@ -246,6 +246,8 @@ class CheckerTests(unittest.TestCase):
         self.assert_kinds("no final response")
         self.history.final = self.final(problem("k", "store-unavailable", 503))
         self.assert_kinds("no final response")
+        self.history.final = self.final(success("k", 1, marker="unstored"))
+        self.assert_kinds("no final response")
         self.history.final = {}
         self.assert_kinds("no final response")
 
