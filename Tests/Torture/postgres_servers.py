@@ -173,8 +173,10 @@ class PostgresWithStandby(Postgres):
         def lag(name, shortest, longest):
             return Fault("failover", f"the standby {name} and takes over", stall, fail_over, shortest, longest)
 
+        # What a server alone has to stand is tested with a server alone.
         return [
-            *super().faults(),
+            kill("postgres", lambda: self.server.process),
+            *partitions("the network to postgres", self.relays, self.lease, modes=("hold", "drop replies")),
             *partitions("the network to the standby", [self.replication], self.lease, modes=("hold", "cut")),
             Fault("failover", "the standby takes over", fail_over), lag("lags", self.lease, 2 * self.lease),
             # Beyond the time after which a call that waits for the standby is given up.
