@@ -16,8 +16,8 @@ import report
 from disk import Disk, leave_mounts_to_the_system
 from rounds import Round, cases, known_bad_cases, missing_for
 
-# How long servers take to start, and clients to get their last responses.
-OVERHEAD = 9
+# How long servers take to start, and clients to get their last responses, mostly.
+OVERHEAD = 5
 SHORT_ROUND, LONG_ROUND = 8, 14
 
 
