@@ -67,6 +67,9 @@ class Process:
         self.options = options
         self.popen = None
         self.is_paused = False
+        self.crashes = 0
+        # Whether its last end was wanted.
+        self.is_ours = False
 
     @property
     def name(self):
@@ -76,7 +79,14 @@ class Process:
     def is_running(self):
         return self.popen is not None and self.popen.poll() is None
 
+    @property
+    def has_crashed(self):
+        """Whether it has ended itself by a signal, such as SIGSEGV, and nobody killed it."""
+        return self.popen is not None and not self.is_ours and (self.popen.poll() or 0) < 0
+
     def launch(self):
+        self.crashes += self.has_crashed
+        self.is_ours = False
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -110,6 +120,7 @@ class Process:
     def kill(self):
         """Ends it without a moment for anything."""
         if self.is_running:
+            self.is_ours = True
             self.signal(signal.SIGSTOP)
             self.signal(signal.SIGKILL)
             self.popen.wait()

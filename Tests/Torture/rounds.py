@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from checker import check, check_progress
+from checker import Violation, check, check_progress
 from faults import Injector, plan
 from history import History
 from postgres_servers import Postgres, PostgresWithStandby, postgres_programs
@@ -76,6 +76,12 @@ class Result:
         return self.verdict.violations
 
 
+def crashes(servers):
+    for server in servers:
+        if server.crashes or server.has_crashed:
+            yield Violation("crashed", "-", f"a server ended itself; see {server.log}")
+
+
 class Round:
     """The directory of a round is kept if it ends badly."""
 
@@ -120,7 +126,9 @@ class Round:
             executions=await subject.ledger(), responses=workload.responses, final=final,
             disturbances=injector.disturbances,
             may_have_forgotten=case.store.may_forget and any(one.kind == "failover" for one in injector.disturbances))
-        return self.judge(history, workload, planned=sum(len(track[0]) for track in tracks))
+        result = self.judge(history, workload, planned=sum(len(track[0]) for track in tracks))
+        result.violations.extend(crashes(subject.servers))
+        return result
 
     def is_hit(self, name):
         """Whether this round has faults of a kind: in two of three rounds either servers or the store are left alone.
