@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test peers lint docs release bench bench-scale
+.PHONY: demo test peers torture lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -42,6 +42,13 @@ docs:
 release:
 	@Scripts/install-requirements build
 	Scripts/build-release
+
+# Faults on real processes, such as `make torture MINUTES=20 STORE=redis,sqlite SEED=7`. First of all the checker is checked.
+MINUTES ?= 5
+torture:
+	@Scripts/install-requirements test
+	python3 -B -m unittest discover -q -s Tests/Torture
+	Scripts/torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) $(ARGS)
 
 bench:
 	@Scripts/bench $(ARGS)

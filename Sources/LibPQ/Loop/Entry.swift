@@ -54,6 +54,9 @@ final class Entry {
     /// Whether nobody waits any more; its replies are still to come if it was sent.
     var isAbandoned: Bool { self.completion == nil }
 
+    /// Whether it ends with a commit, which may wait for a standby: cancelling that wait would only make it visible early.
+    var commits: Bool { self.role == .alone || self.role == .commit }
+
     /// The same call with a statement before its own.
     func preceded(by statement: EncodedStatement) -> Entry {
         let completion = self.completion
