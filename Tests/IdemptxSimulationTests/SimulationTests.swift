@@ -1,0 +1,4 @@
+import Testing
+
+@Suite("The simulation")
+struct SimulationTests {}

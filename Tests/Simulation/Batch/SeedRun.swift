@@ -1,0 +1,49 @@
+/// One simulation, from its seed to its verdict.
+public struct SeedRun: Sendable {
+    /// What a replay needs to know.
+    public struct Selection: Sendable {
+        public var seed: UInt64
+        /// The numbers of the items of the plan that are left out.
+        public var omitted: Set<Int> = []
+        /// Jobs run in the order in which they were enqueued.
+        public var isInOrder = false
+
+        public init(seed: UInt64) {
+            self.seed = seed
+        }
+    }
+
+    public let selection: Selection
+    let plan: Plan
+    let history: History.State
+    let violations: [Violation]
+    /// Two runs with one digest had one history.
+    public let digest: UInt64
+    let stepCount: Int
+
+    /// Plays a seed.
+    ///
+    /// - Parameters:
+    ///   - selection: The seed, and what of its plan is played.
+    ///   - mutant: The mistake that is made; `nil` for none.
+    init(_ selection: Selection, mutant: Mutant? = nil) {
+        var plan = Plan(seed: selection.seed, omitting: selection.omitted)
+        plan.isInOrder = selection.isInOrder
+        let world = World(plan, mutant: mutant)
+        world.play()
+        self.selection = selection
+        self.plan = plan
+        self.digest = world.history.digest
+        self.history = world.history.snapshot
+        self.violations = Checker(plan, self.history).violations()
+        self.stepCount = Scheduler.shared.stepCount
+    }
+
+    /// The history, a line for each event.
+    var story: [String] {
+        self.history.lines.map { line in
+            let detail = line.detail.isEmpty ? "" : " (\(line.detail))"
+            return "\(line.at.milliseconds) ms: \(line.kind.rawValue) \(line.subject)/\(line.number) \(line.text)\(detail)"
+        }
+    }
+}
