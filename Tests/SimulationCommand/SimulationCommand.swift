@@ -7,7 +7,7 @@ struct SimulationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "idemptx-simulation",
         abstract: "Plays the engine in a simulated world, by seed.",
-        subcommands: [Play.self, Twice.self, Replay.self, Hunt.self])
+        subcommands: [Play.self, Twice.self, Replay.self, Hunt.self, Mutants.self])
 }
 
 extension SimulationCommand {
@@ -30,9 +30,17 @@ extension SimulationCommand {
         @Flag(help: "Fail as well if some kind of fault or response has never come up.")
         var progress = false
 
+        @Flag(help: "Only name the seeds that fail, and go on.")
+        var goOn = false
+
+        @Option(help: "The mistake that is made.")
+        var mutant: String?
+
         func run() throws {
             Commands.prepare()
-            guard Commands.play(self.seeds.range, demandsProgress: self.progress) else { throw ExitCode.failure }
+            let hasHeld = Commands.play(
+                self.seeds.range, demandsProgress: self.progress, goesOn: self.goOn, mutantName: self.mutant)
+            guard hasHeld else { throw ExitCode.failure }
         }
     }
 
@@ -84,6 +92,14 @@ extension SimulationCommand {
             let names = self.mutants.isEmpty ? Commands.mutantNames : self.mutants
             let survivors = names.filter { !Commands.hunt($0, in: self.seeds.range) }
             guard survivors.isEmpty else { throw ExitCode.failure }
+        }
+    }
+
+    struct Mutants: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists the mutants.")
+
+        func run() {
+            for name in Commands.mutantNames { print(name) }
         }
     }
 }

@@ -17,9 +17,6 @@ public struct SeedRun: Sendable {
     let plan: Plan
     let history: History.State
     let violations: [Violation]
-    /// Two runs with one digest had one history.
-    public let digest: UInt64
-    let stepCount: Int
 
     /// Plays a seed.
     ///
@@ -30,20 +27,9 @@ public struct SeedRun: Sendable {
         var plan = Plan(seed: selection.seed, omitting: selection.omitted)
         plan.isInOrder = selection.isInOrder
         let world = World(plan, mutant: mutant)
-        world.play()
         self.selection = selection
         self.plan = plan
-        self.digest = world.history.digest
-        self.history = world.history.snapshot
+        self.history = world.play()
         self.violations = Checker(plan, self.history).violations()
-        self.stepCount = Scheduler.shared.stepCount
-    }
-
-    /// The history, a line for each event.
-    var story: [String] {
-        self.history.lines.map { line in
-            let detail = line.detail.isEmpty ? "" : " (\(line.detail))"
-            return "\(line.at.milliseconds) ms: \(line.kind.rawValue) \(line.subject)/\(line.number) \(line.text)\(detail)"
-        }
     }
 }

@@ -3,14 +3,14 @@ import Idemptx
 /// What has happened in many simulations.
 struct Statistics: Sendable {
     private(set) var runs = 0
-    private(set) var steps = 0
+    private(set) var events = 0
     private(set) var counts: [String: Int] = [:]
     private(set) var wishes = 0
     private(set) var grantedWishes = 0
 
     mutating func add(_ run: SeedRun) {
         self.runs += 1
-        self.steps += run.stepCount
+        self.events += run.history.lines.count
         for (kind, count) in run.history.faults { self.counts["fault \(kind.rawValue)", default: 0] += count }
         let wishes = Dictionary(grouping: run.history.requests.filter { $0.wish >= 0 }) { $0.wish }
         self.wishes += wishes.count
@@ -29,7 +29,7 @@ struct Statistics: Sendable {
 
     mutating func add(_ other: Statistics) {
         self.runs += other.runs
-        self.steps += other.steps
+        self.events += other.events
         self.wishes += other.wishes
         self.grantedWishes += other.grantedWishes
         self.counts.merge(other.counts) { $0 + $1 }
@@ -51,7 +51,7 @@ struct Statistics: Sendable {
     }
 
     var lines: [String] {
-        ["\(self.runs) seeds, \(self.steps) steps, \(self.grantedWishes) of \(self.wishes) clients got what they wanted"]
+        ["\(self.runs) seeds, \(self.events) events, \(self.grantedWishes) of \(self.wishes) clients got what they wanted"]
             + self.counts.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
     }
 }

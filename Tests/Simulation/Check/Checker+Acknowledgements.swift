@@ -42,8 +42,9 @@ extension Checker {
             let responded = request.responded, response.status != 0
         else { return nil }
         let execution = self.evidence.history.executions[acknowledgement.execution]
+        let owner = self.evidence.grant(of: execution)?.owner
         let stored = self.evidence.events(of: request.subject).last {
-            $0.kind == .completed && $0.receipt?.execution == execution.id
+            $0.kind == .completed && ($0.receipt?.execution == execution.id || $0.owner == owner)
         }
         if let stored, self.evidence.hasExpired(after: stored, by: responded) { return nil }
         guard !self.evidence.hasLoss(request.subject, from: .zero, to: responded) else { return nil }

@@ -60,6 +60,9 @@ final class Scheduler: Sendable {
     /// The only one, since Swift's runtime knows one hook per process.
     static let shared = Scheduler()
 
+    /// Far more than any history has.
+    private static let stepLimit = 100_000
+
     private let state = Mutex(State())
 
     private init() {
@@ -155,11 +158,11 @@ final class Scheduler: Sendable {
         }
     }
 
-    /// Runs jobs and timers until there are none, or until `end`.
+    /// Runs jobs and timers until there are none, or until `end`, or until it is clear that they never end.
     ///
     /// - Returns: Whether nothing is left to run.
     func run(until end: Moment) -> Bool {
-        while true {
+        while self.stepCount < Self.stepLimit {
             if self.runJob() { continue }
             let next = self.state.withLock { state -> (@Sendable () -> Void, isOver: Bool)? in
                 guard let timer = state.timers.last else { return nil }
@@ -173,6 +176,7 @@ final class Scheduler: Sendable {
             if next.isOver { return false }
             next.0()
         }
+        return false
     }
 
     /// Runs the jobs of all processes that can run, and no timer.

@@ -28,6 +28,11 @@ final class History: Sendable {
         let number: Int
         let text: String
         let detail: String
+
+        var description: String {
+            let detail = self.detail.isEmpty ? "" : " (\(self.detail))"
+            return "\(self.at.milliseconds) ms: \(self.kind.rawValue) \(self.subject)/\(self.number) \(self.text)\(detail)"
+        }
     }
 
     struct State: Sendable {
@@ -45,6 +50,18 @@ final class History: Sendable {
         var crowds: [(process: Int, at: Moment, count: Int)] = []
         /// What is found at once.
         var violations: [Violation] = []
+
+        /// The history, a line for each event.
+        var story: [String] { self.lines.map(\.description) }
+
+        /// Two histories with one digest are one.
+        var digest: UInt64 {
+            var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+            for line in self.lines {
+                for byte in line.description.utf8 { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            }
+            return digest
+        }
     }
 
     /// Claims of a process that say the same.
@@ -58,17 +75,6 @@ final class History: Sendable {
 
     /// All of it.
     var snapshot: State { self.state.withLock { $0 } }
-
-    /// Two histories with one digest are one.
-    var digest: UInt64 {
-        self.state.withLock { state in
-            var digest: UInt64 = 0xCBF2_9CE4_8422_2325
-            for line in state.lines {
-                for byte in "\(line)".utf8 { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            }
-            return digest
-        }
-    }
 
     // MARK: The log
 

@@ -7,7 +7,8 @@ final class SimulatedProcess: Sendable {
     let slot: Int
     let life: ProcessLife
     private let plan: Plan
-    private let engine: Idempotency
+    /// One, but for a mutant.
+    private let engines = Mutex<[Idempotency]>([])
     private let link: StoreLink
     private let history: History
     private let server: StoreServer
@@ -28,28 +29,27 @@ final class SimulatedProcess: Sendable {
         self.link = StoreLink(
             life: life, slot: slot, server: server, weather: weather, settings: plan.settings, history: history,
             mutant: mutant)
-        self.engine = Self.engine(life: life, link: self.link, plan: plan, history: history, mutant: mutant)
         server.add(self.link)
         history.begins(ProcessRecord(id: id, slot: slot, began: Scheduler.shared.now))
     }
 
-    private static func engine(
-        life: ProcessLife,
-        link: StoreLink,
-        plan: Plan,
-        history: History,
-        mutant: Mutant?
-    ) -> Idempotency {
-        var policy = plan.settings.policy
-        if plan.settings.rule == .recover {
-            policy.onAbandoned = .recover { unknown in
-                try await Recoverer(life: life, plan: plan, history: history).recover(unknown)
-            }
+    private var engine: Idempotency {
+        self.engines.withLock { engines in
+            if let engine = engines.last, self.mutant != .engineForEachRequest { return engine }
+            let engine = self.makeEngine()
+            engines.append(engine)
+            return engine
         }
-        mutant?.change(&policy)
+    }
+
+    private func makeEngine() -> Idempotency {
+        let recoverer = Recoverer(life: self.life, plan: self.plan, history: self.history)
+        var policy = self.plan.settings.policy
+        if self.plan.settings.rule == .recover { policy.onAbandoned = .recover { try await recoverer.recover($0) } }
+        self.mutant?.change(&policy)
         return Idempotency(
-            store: link, policy: policy, clock: SimulatedClock(life: life),
-            leaseExecutor: mutant == .renewsOnPool ? LeaseExecutor.pool : LeaseExecutor.leases)
+            store: self.link, policy: policy, clock: SimulatedClock(life: self.life),
+            leaseExecutor: self.mutant == .renewsOnPool ? LeaseExecutor.pool : LeaseExecutor.leases)
     }
 
     // MARK: Requests
@@ -88,10 +88,7 @@ final class SimulatedProcess: Sendable {
 
     private func response(to id: Int, subject number: Int, variant: Int) async -> ClientResponse {
         let subject = self.plan.subjects[number]
-        let engine =
-            self.mutant == .engineForEachRequest
-            ? Self.engine(life: self.life, link: self.link, plan: self.plan, history: self.history, mutant: nil)
-            : self.engine
+        let engine = self.engine
         if self.mutant == .observingWaits, self.plan.settings.isObserving, let key = subject.storageKey {
             // A claim of no one, to see whether the store is there.
             _ = try? await self.link.claim(ClaimRequest(key: key, lease: .zero, timeout: .seconds(2)))
@@ -291,10 +288,10 @@ final class SimulatedProcess: Sendable {
     /// The process runs no more; what is left of it is freed.
     func die() {
         Scheduler.shared.perform(as: self.life.id) {
+            // First, or what is repeated until it succeeds would be repeated for good.
+            for engine in self.engines.withLock({ $0 }) { Task.immediate { await engine.drain(atMost: .zero) } }
             self.life.end()
             for task in self.tasks.withLock({ $0.sorted { $0.key < $1.key }.map(\.value) }) { task.cancel() }
-            let engine = self.engine
-            Task { await engine.drain(atMost: .zero) }
         }
     }
 }

@@ -24,7 +24,9 @@ final class World: Sendable {
     }
 
     /// Plays the plan to its end.
-    func play() {
+    ///
+    /// - Returns: What happened.
+    func play() -> History.State {
         let scheduler = Scheduler.shared
         scheduler.reset(seed: self.plan.seed, isInOrder: self.plan.isInOrder)
         self.state.withLock { $0.running = Array(repeating: nil, count: self.plan.slotCount) }
@@ -34,13 +36,16 @@ final class World: Sendable {
             let client = Client(wish: number, request, slotCount: self.plan.slotCount, world: self)
             scheduler.schedule(at: Moment(milliseconds: request.at)) { client.send() }
         }
+        // The end of all faults, even if nothing is left to do before.
+        scheduler.schedule(at: Moment(milliseconds: Plan.horizon)) {}
         _ = scheduler.run(until: Moment(milliseconds: Plan.horizon))
         scheduler.resumeAll()
         self.server.heal()
         self.comeToRest()
         self.askOnceMore()
         self.comeToRest()
-        self.clear()
+        defer { self.clear() }
+        return self.history.snapshot
     }
 
     private func comeToRest() {
