@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test lint docs release bench bench-scale
+.PHONY: demo test soak lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -25,6 +25,11 @@ test:
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	. .build-servers/env && Scripts/run-tests
 	Scripts/build-docs
+
+# The simulation of the engine, for SEEDS seeds (a million by default) from FROM on.
+soak:
+	@Scripts/install-requirements build
+	@SEEDS="$(SEEDS)" FROM="$(FROM)" Scripts/soak
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)

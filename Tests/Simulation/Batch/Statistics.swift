@@ -44,7 +44,7 @@ struct Statistics: Sendable {
                 "refused key-reused", "refused store-unavailable", "record tookOver", "record forgotten", "cut",
             ]
         var found = expected.filter { self.counts[$0, default: 0] == 0 }.map { "\($0): never" }
-        if self.grantedWishes * 10 < self.wishes * 6 {
+        if self.grantedWishes * 2 < self.wishes {
             found.append("only \(self.grantedWishes) of \(self.wishes) clients got what they wanted")
         }
         return found

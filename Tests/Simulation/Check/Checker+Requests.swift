@@ -121,7 +121,8 @@ extension Checker {
         guard isOwn, execution.isProtected, disposition == .keep || disposition == .tombstone, !response.isCut,
             let ended = execution.ended
         else { return }
-        let isQuick = ended.distance(to: responded) < self.evidence.settings.completionRetryTime - 10
+        // The caller is let go at the try after which the next would be too late.
+        let isQuick = ended.distance(to: responded) < self.evidence.settings.completionRetryTime - 1_050
         guard response.marker == .new || (isFunction && isQuick) else { return }
         let owner = self.evidence.grant(of: execution)?.owner
         let isStored = self.evidence.events(of: execution.subject).contains {

@@ -40,6 +40,8 @@ final class ProcessLife: Sendable {
         return try await resumption.value(ignoringCancellation: ignoringCancellation)
     }
 
+    var isOver: Bool { self.state.withLock { $0.isOver } }
+
     func sleep(milliseconds: Int, ignoringCancellation: Bool = false) async throws {
         let resumption = Resumption<Void>(of: self.id)
         Scheduler.shared.schedule(at: Scheduler.shared.now + milliseconds) { resumption.resume(.success(())) }

@@ -87,6 +87,7 @@ final class SimulatedProcess: Sendable {
     }
 
     private func response(to id: Int, subject number: Int, variant: Int) async -> ClientResponse {
+        guard !self.life.isOver else { return .none }
         let subject = self.plan.subjects[number]
         let engine = self.engine
         if self.mutant == .observingWaits, self.plan.settings.isObserving, let key = subject.storageKey {
