@@ -40,6 +40,7 @@ struct SimulationTests {
         #expect(replay.status != 0)
         let invariant = try #require(violation.split(separator: ": ").dropFirst(2).first)
         #expect(replay.lines.contains { $0.hasPrefix("VIOLATION: \(invariant): ") })
-        #expect(replay.lines.filter { !$0.hasPrefix("VIOLATION") } == failure.lines.filter { !$0.hasPrefix("VIOLATION") })
+        #expect(
+            replay.lines.filter { !$0.hasPrefix("VIOLATION") } == failure.lines.filter { !$0.hasPrefix("VIOLATION") })
     }
 }

@@ -59,7 +59,8 @@ public final class Idempotency: Sendable {
         self.time = time
         self.telemetry = telemetry
         self.renewer = LeaseRenewer(
-            store: store, time: time, isRealTime: clock is ContinuousClock, executor: leaseExecutor, telemetry: telemetry)
+            store: store, time: time, isRealTime: clock is ContinuousClock, executor: leaseExecutor,
+            telemetry: telemetry)
         self.waiters = InFlightWaiters(store: store, time: time, telemetry: telemetry)
         self.retrier = CompletionRetrier(time: time, telemetry: telemetry)
         self.health = StoreHealth(time: time)

@@ -87,7 +87,8 @@ public enum Commands {
         guard let mutant = Mutant(rawValue: name) else { return false }
         for seed in seeds {
             let run = SeedRun(SeedRun.Selection(seed: seed), mutant: mutant)
-            guard let violation = run.violations.first else { continue }
+            let violation = run.violations.first { mutant.broken.isEmpty || mutant.broken.contains($0.invariant) }
+            guard let violation else { continue }
             self.say("CAUGHT \(name): seed \(seed): \(violation.description)")
             return true
         }

@@ -2,17 +2,20 @@
 public struct SeedRun: Sendable {
     /// What a replay needs to know.
     public struct Selection: Sendable {
+        /// What the plan is made from.
         public var seed: UInt64
         /// The numbers of the items of the plan that are left out.
         public var omitted: Set<Int> = []
         /// Jobs run in the order in which they were enqueued.
         public var isInOrder = false
 
+        /// Selects all of a seed.
         public init(seed: UInt64) {
             self.seed = seed
         }
     }
 
+    /// What was played.
     public let selection: Selection
     let plan: Plan
     let history: History.State

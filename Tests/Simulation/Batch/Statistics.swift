@@ -14,13 +14,16 @@ struct Statistics: Sendable {
         for (kind, count) in run.history.faults { self.counts["fault \(kind.rawValue)", default: 0] += count }
         let wishes = Dictionary(grouping: run.history.requests.filter { $0.wish >= 0 }) { $0.wish }
         self.wishes += wishes.count
-        self.grantedWishes += wishes.values.count { $0.contains { $0.received != nil && $0.response?.isSuccess == true } }
+        self.grantedWishes += wishes.values.count {
+            $0.contains { $0.received != nil && $0.response?.isSuccess == true }
+        }
         self.counts["rule \(run.plan.settings.rule.rawValue)", default: 0] += 1
         self.counts["executions", default: 0] += run.history.executions.count
         self.counts["recoveries", default: 0] += run.history.recoveries.count
         for request in run.history.requests {
             guard let response = request.response else { continue }
             if let marker = response.marker { self.counts["marked \(marker.rawValue)", default: 0] += 1 }
+            if response.isSuccess { self.counts["success under \(run.plan.settings.rule.rawValue)", default: 0] += 1 }
             if let problem = response.problem { self.counts["refused \(problem.rawValue)", default: 0] += 1 }
             if response.isCut { self.counts["cut", default: 0] += 1 }
         }
@@ -39,7 +42,8 @@ struct Statistics: Sendable {
     var shortcomings: [String] {
         let expected =
             Fault.Kind.allCases.map { "fault \($0.rawValue)" } + [
-                "rule rerun", "rule refuse", "rule recover", "recoveries", "marked new", "marked hit", "marked unstored",
+                "success under rerun", "success under refuse", "success under recover", "recoveries", "marked new",
+                "marked hit", "marked unstored",
                 "refused request-in-progress", "refused outcome-unknown", "refused response-not-replayable",
                 "refused key-reused", "refused store-unavailable", "record tookOver", "record forgotten", "cut",
             ]
@@ -51,7 +55,8 @@ struct Statistics: Sendable {
     }
 
     var lines: [String] {
-        ["\(self.runs) seeds, \(self.events) events, \(self.grantedWishes) of \(self.wishes) clients got what they wanted"]
-            + self.counts.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+        let success = "\(self.grantedWishes) of \(self.wishes) clients got what they wanted"
+        let counts = self.counts.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+        return ["\(self.runs) seeds, \(self.events) events, \(success)"] + counts
     }
 }

@@ -25,7 +25,9 @@ extension Checker {
         let execution = self.evidence.history.executions[receipt.execution]
         guard execution.isProtected else { return nil }
         let isOwn = execution.request == request.id
-        guard !isOwn || (response.marker == .new && self.evidence.disposition(of: execution) == .keep) else { return nil }
+        guard !isOwn || (response.marker == .new && self.evidence.disposition(of: execution) == .keep) else {
+            return nil
+        }
         // A replay can come from the memory of a process that could not store it yet.
         guard isOwn || self.isStored(execution, by: at) else { return nil }
         return Acknowledgement(execution: execution.id, at: at)

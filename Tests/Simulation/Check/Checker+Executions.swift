@@ -15,7 +15,8 @@ extension Checker {
         let mayBeUnprotected = settings.isObserving || settings.isBypassing
         if execution.isProtected || !mayBeUnprotected, !hadLoss {
             let leaseEnd = execution.record?.leaseEnd ?? .zero
-            if !execution.isProtected || leaseEnd <= execution.started || execution.record?.attempt != execution.attempt {
+            if !execution.isProtected || leaseEnd <= execution.started || execution.record?.attempt != execution.attempt
+            {
                 violate(.startsUnderLease, "starts without a running lease of its own")
             }
         }
@@ -108,7 +109,9 @@ extension Checker {
             $0.owner == owner && ($0.isGrant || $0.kind == .renewed) && $0.at <= successor.at
         }
         guard let leaseEnd = lastLease?.leaseEnd, leaseEnd <= successor.at else { return false }
-        if let ended = earlier.ended, ended <= successor.at, evidence.disposition(of: earlier) == .unknown { return true }
+        if let ended = earlier.ended, ended <= successor.at, evidence.disposition(of: earlier) == .unknown {
+            return true
+        }
         if evidence.isDead(earlier.process, by: successor.at) { return true }
         if let maxRunTime = settings.maxRunTime, earlier.started + (maxRunTime - 1_000) <= successor.at { return true }
         return evidence.hasTrouble(earlier.process, from: successor.at - 2 * settings.lease - 1_000, to: successor.at)
@@ -140,7 +143,27 @@ extension Checker {
             }
             if !isStored { violate(.knownOutcomeIsKept, "has an outcome that is not stored") }
         }
+        if let gap = self.longestGap(in: execution, since: grant) {
+            let settings = self.evidence.settings
+            let limit = settings.lease / 3 + settings.callTimeout + settings.claimTimeout + 200
+            if gap > limit { violate(.leaseIsRenewed, "has a lease that is not renewed for \(gap) ms") }
+        }
         return found
+    }
+
+    /// For how long no call to renew its lease begins while an execution runs or its outcome is being stored.
+    private func longestGap(in execution: Execution, since grant: StoreEvent) -> Int? {
+        guard self.evidence.settings.maxRunTime == nil, let ended = execution.ended else { return nil }
+        let calls = self.evidence.history.calls.filter { $0.owner == grant.owner && $0.process == execution.process }
+        let isStored = [.keep, .tombstone].contains(self.evidence.disposition(of: execution))
+        let told = calls.first { $0.name == "complete" && $0.replied != nil }?.replied
+        guard !isStored || told != nil else { return nil }
+        let lost = calls.first { $0.name == "renew" && $0.isRefused && $0.began < ended }?.replied
+        let end = min(isStored ? told ?? ended : ended, lost ?? .distantFuture)
+        guard !self.evidence.isHeldUp(execution.process, from: execution.started, to: end) else { return nil }
+        let renewals = calls.filter { $0.name == "renew" && $0.began <= end }.map(\.began)
+        let moments = [execution.started] + renewals + [end]
+        return zip(moments, moments.dropFirst()).map { $0.distance(to: $1) }.max()
     }
 
     /// Whether the record of an execution expired while it ran.

@@ -20,8 +20,9 @@ struct Checker {
     }
 
     private func checkCrowds() -> [Violation] {
-        self.evidence.history.crowds.filter {
-            !self.evidence.hasTrouble($0.process, from: $0.at - 12_000, to: $0.at)
+        let hasLoss = self.evidence.history.storeEvents.contains { $0.kind == .forgotten }
+        return self.evidence.history.crowds.filter {
+            !hasLoss && !self.evidence.hasTrouble($0.process, from: $0.at - 12_000, to: $0.at)
         }.map { crowd in
             Violation(
                 invariant: .claimsAreShared, at: crowd.at,
@@ -36,7 +37,8 @@ struct Checker {
             let end = recovery.ended ?? .distantFuture
             let hasLeft =
                 self.evidence.isDead(recovery.process, by: end)
-                || self.evidence.hasTrouble(recovery.process, from: recovery.began - 2 * self.evidence.settings.lease, to: end)
+                || self.evidence.hasTrouble(
+                    recovery.process, from: recovery.began - 2 * self.evidence.settings.lease, to: end)
                 || self.evidence.hasLoss(recovery.subject, from: .zero, to: end)
             guard !hasLeft else { continue }
             let isDoubled = history.recoveries.contains {

@@ -24,6 +24,8 @@ enum Invariant: String, Sendable, CaseIterable {
     case refusedMeansNothingRan
     /// A known outcome is stored as long as its process lives.
     case knownOutcomeIsKept
+    /// A lease is renewed until its attempt has ended and its outcome is stored.
+    case leaseIsRenewed
     /// No key is in progress without a process that could end it.
     case noOrphans
     /// An outcome is unknown only if something has run.

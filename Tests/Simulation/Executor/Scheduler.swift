@@ -208,7 +208,8 @@ extension Scheduler.State {
         let now = self.now
         let standings = self.standings
         func mayRun(_ job: Scheduler.Job) -> Bool { standings[job.owner]?.mayRun(job.lane, at: now) ?? true }
-        let candidates = standings.isEmpty ? Array(self.jobs.indices) : self.jobs.indices.filter { mayRun(self.jobs[$0]) }
+        let candidates =
+            standings.isEmpty ? Array(self.jobs.indices) : self.jobs.indices.filter { mayRun(self.jobs[$0]) }
         guard !candidates.isEmpty else { return nil }
         let index = candidates[self.isInOrder ? 0 : self.random.below(candidates.count)]
         let job = self.jobs.remove(at: index)

@@ -44,6 +44,7 @@ struct ClientResponse: Sendable {
 
     var description: String {
         let source = self.receipt.map { " from execution \($0.execution)" } ?? ""
-        return "\(self.status) \(self.marker?.rawValue ?? "")\(self.problem?.rawValue ?? "")\(source)\(self.isCut ? ", cut" : "")"
+        return
+            "\(self.status) \(self.marker?.rawValue ?? "")\(self.problem?.rawValue ?? "")\(source)\(self.isCut ? ", cut" : "")"
     }
 }

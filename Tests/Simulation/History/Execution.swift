@@ -57,3 +57,13 @@ struct ProcessRecord: Sendable {
     let began: Moment
     var died: Moment?
 }
+
+/// A call to the store, as the process that made it saw it.
+struct CallRecord: Sendable {
+    let name: String
+    let owner: OwnerToken
+    let process: Int
+    let began: Moment
+    var replied: Moment?
+    var isRefused = false
+}

@@ -31,7 +31,8 @@ final class History: Sendable {
 
         var description: String {
             let detail = self.detail.isEmpty ? "" : " (\(self.detail))"
-            return "\(self.at.milliseconds) ms: \(self.kind.rawValue) \(self.subject)/\(self.number) \(self.text)\(detail)"
+            return
+                "\(self.at.milliseconds) ms: \(self.kind.rawValue) \(self.subject)/\(self.number) \(self.text)\(detail)"
         }
     }
 
@@ -40,6 +41,7 @@ final class History: Sendable {
         var requests: [SentRequest] = []
         var executions: [Execution] = []
         var storeEvents: [StoreEvent] = []
+        var calls: [CallRecord] = []
         var recoveries: [RecoveryRecord] = []
         var processes: [Int: ProcessRecord] = [:]
         var faults: [Fault.Kind: Int] = [:]
@@ -112,10 +114,10 @@ final class History: Sendable {
     // MARK: Executions
 
     /// - Returns: The number of the execution.
-    func begins(_ make: (_ id: Int, _ ordinal: Int) -> Execution) -> Execution {
+    func begins(_ make: (_ id: Int) -> Execution) -> Execution {
         let execution = self.state.withLock { state in
             let id = state.executions.count
-            let execution = make(id, id)
+            let execution = make(id)
             state.executions.append(execution)
             return execution
         }
@@ -143,6 +145,24 @@ final class History: Sendable {
             .changesRecord, event.process, event.attempt, event.kind.rawValue,
             event.leaseEnd.map { "until \($0.milliseconds)" } ?? "")
         self.state.withLock { $0.storeEvents.append(event) }
+    }
+
+    /// - Returns: The place of the call in the history.
+    func begins(_ call: StoreCall, number: UInt64, process: Int, fate: String) -> Int {
+        self.log(.calls, process, Int(number), call.name, fate)
+        let record = CallRecord(name: call.name, owner: call.owner, process: process, began: Scheduler.shared.now)
+        return self.state.withLock { state in
+            state.calls.append(record)
+            return state.calls.count - 1
+        }
+    }
+
+    func ends(_ call: Int, with reply: StoreReply) {
+        let now = Scheduler.shared.now
+        self.state.withLock { state in
+            state.calls[call].replied = now
+            if case .isDone(let isDone) = reply { state.calls[call].isRefused = !isDone }
+        }
     }
 
     /// Whether a key was released within the last 300 ms.

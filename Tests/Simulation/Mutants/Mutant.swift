@@ -85,6 +85,22 @@ enum Mutant: String, Sendable, CaseIterable {
     case engineForEachRequest
     /// The operation runs although its request was refused.
     case runsAfterRefusal
-    /// A response is sent as soon as the operation has ended.
-    case respondsBeforeEnd
+}
+
+extension Mutant {
+    /// What has to give it away, where another invariant could do so by chance; empty if any does.
+    var broken: Set<Invariant> {
+        switch self {
+        case .retrierForgets: [.knownOutcomeIsKept]
+        case .ghostClaims, .withdrawalNotRepeated: [.noGhosts]
+        case .unknownExpires: [.oneExecution, .growingAttempts]
+        case .startsUnderOldLease: [.startsUnderLease, .oneExecution]
+        case .attemptReset: [.growingAttempts]
+        case .observingWaits: [.observingIsFree]
+        case .engineForEachRequest: [.claimsAreShared]
+        case .renewsOnPool: [.oneExecution, .noTakeover]
+        case .refusedRenewalIsLast: [.leaseIsRenewed]
+        default: []
+        }
+    }
 }

@@ -54,8 +54,10 @@ enum StoreReply: Sendable {
     var description: String {
         switch self {
         case .claim(.granted(let grant)):
-            grant.unknownAttempt == nil ? "granted as \(grant.attempt)" : "granted as \(grant.attempt), after an unknown one"
-        case .claim(.completed(let outcome)): Receipt(of: outcome).map { "completed by execution \($0.execution)" } ?? "completed"
+            grant.unknownAttempt == nil
+                ? "granted as \(grant.attempt)" : "granted as \(grant.attempt), after an unknown one"
+        case .claim(.completed(let outcome)):
+            Receipt(of: outcome).map { "completed by execution \($0.execution)" } ?? "completed"
         case .claim(.inProgress(let lease)): "in progress for \(lease.milliseconds) ms"
         case .claim(.mismatch): "mismatch"
         case .claim(.unknown): "unknown"

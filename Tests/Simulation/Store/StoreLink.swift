@@ -53,7 +53,9 @@ final class StoreLink: IdempotencyStore {
         } catch let error as StoreError where self.mutant == .lostClaimIsForgotten {
             throw StoreError(.unavailable, error.message)
         }
-        if self.mutant == .startsUnderOldLease { self.life.hide(milliseconds: start.distance(to: Scheduler.shared.now)) }
+        if self.mutant == .startsUnderOldLease {
+            self.life.hide(milliseconds: start.distance(to: Scheduler.shared.now))
+        }
         guard case .claim(let result) = reply else { throw StoreError(.corruptRecord, "No reply to a claim.") }
         if self.mutant == .waiterFailsOnRelease, self.history.wasReleasedJustNow(request.key) {
             throw StoreError(.corruptRecord, "A mutant fails on a release.")
@@ -112,7 +114,7 @@ final class StoreLink: IdempotencyStore {
         let start = Scheduler.shared.now
         let fate = self.weather.fate(of: number, process: self.life.id, slot: self.slot, at: start)
         let reply = Resumption<StoreReply>(of: self.life.id)
-        self.history.log(.calls, self.life.id, Int(number), call.name, fate.description)
+        let record = self.history.begins(call, number: number, process: self.life.id, fate: fate.description)
         Scheduler.shared.schedule(at: start + timeout) {
             reply.resume(.failure(StoreError(.replyLost, "The store did not reply in time.")))
         }
@@ -127,6 +129,7 @@ final class StoreLink: IdempotencyStore {
         }
         do {
             let result = try await self.life.wait(for: reply, ignoringCancellation: !self.settings.cancelsCalls)
+            self.history.ends(record, with: result)
             self.history.log(.receivesReply, self.life.id, Int(number), result.description, "")
             return result
         } catch {
@@ -150,7 +153,9 @@ final class StoreLink: IdempotencyStore {
         }
     }
 
-    private func reply(_ result: Result<StoreReply, any Error>, _ fate: Weather.Fate, _ resumption: Resumption<StoreReply>) {
+    private func reply(
+        _ result: Result<StoreReply, any Error>, _ fate: Weather.Fate, _ resumption: Resumption<StoreReply>
+    ) {
         let arrival = Scheduler.shared.now + fate.replyDelay
         guard !fate.losesReply, !self.weather.isCut(self.slot, at: Scheduler.shared.now) else { return }
         Scheduler.shared.schedule(at: arrival) { resumption.resume(result) }

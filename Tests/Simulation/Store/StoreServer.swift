@@ -67,7 +67,9 @@ final class StoreServer: Sendable {
     // MARK: Calls
 
     /// Takes a message, and replies once it has done what it says.
-    func receive(_ call: StoreCall, from process: Int, reply: @escaping @Sendable (Result<StoreReply, any Error>) -> Void) {
+    func receive(
+        _ call: StoreCall, from process: Int, reply: @escaping @Sendable (Result<StoreReply, any Error>) -> Void
+    ) {
         let standsUntil = self.state.withLock { $0.standsUntil }
         guard standsUntil <= Scheduler.shared.now else {
             Scheduler.shared.schedule(at: standsUntil) { self.receive(call, from: process, reply: reply) }
@@ -122,7 +124,8 @@ final class StoreServer: Sendable {
             state.journal.append((place, before))
             transition.change.apply(to: &state.records[place])
             return (
-                transition.result, StoreEvent(call, before: before, after: state.records[place], process: process))
+                transition.result, StoreEvent(call, before: before, after: state.records[place], process: process)
+            )
         }
         if let event { self.history.add(event) }
         return value

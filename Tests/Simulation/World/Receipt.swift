@@ -26,9 +26,7 @@ struct Receipt: Codable, Hashable, Sendable {
         self.init(body: response.body)
     }
 
-    /// The body of a response.
-    ///
-    /// - Parameter size: How many bytes there are at least.
+    /// The body of a response, of at least `size` bytes.
     func body(size: Int = 0) -> [UInt8] {
         let text = #"{"execution":\#(self.execution),"subject":\#(self.subject),"variant":\#(self.variant)}"#
         return Array(text.utf8) + Array(repeating: UInt8(ascii: " "), count: max(0, size - text.utf8.count))

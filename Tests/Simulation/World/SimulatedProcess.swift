@@ -15,7 +15,7 @@ final class SimulatedProcess: Sendable {
     private let mutant: Mutant?
     /// By the number of the request.
     private let tasks = Mutex<[Int: Task<Void, Never>]>([:])
-    /// The tasks of operations, for the mutant that cancels them.
+    /// By the number of the request, for the mutant that cancels operations.
     private let operations = Mutex<[Int: ProcessLife]>([:])
 
     init(id: Int, slot: Int, plan: Plan, server: StoreServer, weather: Weather, history: History, mutant: Mutant?) {
@@ -54,11 +54,7 @@ final class SimulatedProcess: Sendable {
 
     // MARK: Requests
 
-    /// Serves a request.
-    ///
-    /// - Parameters:
-    ///   - id: Its number.
-    ///   - respond: Called once with what the engine returned, unless the process dies before.
+    /// Serves a request; `respond` is called once with what the engine returned, unless the process dies before.
     func serve(_ id: Int, subject: Int, variant: Int, respond: @escaping @Sendable (ClientResponse) -> Void) {
         self.history.log(.arrives, self.life.id, id, "", "")
         self.history.change(id) { $0.arrived = Scheduler.shared.now }
@@ -103,45 +99,23 @@ final class SimulatedProcess: Sendable {
             response = await self.result(of: id, number, variant, subject, name, by: engine)
         }
         if self.mutant == .runsAfterRefusal, response.problem == .requestInProgress {
-            _ = try? await self.operate(id, number, variant, nil)
+            _ = try? await self.operation(for: id).run(id, number, variant, nil)
         }
         return response
     }
 
-    private func response(to request: IncomingRequest, from subject: Subject, by engine: Idempotency) async -> ClientResponse {
-        let early = Resumption<ClientResponse>(of: self.life.id)
+    private func response(
+        to request: IncomingRequest, from subject: Subject, by engine: Idempotency
+    ) async -> ClientResponse {
+        let scope = self.mutant == .scopeLeftOut ? Scope.unscoped : subject.scope
+        let operation = self.operation(for: request.id)
         do {
-            let scope = self.mutant == .scopeLeftOut ? Scope.unscoped : subject.scope
-            if self.mutant == .respondsBeforeEnd {
-                Task { await self.respondLate(to: request, scope: scope, early) }
-                return try await early.value()
-            }
-            let parts = try await engine.respond(to: request, through: SimulatedAdapter(), scope: { _ in scope }) {
-                try await self.operate($0.id, $0.subject, $0.variant, $1).parts
-            }
+            let parts = try await engine.respond(
+                to: request, through: SimulatedAdapter(), scope: { _ in scope },
+                operation: { try await operation.run($0.id, $0.subject, $0.variant, $1).parts })
             return try await self.read(parts)
         } catch {
             return .none
-        }
-    }
-
-    /// A mutant's way: the response is that of the operation, whatever becomes of it.
-    private func respondLate(
-        to request: IncomingRequest,
-        scope: Scope,
-        _ early: Resumption<ClientResponse>
-    ) async {
-        do {
-            let parts = try await self.engine.respond(to: request, through: SimulatedAdapter(), scope: { _ in scope }) {
-                let result = try await self.operate($0.id, $0.subject, $0.variant, $1)
-                var response = ClientResponse(result.parts.head, body: result.receipt.body())
-                response.marker = .new
-                early.resume(.success(response))
-                return result.parts
-            }
-            early.resume(.success(try await self.read(parts)))
-        } catch {
-            early.resume(.success(.none))
         }
     }
 
@@ -173,10 +147,11 @@ final class SimulatedProcess: Sendable {
         do {
             let name = self.mutant == .nameLeftOut ? "operation" : name
             let scope = self.mutant == .scopeLeftOut ? Scope.unscoped : subject.scope
+            let operation = self.operation(for: id)
             let receipt = try await engine.run(
                 name, key: subject.key, scope: scope, fingerprint: Fingerprint(ofBytes: Array("\(variant)".utf8))
             ) { context in
-                let result = try await self.operate(id, number, variant, context)
+                let result = try await operation.run(id, number, variant, context)
                 if result.parts.head.status.code >= 400 { throw OperationFailure(receipt: result.receipt) }
                 return result.receipt
             }
@@ -190,98 +165,14 @@ final class SimulatedProcess: Sendable {
         }
     }
 
-    // MARK: Operations
-
-    private struct OperationResult {
-        let receipt: Receipt
-        let parts: ResponseParts
-    }
-
-    /// The operation itself: waits, has its effect, waits, and responds.
-    private func operate(
-        _ request: Int,
-        _ subject: Int,
-        _ variant: Int,
-        _ context: IdempotencyContext?
-    ) async throws -> OperationResult {
-        let record = self.plan.subjects[subject].storageKey.flatMap { self.server.record(of: $0) }
-        let isProtected = context?.isLeaseHeld ?? false
-        let execution = self.history.begins { id, ordinal in
-            var random = SeededRandom(self.plan.seed, 0xB0, UInt64(ordinal))
-            return Execution(
-                id: id, request: request, subject: subject, variant: variant, process: self.life.id,
-                attempt: context?.attempt ?? 0, behaviour: Behaviour(random: &random), started: Scheduler.shared.now,
-                isProtected: isProtected, record: record)
+    private func operation(for request: Int) -> Operation {
+        guard self.mutant == .hangUpCancels else {
+            return Operation(life: self.life, plan: self.plan, server: self.server, history: self.history)
         }
+        // A life of its own, which a hang-up ends.
         let life = ProcessLife(id: self.life.id)
-        if self.mutant == .hangUpCancels { self.operations.withLock { $0[request] = life } }
-        let behaviour = execution.behaviour
-        do {
-            try await self.sleep(behaviour.before, behaviour, life)
-            if behaviour.end.hasEffect { self.haveEffect(execution, context) }
-            if behaviour.end != .streams { try await self.sleep(behaviour.after, behaviour, life) }
-        } catch {
-            self.history.log(.ends, self.life.id, execution.id, "cancelled", "")
-            self.history.change(execution: execution.id) { $0.isCancelled = true }
-            throw error
-        }
-        return try self.end(execution, context)
-    }
-
-    private func sleep(_ milliseconds: Int, _ behaviour: Behaviour, _ life: ProcessLife) async throws {
-        guard milliseconds > 0 else { return }
-        let isMutant = self.mutant == .hangUpCancels
-        try await (isMutant ? life : self.life).sleep(
-            milliseconds: milliseconds, ignoringCancellation: !behaviour.isCancellable)
-    }
-
-    private func haveEffect(_ execution: Execution, _ context: IdempotencyContext?) {
-        let isHeld = context?.isLeaseHeld ?? false
-        let record = self.plan.subjects[execution.subject].storageKey.flatMap { self.server.record(of: $0) }
-        self.history.log(.hasEffect, self.life.id, execution.id, "attempt \(execution.attempt)", "")
-        self.history.change(execution: execution.id) { execution in
-            execution.effect = Scheduler.shared.now
-            // Its own claim cannot have ended: it is still running.
-            execution.hadFalseLease = isHeld && record?.owner != execution.record?.owner
-        }
-    }
-
-    private func end(_ execution: Execution, _ context: IdempotencyContext?) throws -> OperationResult {
-        let end = execution.behaviour.end
-        let receipt = Receipt(execution: execution.id, subject: execution.subject, variant: execution.variant)
-        switch end {
-        case .releases: context?.release()
-        case .marksUnknown: context?.markUnknown()
-        case .leavesTombstone: context?.tombstone()
-        case .throwsError:
-            self.hasEnded(execution.id, end)
-            throw OperationFailure(receipt: receipt)
-        default: break
-        }
-        let head = HTTPResponse(status: HTTPResponse.Status(code: end.status))
-        guard end == .streams else {
-            self.hasEnded(execution.id, end)
-            let size = end == .succeedsAtLength ? Settings.maxResponseBody + 1 : 0
-            return OperationResult(
-                receipt: receipt, parts: ResponseParts(head: head, body: .bytes(receipt.body(size: size))))
-        }
-        let body = receipt.body()
-        return OperationResult(
-            receipt: receipt,
-            parts: ResponseParts(
-                head: head,
-                body: .producer(length: nil) { sink in
-                    try await sink.write(Array(body.prefix(10)))
-                    try await self.sleep(execution.behaviour.after, execution.behaviour, self.life)
-                    try await sink.write(Array(body.dropFirst(10)))
-                    self.hasEnded(execution.id, end)
-                    return nil
-                }))
-    }
-
-    private func hasEnded(_ execution: Int, _ end: Behaviour.End) {
-        self.history.log(.ends, self.life.id, execution, "\(end)", "")
-        self.history.change(execution: execution) { $0.ended = Scheduler.shared.now }
+        self.operations.withLock { $0[request] = life }
+        return Operation(life: life, plan: self.plan, server: self.server, history: self.history)
     }
 
     // MARK: The end

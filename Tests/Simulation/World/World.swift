@@ -42,6 +42,9 @@ final class World: Sendable {
         scheduler.resumeAll()
         self.server.heal()
         self.comeToRest()
+        // The last lease of a process that is gone may still run.
+        scheduler.schedule(at: scheduler.now + self.plan.settings.lease + 100) {}
+        self.comeToRest()
         self.askOnceMore()
         self.comeToRest()
         defer { self.clear() }
@@ -97,9 +100,7 @@ final class World: Sendable {
         }
     }
 
-    /// Ends a process without a chance to do anything about it.
-    ///
-    /// - Parameter leaves: The process has nothing left to do; its slot is needed.
+    /// Ends a process without a chance to do anything about it; one that `leaves` has nothing left to do.
     private func stop(_ process: SimulatedProcess, leaves: Bool = false) {
         Scheduler.shared.kill(process.life.id)
         self.state.withLock { $0.running[process.slot] = nil }
