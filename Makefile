@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test soak lint docs release bench bench-scale
+.PHONY: demo test soak mutants lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -30,6 +30,11 @@ test:
 soak:
 	@Scripts/install-requirements build
 	@SEEDS="$(SEEDS)" FROM="$(FROM)" Scripts/soak
+
+# Mistakes in the source of the engine, each of which the simulation has to find.
+mutants:
+	@Scripts/install-requirements build
+	@SEEDS="$(SEEDS)" Scripts/check-engine-mutants
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
