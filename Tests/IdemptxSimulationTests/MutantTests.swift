@@ -1,7 +1,7 @@
 import Testing
 
 /// A simulation that finds nothing proves nothing: engines with one mistake each have to be caught.
-@Suite("Mutants of the engine", .serialized, .enabled(if: SimulationTests.isSupported))
+@Suite("Mutants of the engine", .serialized, .enabled(if: SimulationProcess.isSupported))
 struct MutantTests {
     /// What was found by hand in the first edition, before there was a simulation.
     static let faultsOfTheFirstEdition = [

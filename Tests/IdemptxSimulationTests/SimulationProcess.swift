@@ -1,11 +1,16 @@
 import Foundation
-import Synchronization
-import Testing
 
 /// A process that belongs to a simulation, and what it printed.
 ///
 /// The tests do not link the simulation: it takes all tasks and all random numbers of its process over.
 struct SimulationProcess: Sendable {
+    /// The simulation hooks into the concurrency runtime and the C library as they are on Linux.
+    #if os(Linux)
+    static let isSupported = true
+    #else
+    static let isSupported = false
+    #endif
+
     let status: Int32
     let lines: [String]
 

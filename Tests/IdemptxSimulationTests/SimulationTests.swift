@@ -1,15 +1,8 @@
 import Testing
 
 /// The engine in a world whose time, network, store, processes and order of jobs are those of a seed.
-@Suite("The simulation", .serialized, .enabled(if: SimulationTests.isSupported))
+@Suite("The simulation", .serialized, .enabled(if: SimulationProcess.isSupported))
 struct SimulationTests {
-    /// It hooks into the concurrency runtime and the C library as they are on Linux.
-    #if os(Linux)
-    static let isSupported = true
-    #else
-    static let isSupported = false
-    #endif
-
     @Test("Ten thousand seeds break no invariant, and get something done")
     func seeds() async throws {
         async let first = SimulationProcess("play", "--from", "0", "--count", "5000", "--progress")

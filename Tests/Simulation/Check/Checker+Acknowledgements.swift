@@ -33,6 +33,19 @@ extension Checker {
         return Acknowledgement(execution: execution.id, at: at)
     }
 
+    /// Whether a process that the store does not reply to responds with an outcome of its own.
+    private func knowsNoBetter(
+        _ request: SentRequest,
+        _ arrived: Moment,
+        _ responded: Moment,
+        _ response: ClientResponse
+    ) -> Bool {
+        guard let receipt = response.receipt else { return false }
+        let execution = self.evidence.history.executions[receipt.execution]
+        return execution.process == request.process && execution.ended != nil
+            && self.evidence.hasTrouble(request.process, from: arrived, to: responded)
+    }
+
     private func isStored(_ execution: Execution, by moment: Moment) -> Bool {
         self.evidence.events(of: execution.subject).contains {
             $0.kind == .completed && $0.receipt?.execution == execution.id && $0.at <= moment
@@ -54,6 +67,7 @@ extension Checker {
         let isOther = request.variant != execution.variant
         if isOther, response.problem == .keyReused { return nil }
         if response.receipt?.execution == execution.id, !isOther { return nil }
+        if self.knowsNoBetter(request, arrived, responded, response) { return nil }
         let runsUnprotected = self.evidence.history.executions.contains { $0.request == request.id && !$0.isProtected }
         if self.evidence.settings.isBypassing, runsUnprotected { return nil }
         if execution.behaviour.end == .succeedsAtLength, response.problem == .responseNotReplayable { return nil }

@@ -84,10 +84,7 @@ extension Checker {
     private func lastEvent(before event: StoreEvent) -> StoreEvent? {
         guard let subject = self.evidence.keys.firstIndex(of: event.key) else { return nil }
         let events = self.evidence.events(of: subject)
-        guard let index = events.firstIndex(where: { $0.owner == event.owner && $0.isGrant && $0.at == event.at }),
-            index > 0
-        else { return nil }
-        return events[index - 1]
+        return events.last { $0.number < event.number }
     }
 
     private func hasExpiredBetween(_ grant: StoreEvent, _ later: Execution) -> Bool {

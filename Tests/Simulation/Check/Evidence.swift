@@ -33,7 +33,7 @@ struct Evidence {
     func successor(of execution: Execution) -> StoreEvent? {
         guard let grant = self.grant(of: execution) else { return nil }
         return self.events[execution.subject].first {
-            $0.isGrant && $0.owner != grant.owner && $0.at >= grant.at
+            $0.isGrant && $0.owner != grant.owner && $0.number > grant.number
         }
     }
 

@@ -47,7 +47,9 @@ final class History: Sendable {
         var faults: [Fault.Kind: Int] = [:]
         /// When messages of a slot were harmed.
         var harms: [(slot: Int, from: Moment, until: Moment)] = []
-        var claimsUnderWay: [ClaimInFlight: Int] = [:]
+        var claimsUnderWay: [ClaimInFlight: Set<OwnerToken>] = [:]
+        /// Whoever has made a claim.
+        var claimants: Set<OwnerToken> = []
         /// When a process made several claims for one thing at a time.
         var crowds: [(process: Int, at: Moment, count: Int)] = []
         /// What is found at once.
@@ -144,7 +146,10 @@ final class History: Sendable {
         self.log(
             .changesRecord, event.process, event.attempt, event.kind.rawValue,
             event.leaseEnd.map { "until \($0.milliseconds)" } ?? "")
-        self.state.withLock { $0.storeEvents.append(event) }
+        self.state.withLock { state in
+            event.number = state.storeEvents.count
+            state.storeEvents.append(event)
+        }
     }
 
     /// - Returns: The place of the call in the history.
@@ -176,18 +181,20 @@ final class History: Sendable {
     /// A process asks the store for a key.
     func claimBegins(_ request: ClaimRequest, process: Int) {
         let claim = ClaimInFlight(process: process, key: request.key, fingerprint: request.fingerprint)
+        let now = Scheduler.shared.now
         let count = self.state.withLock { state in
-            state.claimsUnderWay[claim, default: 0] += 1
-            return state.claimsUnderWay[claim] ?? 0
+            // One that is made again, with its own token, shares no call.
+            guard state.claimants.insert(request.owner).inserted else { return 0 }
+            state.claimsUnderWay[claim, default: []].insert(request.owner)
+            return state.claimsUnderWay[claim]?.count ?? 0
         }
         guard count > 1 else { return }
-        let now = Scheduler.shared.now
         self.state.withLock { $0.crowds.append((process, now, count)) }
     }
 
     func claimEnds(_ request: ClaimRequest, process: Int) {
         let claim = ClaimInFlight(process: process, key: request.key, fingerprint: request.fingerprint)
-        self.state.withLock { $0.claimsUnderWay[claim, default: 0] -= 1 }
+        self.state.withLock { _ = $0.claimsUnderWay[claim]?.remove(request.owner) }
     }
 
     // MARK: Faults

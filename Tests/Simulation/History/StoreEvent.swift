@@ -17,6 +17,8 @@ struct StoreEvent: Sendable {
     let key: StorageKey
     /// Who made the call; 0 is nobody.
     let process: Int
+    /// Its place among all changes; several can happen at one moment.
+    var number = 0
     var at = Moment.zero
     var owner: OwnerToken?
     var attempt = 0

@@ -59,10 +59,8 @@ extension Mutant? {
         return RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
     }
 
-    func release(_ original: IdempotencyRecord?, _ holder: StoreCall.Holder, now: Timestamp) -> Transition<Bool> {
-        var (record, owner) = (original, holder.owner)
-        if self == .unfencedRelease { owner = record?.owner ?? owner }
-        if self == .completedIsReleased, case .completed = record?.state { record?.state = .claimed(leaseEnd: now) }
+    func release(_ record: IdempotencyRecord?, _ holder: StoreCall.Holder, now: Timestamp) -> Transition<Bool> {
+        let owner = self == .unfencedRelease ? record?.owner ?? holder.owner : holder.owner
         let step = RecordTransitions.release(record, owner: owner, keyTTL: holder.retention.keyTTL, now: now)
         guard self == .attemptReset, step.result else { return step }
         return Transition(true, .remove)

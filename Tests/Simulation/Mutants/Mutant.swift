@@ -23,7 +23,6 @@ enum Mutant: String, Sendable, CaseIterable {
     case attemptReset
     case freeKeyCountsFromOne
     case tombstoneRerun
-    case completedIsReleased
     case secondCompletionOverwrites
     /// A completed record lives no longer than its lease.
     case completionForgetsTTL

@@ -47,8 +47,8 @@ struct Weather: Sendable {
             case .partition, .lostRequests: fate.losesRequest = true
             case .refusedCalls: fate.isRefused = true
             case .lostReplies: fate.losesReply = true
-            case .lateRequests: fate.requestDelay = random.pick([100, 700, 2_500, 7_000])
-            case .lateReplies: fate.replyDelay = random.pick([100, 700, 2_500, 7_000])
+            case .lateRequests: fate.requestDelay = random.pick([100, 1_200, 2_500, 7_000])
+            case .lateReplies: fate.replyDelay = random.pick([100, 1_700, 3_200, 7_000])
             case .repeatedCalls:
                 fate.isRepeated = true
                 fate.repetitionDelay = random.pick([1, 30, 400])

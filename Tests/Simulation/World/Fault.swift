@@ -37,7 +37,9 @@ struct Fault: Sendable {
     let count: Int
 
     init(random: inout SeededRandom, slotCount: Int) {
-        self.kind = random.pick(Kind.allCases)
+        // Those that the engine has the most to do with come up more often.
+        self.kind = random.pick(
+            Kind.allCases + [.lateRequests, .lateRequests, .lateReplies, .lateReplies, .lostReplies, .lostReplies])
         self.slot = random.below(slotCount)
         self.at = random.below(9_000)
         self.duration = random.pick([300, 1_500, 4_000, 9_000])

@@ -33,7 +33,7 @@ struct Settings: Sendable {
         self.lease = random.pick([1_500, 3_000, 5_000])
         self.keyTTL = random.pick([12_000, 60_000, 600_000, 600_000])
         self.waitTimeout = random.pick([0, 1_500, 5_000])
-        self.claimTimeout = random.pick([300, 1_000, 2_000])
+        self.claimTimeout = random.pick([300, 1_000, 2_000, 5_000])
         self.claimRetryTime = random.pick([0, 500, 1_000])
         self.completionRetryTime = random.pick([100, 1_000, 3_000])
         self.maxRunTime = random.chance(perMille: 100) ? 2_500 : nil
