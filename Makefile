@@ -39,6 +39,7 @@ mutants:
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
 	Scripts/check-snippets
+	Scripts/count-public-surface
 
 docs:
 	Scripts/build-docs

@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "Idemptx", targets: ["Idemptx"]),
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
+        .library(name: "IdemptxPostgres", targets: ["IdemptxPostgres"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
@@ -90,6 +91,22 @@ let package = Package(
             ]
         ),
         .target(
+            name: "LibPQ",
+            dependencies: [
+                .product(name: "Logging", package: "swift-log")
+            ]
+        ),
+        .target(
+            name: "IdemptxPostgres",
+            dependencies: [
+                "Idemptx", "LibPQ",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Schema/version1.sql")]
+        ),
+        .target(
             name: "IdemptxHummingbird",
             dependencies: [
                 "Idemptx",
@@ -144,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "IdemptxCommand",
             dependencies: [
-                "Idemptx", "IdemptxHummingbird", "IdemptxSQLite",
+                "Idemptx", "IdemptxHummingbird", "IdemptxPostgres", "IdemptxSQLite",
                 .target(name: "IdemptxProxy", condition: .when(traits: ["Proxy"])),
                 .target(name: "IdemptxRedis", condition: .when(traits: ["Redis"])),
                 .product(
@@ -182,6 +199,23 @@ let package = Package(
             ],
             path: "Tests/RedisServerTesting"
         ),
+        .target(
+            name: "PostgresServerTesting",
+            dependencies: ["LibPQ", "TestSupport"],
+            path: "Tests/PostgresServerTesting"
+        ),
+        .target(
+            name: "StoreTestSupport",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "Tests/StoreTestSupport"
+        ),
+        .testTarget(
+            name: "LibPQTests",
+            dependencies: ["LibPQ", "PostgresServerTesting", "TestSupport"]
+        ),
         .testTarget(
             name: "RESP3Tests",
             dependencies: [
@@ -196,12 +230,24 @@ let package = Package(
         .testTarget(
             name: "IdemptxRedisTests",
             dependencies: [
-                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "TestSupport",
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "RESP3", "RedisServerTesting", "StoreTestSupport",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .testTarget(
+            name: "IdemptxPostgresTests",
+            dependencies: [
+                "Idemptx", "IdemptxPostgres", "IdemptxTesting", "LibPQ", "PostgresServerTesting", "StoreTestSupport",
+                "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
@@ -223,7 +269,7 @@ let package = Package(
         .testTarget(
             name: "IdemptxSQLiteTests",
             dependencies: [
-                "Idemptx", "IdemptxSQLite", "IdemptxTesting", "TestSupport",
+                "Idemptx", "IdemptxSQLite", "IdemptxTesting", "StoreTestSupport", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -309,7 +355,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "HTTPTestSupport", "IdemptxCommand", "RedisServerTesting", "TestSupport",
+                "HTTPTestSupport", "IdemptxCommand", "PostgresServerTesting", "RedisServerTesting", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -347,7 +393,7 @@ if Context.environment["IDEMPTX_BENCHMARKS"] != nil {
         .target(
             name: "BenchmarkSupport",
             dependencies: [
-                "Idemptx", "RESP3",
+                "Idemptx", "LibPQ", "RESP3",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],

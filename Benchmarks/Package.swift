@@ -25,6 +25,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Idemptx", package: "idemptx"),
                 .product(name: "IdemptxHummingbird", package: "idemptx"),
+                .product(name: "IdemptxPostgres", package: "idemptx"),
                 .product(name: "IdemptxRedis", package: "idemptx"),
                 .product(name: "IdemptxSQLite", package: "idemptx"),
                 .product(name: "Logging", package: "swift-log"),

@@ -15,18 +15,14 @@ final class DictionaryStore: TransactionalStore {
         self.now = { Timestamp(milliseconds: Int64(start.duration(to: clock.now) / .milliseconds(1))) }
     }
 
-    /// One atomic step: what stands there is read, and what becomes of it is written, under one lock.
+    /// One atomic step: the record is read and changed under one lock.
     func transact<Result: Sendable>(
         _ key: StorageKey,
         priority: TransactionPriority,
         timeout: Duration?,
-        _ step: @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: @Sendable (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) throws -> Result {
-        try self.records.withLock { records in
-            let transition = try step(records[key], self.now())
-            transition.change.apply(to: &records[key])
-            return transition.result
-        }
+        try self.records.withLock { records in try step(&records[key], self.now()) }
     }
 }
 

@@ -11,7 +11,7 @@ import Logging
 /// `make bench` starts it; its first line of output is the port it listens on.
 @main
 struct BenchmarkServer: AsyncParsableCommand {
-    @Option(help: "memory, sqlite:PATH or redis://HOST:PORT.")
+    @Option(help: "memory, sqlite:PATH, redis://HOST:PORT or postgres://USER@HOST:PORT/DATABASE.")
     var store: BenchmarkStore = .memory
 
     @Option(help: "The port to listen on; 0 for any that is free.")
@@ -23,7 +23,7 @@ struct BenchmarkServer: AsyncParsableCommand {
             handler.logLevel = .warning
             return handler
         }
-        let store = try self.store.open()
+        let store = try await self.store.open()
         var application = Application(
             router: try self.makeRouter(store),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: self.port)),
@@ -51,6 +51,13 @@ struct BenchmarkServer: AsyncParsableCommand {
 
         if let reader = try self.store.makeRedisReader() {
             router.post("get/orders") { request, context in
+                guard try await reader.size(of: "benchmark") != nil else { throw HTTPError(.internalServerError) }
+                return try await orders.place(request, context)
+            }
+        }
+
+        if let reader = try self.store.makePostgresReader() {
+            router.post("select/orders") { request, context in
                 guard try await reader.size(of: "benchmark") != nil else { throw HTTPError(.internalServerError) }
                 return try await orders.place(request, context)
             }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BenchmarkSupport
 import Idemptx
+import IdemptxPostgres
 import IdemptxRedis
 import IdemptxSQLite
 import ServiceLifecycle
@@ -10,6 +11,7 @@ enum BenchmarkStore: ExpressibleByArgument {
     case memory
     case sqlite(path: String)
     case redis(url: String)
+    case postgres(url: String)
 
     /// A store and what it needs to run.
     struct Opened {
@@ -24,16 +26,22 @@ enum BenchmarkStore: ExpressibleByArgument {
             self = .sqlite(path: String(argument.dropFirst("sqlite:".count)))
         } else if argument.hasPrefix("redis://") {
             self = .redis(url: argument)
+        } else if argument.hasPrefix("postgres://") {
+            self = .postgres(url: argument)
         } else {
             return nil
         }
     }
 
-    func open() throws -> Opened {
+    func open() async throws -> Opened {
         switch self {
-        case .memory: Self.opened(MemoryStore())
-        case .sqlite(let path): Self.opened(try SQLiteStore(path: path))
-        case .redis(let url): Self.opened(try RedisStore(url: url))
+        case .memory: return Self.opened(MemoryStore())
+        case .sqlite(let path): return Self.opened(try SQLiteStore(path: path))
+        case .redis(let url): return Self.opened(try RedisStore(url: url))
+        case .postgres(let url):
+            let store = try PostgresStore(url: url)
+            try await store.migrate()
+            return Self.opened(store)
         }
     }
 
@@ -41,6 +49,12 @@ enum BenchmarkStore: ExpressibleByArgument {
     func makeRedisReader() throws -> RedisReader? {
         guard case .redis(let url) = self else { return nil }
         return try RedisReader(url: url)
+    }
+
+    /// `nil` unless the store is in PostgreSQL.
+    func makePostgresReader() throws -> PostgresReader? {
+        guard case .postgres(let url) = self else { return nil }
+        return try PostgresReader(url: url)
     }
 
     private static func opened(_ store: some IdempotencyStore & Service) -> Opened {

@@ -28,9 +28,10 @@ METHOD = (
     "system time of the server's process as the operating system accounts for it, divided by the requests. A ratio is the "
     "median of the ratios round by round. A round with an error, a status of 400 or more, or a number of executions that "
     "does not fit (as many as requests for first runs, none for replays) ends the benchmark. Redis runs without "
-    "persistence; SQLite on a file in the temporary directory, as durable as by default. nginx proxies with kept "
-    "connections. FastAPI runs on one process of uvicorn. The figure of a micro benchmark is its fastest sample, since a busy "
-    "neighbour on the same core slows ordinary code down and SHA-256 hardly."
+    "persistence; SQLite and PostgreSQL on files in the temporary directory, as durable as by default. The time of PostgreSQL "
+    "is that of all its processes, and `pg_stat_statements` counts its statements. nginx proxies with kept connections. "
+    "FastAPI runs on one process of uvicorn. The figure of a micro benchmark is its fastest sample, since a busy neighbour on "
+    "the same core slows ordinary code down and SHA-256 hardly."
 )
 
 

@@ -44,6 +44,7 @@ def budget(results, wake_ups, micro):
     """All rows, in the order of the design."""
     ratio, median = results.ratio, results.median
     bare, bare_with_get = "hummingbird/bare", "hummingbird/bare with GET"
+    bare_with_select = "hummingbird/bare with SELECT"
 
     def of_route(store, baseline, goals):
         return [
@@ -63,9 +64,11 @@ def budget(results, wake_ups, micro):
         Row("sqlite", "SQLite, against the bare route", of_route("sqlite", bare, [2.0, 1.0])),
         Row("redis", "Redis, against the bare route with one GET", of_route("redis", bare_with_get, [1.5, 1.0])),
         Row("redis_server", "Redis server's time per request", [
-            Figure(kind, median(f"hummingbird/redis {kind}", "redis_cpu"), goal, "µs")
+            Figure(kind, median(f"hummingbird/redis {kind}", "database_cpu"), goal, "µs")
             for kind, goal in [("first", 15), ("replay", 5)]
         ]),
+        Row("postgres", "PostgreSQL, against the bare route with one SELECT",
+            of_route("postgres", bare_with_select, [1.6, 1.1])),
         Row("fastapi", "requests per second against FastAPI + idemptx, same Redis", [
             against_fastapi("first"), against_fastapi("replay")]),
         Row("proxy_forwarded", "proxy, forwarded, against nginx, same cheap upstream", [

@@ -28,8 +28,8 @@ class Case:
     kind: str = "none"
     # Counts executions of the handler.
     executions: object = None
-    # A Redis server that takes part.
-    redis: object = None
+    # A Redis or PostgreSQL server that takes part.
+    database: object = None
     # The share of replays of a mixed load, in percent.
     share: int = 0
     # The size of the body, in bytes; -1 for the small order.
@@ -48,8 +48,8 @@ class Sample:
     p99: float
     # Processor time per request, in microseconds.
     cpu: float
-    redis_cpu: float = 0.0
-    redis_commands: dict = field(default_factory=dict)
+    database_cpu: float = 0.0
+    database_commands: dict = field(default_factory=dict)
 
 
 class Client:
@@ -114,21 +114,21 @@ def expect_created(case, response):
 def run(case, seconds, round_name):
     """One round: load, accounts before and after, checks."""
     before_executions = settled(case.executions)
-    if case.redis:
-        case.redis.reset_statistics()
-    redis_before = case.redis.process.cpu_seconds() if case.redis else 0.0
+    if case.database:
+        case.database.reset_statistics()
+    database_before = case.database.process.cpu_seconds() if case.database else 0.0
     before = case.server.cpu_seconds()
     result = wrk(case, seconds, round_name)
     after_executions = settled(case.executions)
     cpu = case.server.cpu_seconds() - before
-    redis_cpu = case.redis.process.cpu_seconds() - redis_before if case.redis else 0.0
+    database_cpu = case.database.process.cpu_seconds() - database_before if case.database else 0.0
     requests = result["requests"]
     check_result(case, result)
     check_executions(case, requests, after_executions - before_executions)
     return Sample(
         requests_per_second=requests / (result["duration"] / 1e6), p50=result["p50"], p99=result["p99"],
-        cpu=cpu / requests * 1e6, redis_cpu=redis_cpu / requests * 1e6,
-        redis_commands=case.redis.commands_per_request(requests) if case.redis else {})
+        cpu=cpu / requests * 1e6, database_cpu=database_cpu / requests * 1e6,
+        database_commands=case.database.commands_per_request(requests) if case.database else {})
 
 
 def settled(executions):

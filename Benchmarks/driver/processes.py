@@ -21,23 +21,26 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def end_with_parent():
+def end_with_parent(number=signal.SIGKILL):
     """Linux ends the program with this one, even if this one is killed."""
     if IS_LINUX:
         PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 class Process:
-    """A program that runs until `stop`."""
+    """A program that runs until `stop`.
 
-    def __init__(self, arguments, *, prints_port=False, port=None, log=None, **options):
+    `ending` is the signal by which it ends, and its own processes with it, if SIGTERM does not do."""
+
+    def __init__(self, arguments, *, prints_port=False, port=None, log=None, ending=None, **options):
         self.name = os.path.basename(arguments[0])
         self.log = log
+        self.ending = ending
         errors = open(log, "ab") if log else subprocess.DEVNULL
         self.popen = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if prints_port else errors, stderr=errors,
-            preexec_fn=end_with_parent, start_new_session=True, **options)
+            preexec_fn=lambda: end_with_parent(ending or signal.SIGKILL), start_new_session=True, **options)
         try:
             self.port = int(self.popen.stdout.readline() or 0) if prints_port else port
             self.wait_until_listening()
@@ -63,8 +66,15 @@ class Process:
         return [self.popen.pid, *map(int, children)]
 
     def cpu_seconds(self):
-        """User and system time of the program and its children, by the operating system's own accounting."""
-        return sum(cpu_seconds(pid) for pid in self.pids)
+        """User and system time of the program and its children, by the operating system's own accounting.
+
+        On Linux those that have ended count, too, such as the workers that PostgreSQL starts from time to time."""
+        while True:
+            ended = ended_children_seconds(self.popen.pid)
+            seconds = ended + sum(cpu_seconds(pid) for pid in self.pids)
+            # Else one has ended in between, and may be missing.
+            if ended_children_seconds(self.popen.pid) == ended:
+                return seconds
 
     def resident_bytes(self):
         output = subprocess.run(
@@ -74,7 +84,7 @@ class Process:
     def stop(self):
         if self.popen.poll() is None:
             try:
-                os.killpg(self.popen.pid, signal.SIGTERM)
+                os.killpg(self.popen.pid, self.ending or signal.SIGTERM)
                 self.popen.wait(timeout=5)
             except (subprocess.TimeoutExpired, ProcessLookupError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
@@ -84,6 +94,14 @@ class Process:
 
 
 def cpu_seconds(pid):
+    """Processor time of one process; none if it has ended meanwhile."""
+    try:
+        return cpu_clock(pid)
+    except (OSError, subprocess.CalledProcessError):
+        return 0.0
+
+
+def cpu_clock(pid):
     if IS_LINUX:
         # The clock of the process's processor time, as clock_getcpuclockid names it: finer than the ticks of /proc.
         CPUCLOCK_SCHED = 2
@@ -93,3 +111,12 @@ def cpu_seconds(pid):
     for part in output.strip().split(":"):
         seconds = seconds * 60 + float(part)
     return seconds
+
+
+def ended_children_seconds(pid):
+    if not IS_LINUX:
+        return 0.0
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        # The name of the program, in parentheses, may contain anything. Numbers 16 and 17 are cutime and cstime.
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")

@@ -4,6 +4,7 @@ import os
 import platform
 import statistics
 
+import postgres
 from servers import version
 
 BASELINES = {"fingerprint": "sha256", "canonical": "sha256", "record": "sha256 record", "resp": "sha256 resp"}
@@ -28,6 +29,7 @@ def versions(python, swift):
     return {
         "Swift": version(swift, "--version"), "wrk": version("wrk", "-v").split(" [")[0],
         "nginx": version("nginx", "-v").removeprefix("nginx version: "), "Redis": version("redis-server", "--version"),
+        "PostgreSQL": version(postgres.program("postgres"), "--version"),
         "Python": f"{platform.python_version()}, {packages}",
     }
 
@@ -53,13 +55,16 @@ def as_json(report):
 
 
 def budget_table(report):
-    """One line a figure, next to that of the first edition, measured in the same way before anything was changed."""
+    """One line a figure, next to that of the first edition, measured in the same way before anything was changed.
+
+    What the first edition did not have has a dash there."""
     lines = [["", "first edition", "measured", "goal", "verdict"]]
     for row in report.rows:
         for figure in row.figures:
             name = row.title if len(row.figures) == 1 else f"{row.title}: {figure.name}"
-            before = report.baseline[row.key][figure.name]["value"]
-            lines.append([name, figure.text(before), figure.text(figure.value), figure.goal_text, figure.verdict])
+            before = report.baseline.get(row.key, {}).get(figure.name)
+            first_edition = figure.text(before["value"]) if before else "–"
+            lines.append([name, first_edition, figure.text(figure.value), figure.goal_text, figure.verdict])
     return lines
 
 
@@ -70,20 +75,20 @@ def spread(values, digits=0):
 
 def samples_table(report, group):
     names = [name for name in report.results.samples if name.startswith(f"{group}/")]
-    has_redis = any(sample.redis_cpu for name in names for sample in report.results.samples[name])
+    has_database = any(sample.database_cpu for name in names for sample in report.results.samples[name])
     lines = [["", "processor µs per request", "requests per second", "p50 µs", "p99 µs"]]
-    if has_redis:
-        lines[0] += ["Redis server µs", "its commands per request"]
+    if has_database:
+        lines[0] += ["database server µs", "its commands per request"]
     for name in names:
         samples = report.results.samples[name]
         values = lambda attribute: [getattr(sample, attribute) for sample in samples]
         line = [
             name.split("/", 1)[1], spread(values("cpu"), 1), spread(values("requests_per_second")),
             spread(values("p50")), spread(values("p99"))]
-        if has_redis:
-            commands = samples[-1].redis_commands
+        if has_database:
+            commands = samples[-1].database_commands
             line += [
-                spread(values("redis_cpu"), 1) if commands else "",
+                spread(values("database_cpu"), 1) if commands else "",
                 ", ".join(f"{command} {count:g}" for command, count in commands.items())]
         lines.append(line)
     return lines

@@ -36,7 +36,7 @@ def measure(servers, progress, only):
 
 def cost(server, kind, path, progress, attribute="cpu", **options):
     """Processor time per request, in microseconds: the median of some rounds."""
-    name = " ".join([path, kind, *(f"{key} {value}" for key, value in options.items() if key != "redis")])
+    name = " ".join([path, kind, *(f"{key} {value}" for key, value in options.items() if key != "database")])
     progress(name)
     prefix = f"{time.monotonic_ns()}-"
     case = Case(name, server, path, kind, count_at_hummingbird(server), prefix=prefix, **options)
@@ -91,10 +91,10 @@ def keys_in_redis(servers, progress):
     for count in (10**3, 10**4, 10**5, 10**6, 10**7):
         progress(f"{count} keys")
         redis.command("DEBUG", "POPULATE", count, "filler", 300)
-        first = cost(server, "first", "/orders", progress, redis=redis)
+        first = cost(server, "first", "/orders", progress, database=redis)
         points.append({
-            "keys": count, "first": first, "replay": cost(server, "replay", "/orders", progress, redis=redis),
-            "Redis server's first": cost(server, "first", "/orders", progress, attribute="redis_cpu", redis=redis),
+            "keys": count, "first": first, "replay": cost(server, "replay", "/orders", progress, database=redis),
+            "Redis server's first": cost(server, "first", "/orders", progress, attribute="database_cpu", database=redis),
             "MB of Redis": round(redis.used_memory() / 1e6),
         })
     return points

@@ -6,6 +6,7 @@ import socket
 import subprocess
 
 from load import get
+from postgres import Postgres
 from processes import Process, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -80,6 +81,9 @@ class Servers:
 
     def redis(self):
         return Redis(self)
+
+    def postgres(self):
+        return Postgres(self)
 
     def fastapi(self, redis_port):
         port = free_port()

@@ -16,12 +16,17 @@ def hummingbird(servers, results, rounds, seconds):
     """The bare route, and the same handler behind each store."""
     redis = servers.redis()
     redis.command("SET", "benchmark", "x" * 250)
+    postgres = servers.postgres()
+    postgres.query(
+        "CREATE TABLE benchmark (key text PRIMARY KEY, value text); "
+        "INSERT INTO benchmark VALUES ('benchmark', repeat('x', 250))")
     in_memory = servers.hummingbird("memory")
     in_sqlite = servers.hummingbird(f"sqlite:{servers.file('hummingbird.sqlite')}")
     in_redis = servers.hummingbird(redis.url)
+    in_postgres = servers.hummingbird(postgres.url)
 
-    def case(name, server, kind="none", path="/orders", redis=None):
-        return Case(name, server, path, kind, count_at_hummingbird(server), redis, prefix=f"{name}-".replace(" ", "-"))
+    def case(name, server, kind="none", path="/orders", database=None):
+        return Case(name, server, path, kind, count_at_hummingbird(server), database, prefix=f"{name}-".replace(" ", "-"))
 
     results.alternate("hummingbird", [
         case("bare", in_memory, path="/bare/orders"),
@@ -29,9 +34,12 @@ def hummingbird(servers, results, rounds, seconds):
         case("memory replay", in_memory, "replay"),
         case("sqlite first", in_sqlite, "first"),
         case("sqlite replay", in_sqlite, "replay"),
-        case("bare with GET", in_redis, path="/get/orders", redis=redis),
-        case("redis first", in_redis, "first", redis=redis),
-        case("redis replay", in_redis, "replay", redis=redis),
+        case("bare with GET", in_redis, path="/get/orders", database=redis),
+        case("redis first", in_redis, "first", database=redis),
+        case("redis replay", in_redis, "replay", database=redis),
+        case("bare with SELECT", in_postgres, path="/select/orders", database=postgres),
+        case("postgres first", in_postgres, "first", database=postgres),
+        case("postgres replay", in_postgres, "replay", database=postgres),
     ], rounds, seconds)
     servers.stop_all()
 
@@ -41,8 +49,8 @@ def fastapi(servers, results, rounds, seconds):
     redis = servers.redis()
     older, ours = servers.fastapi(redis.port), servers.hummingbird(redis.url)
 
-    def case(name, path, kind="none", redis=None, server=older):
-        return Case(name, server, path, kind, count_at_hummingbird(server), redis, prefix=f"{name}-".replace(" ", "-"))
+    def case(name, path, kind="none", database=None, server=older):
+        return Case(name, server, path, kind, count_at_hummingbird(server), database, prefix=f"{name}-".replace(" ", "-"))
 
     results.alternate("fastapi", [
         case("bare", "/bare/orders"),
@@ -74,11 +82,11 @@ def proxies_of(servers, results, rounds, seconds, group, upstream, path, executi
     in_sqlite = servers.proxy(upstream.port, f"sqlite:{servers.file(group.replace(' ', '-'))}.sqlite")
     in_redis = servers.proxy(upstream.port, redis.url)
 
-    def case(name, server, kind="none", redis=None):
-        return Case(name, server, path, kind, executions, redis, prefix=f"{name}-".replace(" ", "-"))
+    def case(name, server, kind="none", database=None):
+        return Case(name, server, path, kind, executions, database, prefix=f"{name}-".replace(" ", "-"))
 
     cases = [case("direct", upstream)]
-    for name, server, kind, store in [
+    for name, server, kind, database in [
         ("unguarded", in_memory, "none", None),
         ("memory first", in_memory, "first", None),
         ("memory replay", in_memory, "replay", None),
@@ -88,7 +96,7 @@ def proxies_of(servers, results, rounds, seconds, group, upstream, path, executi
         ("redis replay", in_redis, "replay", redis),
     ]:
         # Each next to a sample of nginx.
-        cases += [case(f"nginx by {name}", nginx), case(name, server, kind, store)]
+        cases += [case(f"nginx by {name}", nginx), case(name, server, kind, database)]
     results.alternate(group, cases, rounds, seconds)
 
 

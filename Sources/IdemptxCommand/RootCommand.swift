@@ -11,9 +11,9 @@ struct RootCommand: AsyncParsableCommand {
 
     private static var subcommands: [any ParsableCommand.Type] {
         #if Proxy
-        [DemoCommand.self, ProxyCommand.self, KeysCommand.self]
+        [DemoCommand.self, ProxyCommand.self, KeysCommand.self, StoreCommand.self]
         #else
-        [DemoCommand.self, KeysCommand.self]
+        [DemoCommand.self, KeysCommand.self, StoreCommand.self]
         #endif
     }
 }

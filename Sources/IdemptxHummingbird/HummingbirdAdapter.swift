@@ -32,9 +32,9 @@ struct HummingbirdAdapter<Context: RequestContext>: HTTPAdapter {
         if body.contentLength == 0 { return ResponseParts(head: head) }
         return ResponseParts(
             head: head,
-            body: .producer(length: body.contentLength) { sink in
+            body: .producer(length: body.contentLength) { write in
                 let end = BodyEnd()
-                try await body.write(SinkWriter(sink: sink, end: end))
+                try await body.write(PassingWriter(write: write, end: end))
                 return try end.trailers
             })
     }
@@ -52,7 +52,7 @@ struct HummingbirdAdapter<Context: RequestContext>: HTTPAdapter {
             body = ResponseBody(contentLength: length) { writer in
                 // Safe: this waits for the producer, so that the writer is not used from two sides.
                 let connection = Connection(writer)
-                let trailers = try await produce(BodySink { try await connection.write(ByteBuffer(bytes: $0)) })
+                let trailers = try await produce { try await connection.write(ByteBuffer(bytes: $0)) }
                 try await writer.finish(trailers)
             }
         }
@@ -141,13 +141,13 @@ private final class BodyEnd: Sendable {
 }
 
 /// Passes what Hummingbird writes to the layer.
-private struct SinkWriter: ResponseBodyWriter {
-    let sink: BodySink
+private struct PassingWriter: ResponseBodyWriter {
+    let write: BodyWriter
     let end: BodyEnd
 
     @concurrent
     mutating func write(_ buffer: ByteBuffer) async throws {
-        try await self.sink.write(Array(buffer.readableBytesView))
+        try await self.write(Array(buffer.readableBytesView))
     }
 
     @concurrent

@@ -22,7 +22,7 @@ final class GroupWriter: Sendable {
         /// How long a transaction goes on taking calls.
         var groupTime = Duration.milliseconds(20)
         /// How many transactions follow each other before others may use the connection.
-        var groupsPerTurn = Int.max
+        var groupsPerTurn = 16
     }
 
     private struct Queue {
@@ -232,12 +232,6 @@ final class GroupWriter: Sendable {
             call.fail(StoreError(.replyLost, "SQLite did not commit in time."))
         }
     }
-}
-
-extension StoreError {
-    fileprivate static let fileIsGone = StoreError(.unavailable, "The SQLite file was moved or deleted.")
-
-    fileprivate static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
 }
 
 /// Calls that wait, the oldest first.

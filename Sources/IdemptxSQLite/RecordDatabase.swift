@@ -126,6 +126,14 @@ struct RecordDatabase: Sendable {
         }
     }
 
+    /// Reads a record as it was last committed.
+    ///
+    /// - Returns: `nil` if there is none, or if it cannot be read while somebody writes.
+    func recordInSnapshot(_ key: StorageKey) async throws(StoreError) -> IdempotencyRecord? {
+        guard self.writer is DatabasePool else { return nil }
+        return try await self.read { db in try RecordTable.record(key, in: db) }
+    }
+
     /// Reads a record at once.
     ///
     /// - Returns: `nil` if that is not possible without waiting.

@@ -1,6 +1,7 @@
 public import GRDB
 public import Idemptx
 public import ServiceLifecycle
+import Synchronization
 
 /// Keeps records in an SQLite file: durable, embedded, and shared by all processes of one host that open it.
 ///
@@ -20,7 +21,10 @@ public final class SQLiteStore: TransactionalStore {
     /// What tells the file from others: all handles on it have one identity.
     public let identity: StoreIdentity
 
-    private let database: RecordDatabase
+    let database: RecordDatabase
+    let timeout: Duration
+    /// How many transactions of the application hold the connection that writes, or wait for it.
+    let joinedTransactions = Atomic(0)
     private let writer: GroupWriter
     private let time: TimeSource
     private let sweepInterval: Duration
@@ -92,6 +96,7 @@ public final class SQLiteStore: TransactionalStore {
         _ database: RecordDatabase, limits: GroupWriter.Limits, sweepInterval: Duration, time: TimeSource
     ) {
         self.database = database
+        self.timeout = limits.timeout
         self.writer = GroupWriter(database.writer, file: database.file, limits: limits)
         // A database in memory is known by its connection.
         self.identity = database.identity ?? StoreIdentity(of: database.writer)
@@ -104,23 +109,42 @@ public final class SQLiteStore: TransactionalStore {
         _ key: StorageKey,
         priority: TransactionPriority,
         timeout: Duration?,
-        _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: @escaping @Sendable (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) async throws -> Result {
         // A claim that finds the key completed or in progress changes nothing, and need not wait for a transaction.
-        if priority == .claim, let record = try self.database.recordAtOnce(key), let record {
-            let transition = try step(record, self.time.now)
-            if case .none = transition.change { return transition.result }
+        if priority == .claim, let record = try await self.knownRecord(key) {
+            var changed: IdempotencyRecord? = record
+            let result = try step(&changed, self.time.now)
+            if case .none = RecordChange(from: record, to: changed) { return result }
         }
-        let time = self.time
         return try await self.writer.perform(priority: priority, timeout: timeout) { db in
-            let transition = try step(try RecordStatements.record(key, in: db), time.now)
-            switch transition.change {
-            case .none: break
-            case .write(let record): try RecordStatements.write(record, for: key, in: db)
-            case .remove: try RecordTable.remove(key, in: db)
-            }
-            return transition.result
+            try self.change(key, in: db, step)
         }
+    }
+
+    /// The record of a key, if it can be read beside the connection that writes.
+    private func knownRecord(_ key: StorageKey) async throws -> IdempotencyRecord? {
+        if let record = try self.database.recordAtOnce(key) { return record }
+        // An operation in a transaction can take long, and others have to learn that it is in progress.
+        guard self.joinedTransactions.load(ordering: .relaxed) > 0 else { return nil }
+        return try await self.database.recordInSnapshot(key)
+    }
+
+    /// Changes one record in a transaction of the caller.
+    func change<Result>(
+        _ key: StorageKey,
+        in db: Database,
+        _ step: (inout IdempotencyRecord?, Timestamp) throws -> Result
+    ) throws -> Result {
+        let stored = try RecordStatements.record(key, in: db)
+        var record = stored
+        let result = try step(&record, self.time.now)
+        switch RecordChange(from: stored, to: record) {
+        case .none: break
+        case .write(let record): try RecordStatements.write(record, for: key, in: db)
+        case .remove: try RecordTable.remove(key, in: db)
+        }
+        return result
     }
 }
 
@@ -209,7 +233,7 @@ extension SQLiteStore: Service {
 
 extension StorageKey {
     fileprivate init(cursor: String) throws(StoreError) {
-        guard let key = StorageKey(hexadecimal: cursor) else {
+        guard let key = StorageKey(cursor) else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }
         self = key
@@ -219,7 +243,7 @@ extension StorageKey {
 extension RecordTable.UnknownPosition {
     fileprivate init(_ cursor: String) throws(StoreError) {
         let parts = cursor.split(separator: ".")
-        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(hexadecimal: String(parts[1]))
+        guard parts.count == 2, let leaseEnd = Int64(parts[0]), let key = StorageKey(String(parts[1]))
         else {
             throw StoreError(.misconfigured, "The cursor is none of this store.")
         }

@@ -2,6 +2,10 @@ import GRDB
 import Idemptx
 
 extension StoreError {
+    static let fileIsGone = StoreError(.unavailable, "The SQLite file was moved or deleted.")
+
+    static let tooLate = StoreError(.unavailable, "A call waited too long for SQLite.")
+
     /// What went wrong with a statement whose transaction was not committed: nothing has changed.
     init(sqlite error: any Error) {
         if let error = error as? StoreError {

@@ -66,12 +66,12 @@ struct FlyingFoxAdapter: HTTPAdapter {
         guard case .httpBody(let body) = response.payload else { return ResponseParts(head: head) }
         return ResponseParts(
             head: head,
-            body: .producer(length: body.count) { sink in
+            body: .producer(length: body.count) { write in
                 // FlyingFox puts a body without a length into chunks by itself (RFC 9112, section 7.1).
                 var decoder = body.count == nil ? ChunkDecoder() : nil
                 for try await data in body {
                     let bytes = decoder == nil ? Array(data) : try decoder?.decode(data) ?? []
-                    if !bytes.isEmpty { try await sink.write(bytes) }
+                    if !bytes.isEmpty { try await write(bytes) }
                 }
                 return nil
             })
@@ -134,15 +134,14 @@ struct ByteStream: AsyncBufferedSequence {
     private let chunks: AsyncThrowingStream<[UInt8], any Error>
 
     /// What `produce` writes.
-    init(_ produce: @escaping @Sendable (BodySink) async throws -> HTTPFields?) {
+    init(_ produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?) {
         let (chunks, continuation) = AsyncThrowingStream.makeStream(of: [UInt8].self)
         self.chunks = chunks
         let task = Task {
             do {
-                _ = try await produce(
-                    BodySink { bytes in
-                        if case .terminated = continuation.yield(bytes) { throw CancellationError() }
-                    })
+                _ = try await produce { bytes in
+                    if case .terminated = continuation.yield(bytes) { throw CancellationError() }
+                }
                 continuation.finish()
             } catch {
                 // FlyingFox cuts the connection.

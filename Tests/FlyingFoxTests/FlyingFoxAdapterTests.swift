@@ -27,8 +27,8 @@ struct FlyingFoxAdapterTests {
             guard let pieces = reply.pieces else {
                 return .init(statusCode: status, headers: headers, body: Data(reply.body))
             }
-            let stream = ByteStream { sink in
-                for piece in pieces { try await sink.write(piece) }
+            let stream = ByteStream { write in
+                for piece in pieces { try await write(piece) }
                 return nil
             }
             return .init(statusCode: status, headers: headers, body: HTTPBodySequence(from: stream))

@@ -38,7 +38,8 @@ struct HandledTests {
     func changes() async throws {
         let handle: TestHandler.Handle = { request in
             let changes = FieldChanges(
-                removed: ["accept-encoding"], added: [(name: "X-Idempotency-Attempt", value: "2")])
+                removed: ["accept-encoding", "x-idempotency-attempt"],
+                added: [(name: "X-Idempotency-Attempt", value: "2")])
             guard
                 case .response(let response) = await request.forward(
                     body: try await request.collect(), changes: changes, demand: .fresh)

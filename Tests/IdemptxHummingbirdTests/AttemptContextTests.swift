@@ -35,7 +35,7 @@ struct AttemptContextTests {
 
     @Test("is its key and its number, in the request context or the task", arguments: paths)
     func attempt(path: String) async throws {
-        try await self.app { "\($0?.key.rawValue ?? "") \($0?.attempt ?? 0) \($0?.isLeaseHeld ?? false)" }
+        try await self.app { "\($0?.key ?? "") \($0?.attempt ?? 0) \($0?.isLeaseHeld ?? false)" }
             .test(.live) { client in
                 let response = try await client.execute(uri: path, idempotencyKey: #""k 1""#)
                 #expect(response.text == "k 1 1 true")

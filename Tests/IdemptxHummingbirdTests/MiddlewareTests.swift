@@ -210,7 +210,7 @@ struct MiddlewareTests {
         let policy = IdempotencyPolicy {
             $0.required = false
             $0.methods = [.put]
-            $0.headerFilter.dropped = [note]
+            $0.droppedHeaders = [note]
             $0.fingerprint = FingerprintRecipe(headers: [version])
             $0.maxKeyLength = 3
             $0.problemTypeBase = "https://example.com/problems/"
@@ -281,12 +281,12 @@ struct MiddlewareTests {
             for expected in ["1", "1"] {
                 #expect(try await client.execute(uri: "/charges", idempotencyKey: "k-1").text == expected)
             }
-            idempotency.mode = .off
+            idempotency.policy.mode = .off
             for expected in ["2", "3"] {
                 let unguarded = try await client.execute(uri: "/charges", idempotencyKey: "k-1")
                 #expect(unguarded.text == expected && unguarded.idempotencyStatus == nil)
             }
-            idempotency.mode = .enforce
+            idempotency.policy.mode = .enforce
             #expect(try await client.execute(uri: "/charges", idempotencyKey: "k-1").text == "1")
         }
         #expect(ledger.count == 3)

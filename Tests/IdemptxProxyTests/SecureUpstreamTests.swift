@@ -3,6 +3,7 @@ import Idemptx
 import IdemptxProxy
 import NIOSSL
 import RedisServerTesting
+import TestSupport
 import Testing
 
 @Suite("HTTPS to the upstream")

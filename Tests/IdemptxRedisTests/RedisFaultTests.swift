@@ -4,6 +4,7 @@ import IdemptxRedis
 import IdemptxTesting
 import RESP3
 import RedisServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing

@@ -6,6 +6,7 @@ import Metrics
 import MetricsTestKit
 import RESP3
 import RedisServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing

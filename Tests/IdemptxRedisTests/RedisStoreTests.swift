@@ -3,6 +3,7 @@ import Idemptx
 import IdemptxTesting
 import RESP3
 import RedisServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import Idemptx
 import IdemptxRedis
 import RedisServerTesting
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing

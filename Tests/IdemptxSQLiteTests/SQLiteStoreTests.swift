@@ -4,6 +4,7 @@ import HTTPTypes
 import Idemptx
 import IdemptxTesting
 import ServiceLifecycle
+import StoreTestSupport
 import Synchronization
 import TestSupport
 import Testing

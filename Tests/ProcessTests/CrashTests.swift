@@ -62,4 +62,21 @@ struct CrashTests {
         #expect(try await demo.charge(key: "k-1", latency: "60s").body.contains("outcome-unknown"))
         #expect(try await demo.ledger().count == 1)
     }
+
+    @Test("leaves nothing behind if the charge and its record are committed together")
+    func sameTransaction() async throws {
+        let arguments = ["--lease", "1s", "--same-transaction"]
+        let first = try await Demo.start(arguments, in: self.directory)
+        let caller = Task { try await first.charge(key: "k-1", latency: "8s") }
+        try await eventually("The charge is written") { first.process.errorText.contains("Charged") }
+        #expect(try await first.ledger().isEmpty)
+        try await first.process.killHard()
+        await #expect(throws: (any Error).self) { try await caller.value }
+
+        let second = try await Demo.start(arguments, in: self.directory)
+        try await eventually("The retry runs") { try await second.charge(key: "k-1", latency: "8s").status == 201 }
+        let again = try await second.charge(key: "k-1", latency: "8s")
+        #expect(again.header("Idempotent-Replayed") == "true")
+        #expect(try await second.ledger().map(\.attempt) == [2])
+    }
 }

@@ -36,6 +36,8 @@ struct HelpTests {
         for option in Self.options { #expect(help.contains(try Regex("  --\(option)[ /\n]")), "\(option)") }
         let keys = try await self.output("keys", "--help")
         for command in ["list", "show", "release", "remove", "stats"] { #expect(keys.contains("\n  \(command) ")) }
+        let store = try await self.output("store", "--help")
+        for command in ["migrate", "migration"] { #expect(store.contains("\n  \(command) ")) }
     }
 
     @Test("to shells", arguments: ["bash", "zsh", "fish"])

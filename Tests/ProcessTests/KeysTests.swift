@@ -1,5 +1,6 @@
 import Foundation
 import NIOHTTP1
+import PostgresServerTesting
 import RedisServerTesting
 import TestSupport
 import Testing
@@ -9,6 +10,7 @@ struct KeysTests {
     enum StoreKind: CaseIterable {
         case sqlite
         case redis
+        case postgres
     }
 
     struct Listing: Decodable {
@@ -39,6 +41,7 @@ struct KeysTests {
         switch kind {
         case .sqlite: try await body(["--store", "sqlite:store.sqlite"])
         case .redis: try await RedisServer.with { try await body(["--store", $0.url()]) }
+        case .postgres: try await PostgresServer.withDatabase { try await body(["--store", $0.url]) }
         }
     }
 
@@ -62,7 +65,8 @@ struct KeysTests {
 
     private func json<Value: Decodable>(_ arguments: [String], as type: Value.Type = Value.self) async throws -> Value {
         let process = try await self.keys(arguments + ["--json"])
-        #expect(process.errorText.isEmpty)
+        // The servers of PostgreSQL for tests do not sync, which is worth a warning.
+        #expect(process.errorText.split(separator: "\n").allSatisfy { $0.contains("postgres.setting=fsync") })
         return try JSONDecoder().decode(Value.self, from: Data(process.outputText.utf8))
     }
 

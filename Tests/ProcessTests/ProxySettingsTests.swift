@@ -96,6 +96,8 @@ struct ProxySettingsTests {
             "redis+sentinel://h:1/m?sentinel_password=ge@heim", "redis+cluster://u:geheim@h:1,i:2", "redis://geheim@h",
             "redis://:%67eheim@h", "redis://u:geheim", "redis://u:ge?heim@h", "redis+unix:///s.sock?password=ge&heim",
             "redis://h/0?PASSWORD=geheim", "redis://u:ge#heim@h", "redis:///:geheim", "redis://u:ge@heim@h",
+            "postgres://u:geheim@h:5432/orders?sslmode=require", "postgresql://h/orders?password=geheim",
+            "postgres:///orders?host=/run/postgresql&password=geheim", "postgres://u:ge/heim@h/orders",
         ] {
             let printed = try await self.printed(["--upstream", "http://a", "--store", store])
             let text = try #require(printed["store"] as? String)
@@ -107,7 +109,8 @@ struct ProxySettingsTests {
     @Test("A store that is none is not quoted: it may hold a password")
     func malformedStore() async throws {
         for store in [
-            #""redis://u:geheim@h""#, "redis:/u:geheim@h", "postgres://u:geheim@h/db", "redis://u:geheim@h:x",
+            #""redis://u:geheim@h""#, "redis:/u:geheim@h", "mysql://u:geheim@h/db", "redis://u:geheim@h:x",
+            "postgres:u:geheim@h", "postgres://u:geheim@h/db?nonsense=1",
         ] {
             let text = try await self.refusal(["--upstream", "http://a", "--store", store])
             #expect(text.hasPrefix("Error: --store: "))
@@ -128,7 +131,9 @@ struct ProxySettingsTests {
             "maxBodyTime": "19s", "maxConnections": 8, "maxHeaderCount": 20, "maxHeaderSize": "9KiB",
             "maxKeyLength": 21, "maxRequestBody": "10MiB", "maxResponseBody": "11B", "maxRunTime": "22s",
             "maxUnstored": "23KiB", "maxUpstreamConnections": 24, "maxWaiters": 25, "maxWaitersPerKey": 26,
-            "minBodyRate": "27B", "problemTypeBase": "https://a.example/", "redisClientName": "c",
+            "minBodyRate": "27B", "postgresConnectTimeout": "37s", "postgresConnections": 38, "postgresListen": false,
+            "postgresSchema": "s", "postgresTimeout": "39s", "problemTypeBase": "https://a.example/",
+            "redisClientName": "c",
             "redisCommandTimeout": "28s", "redisConnectTimeout": "29s", "redisConnections": 30, "redisPrefix": "p:",
             "redisReplicaTimeout": "14ms", "redisReplicas": 2, "redisRequireNoEviction": true,
             "releaseStatuses": ["402", "419"], "replayCache": "31MiB", "replayCacheAge": "32s", "retryHint": "33s",
@@ -202,6 +207,10 @@ struct ProxySettingsTests {
         (
             ["--upstream", "http://a", "--redis-replicas", "1", "--redis-replica-timeout", "2s"],
             "--redis-replica-timeout: it has to be shorter than --redis-command-timeout."
+        ),
+        (
+            ["--upstream", "http://a", "--postgres-schema", "a-b"],
+            "--postgres-schema: 'a-b' is not a name of at most 48 lower-case letters, digits and underscores."
         ),
         (["--upstream", "http://a", "--mode", "loud"], "--mode: 'loud' is not one of enforce, observe, off."),
         (

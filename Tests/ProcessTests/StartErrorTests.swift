@@ -10,8 +10,8 @@ struct StartErrorTests {
     }
 
     private static let stores = """
-        a store: memory, sqlite:PATH, redis://HOST, rediss://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, \
-        or redis+unix://PATH
+        a store: memory, sqlite:PATH, postgres://HOST/DATABASE, redis://HOST, rediss://HOST, \
+        redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, or redis+unix://PATH
         """
 
     static let badValues: [(arguments: [String], sentence: String)] = [
@@ -49,9 +49,11 @@ struct StartErrorTests {
         #expect(process.outputText.isEmpty)
     }
 
-    @Test("says so if Redis is not there")
-    func unreachableStore() async throws {
-        let process = try CommandProcess(["demo", "--store", "redis://127.0.0.1:1"], in: self.directory)
+    @Test(
+        "says so if the server of its store is not there",
+        arguments: ["redis://127.0.0.1:1", "postgres://127.0.0.1:1/orders"])
+    func unreachableStore(store: String) async throws {
+        let process = try CommandProcess(["demo", "--store", store], in: self.directory)
         #expect(try await process.exitStatus() != 0)
         #expect(process.errorText.hasPrefix("Error: --store: "))
         #expect(process.errorText.split(separator: "\n").count == 1)

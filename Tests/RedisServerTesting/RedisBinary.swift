@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A server program.
 package struct RedisBinary: Sendable, Hashable, CustomStringConvertible {

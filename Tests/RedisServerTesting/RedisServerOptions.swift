@@ -1,3 +1,5 @@
+package import TestSupport
+
 /// How a server is set up.
 package struct RedisServerOptions: Sendable {
     /// The program.

@@ -10,7 +10,7 @@ extension ByteBuffer {
     ///   - changes: What a handler changes of the fields.
     ///   - extra: Fields that go on besides.
     mutating func writeResponse(
-        _ head: HTTPResponse, keepsLength: Bool = false, changes: ResponseChanges? = nil, extra: [(String, String)]
+        _ head: HTTPResponse, keepsLength: Bool = false, changes: FieldChanges? = nil, extra: [(String, String)]
     ) {
         let (code, phrase) = (head.status.code, head.status.reasonPhrase)
         self.writeString("HTTP/1.1 \(code) \(phrase.isEmpty ? StatusText.reason(of: code) : phrase)\r\n")

@@ -17,9 +17,6 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         case failure(ProxyFailure)
     }
 
-    /// Bodies up to this size are copied into the buffer of the head: a second write costs more.
-    private static let copiedSize = 8 * 1024
-
     let address: ClientAddress
     private let channel: any Channel
     private let loop: LoopState
@@ -34,8 +31,7 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
     private var isOutputClosed = false
     private var isTunnel = false
 
-    private var out = ByteBuffer()
-    private var isFlushDue = false
+    private var output = OutputBuffer()
     private var written = 0
     private var isReadHeld = false
     private var isReadWanted = false
@@ -199,13 +195,12 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
         guard let request, request.hasBody || self.isTunnel, bytes.readableBytes > 0 else { return }
         request.record.bodySize += bytes.readableBytes
         if request.isChunked { self.write { $0.writeChunkStart(size: bytes.readableBytes) } }
-        if bytes.readableBytes <= Self.copiedSize {
-            self.write { $0.writeImmutableBuffer(bytes) }
-        } else {
-            self.writeOut()
+        if OutputBuffer.isLarge(bytes) {
+            if let output = self.output.take() { self.send(output) }
             self.setFlushDue()
-            self.written += bytes.readableBytes
-            self.context?.write(self.wrapOutboundOut(bytes), promise: nil)
+            self.send(bytes)
+        } else {
+            self.write { $0.writeImmutableBuffer(bytes) }
         }
         if request.isChunked { self.write { $0.writeStaticString("\r\n") } }
     }
@@ -253,31 +248,23 @@ final class HTTP1Connection: ChannelDuplexHandler, RemovableChannelHandler, Clie
 
     private func write(_ body: (inout ByteBuffer) -> Void) {
         self.setFlushDue()
-        body(&self.out)
+        self.output.write(body)
     }
 
     private func setFlushDue() {
-        guard !self.isFlushDue else { return }
-        self.isFlushDue = true
-        // What the last tick wrote has left; its room is used again.
-        self.out.clear()
-        self.loop.endOfTick.flush(self)
+        if self.output.begin() { self.loop.endOfTick.flush(self) }
     }
 
-    private func writeOut() {
-        guard self.isFlushDue, self.out.readableBytes > 0 else { return }
-        self.written += self.out.readableBytes
-        self.context?.write(self.wrapOutboundOut(self.out), promise: nil)
-        self.out = ByteBuffer()
+    private func send(_ bytes: ByteBuffer) {
+        self.written += bytes.readableBytes
+        self.context?.write(self.wrapOutboundOut(bytes), promise: nil)
     }
 
     func flush() {
-        guard self.isFlushDue else { return }
-        self.isFlushDue = false
-        guard let context else { return }
-        if self.out.readableBytes > 0 {
-            self.written += self.out.readableBytes
-            context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
+        guard self.output.isFlushDue, let context else { return }
+        if let output = self.output.end() {
+            self.written += output.readableBytes
+            context.writeAndFlush(self.wrapOutboundOut(output), promise: nil)
         } else {
             context.flush()
         }

@@ -30,7 +30,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     private var process: (any RequestProcess)?
     private var record: RequestRecord
     /// What the handler changes of the response.
-    private var changes: ResponseChanges?
+    private var changes: FieldChanges?
     private var isHead = false
     private var hasRequest = false
     private var isRequestComplete = false
@@ -177,7 +177,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
 
     private func mayHaveBody(_ status: Int) -> Bool { !self.isHead && status != 204 && status != 304 }
 
-    private func headers(of head: ResponseHead, _ changes: ResponseChanges? = nil) -> HPACKHeaders {
+    private func headers(of head: ResponseHead, _ changes: FieldChanges? = nil) -> HPACKHeaders {
         var headers = HPACKHeaders([(":status", "\(head.status)")])
         let options = head.connectionOptions
         for field in head.fields where self.loop.responseWriter.passes(field, of: head, options, changes) {
@@ -190,7 +190,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ClientStream, Flushing, Swept {
     }
 
     private func headers(
-        of head: HTTPResponse, length: Int?, _ changes: ResponseChanges? = nil
+        of head: HTTPResponse, length: Int?, _ changes: FieldChanges? = nil
     ) -> HPACKHeaders {
         var headers = HPACKHeaders([(":status", "\(head.status.code)")])
         for field in head.headerFields {

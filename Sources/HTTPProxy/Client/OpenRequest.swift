@@ -16,7 +16,7 @@ final class OpenRequest {
     var isReported = false
     var record: RequestRecord
     /// What the handler changes of the response.
-    var changes: ResponseChanges?
+    var changes: FieldChanges?
 
     /// - Parameters:
     ///   - head: The head; `nil` if it could not be read.

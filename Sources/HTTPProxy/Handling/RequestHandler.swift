@@ -15,7 +15,7 @@ package protocol RequestHandler: Sendable {
     ///   - method: The method of the request.
     ///   - field: The first value of one of its fields, by the name.
     /// - Returns: `nil`, for nearly every program, if nothing changes.
-    func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges?
+    func responseChanges(to method: String, field: (_ name: String) -> String?) -> FieldChanges?
 
     /// Responds to a request for which ``route(_:)`` returned ``RequestRoute/handle``.
     ///
@@ -36,7 +36,7 @@ package protocol RequestHandler: Sendable {
 }
 
 extension RequestHandler {
-    package func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges? { nil }
+    package func responseChanges(to method: String, field: (_ name: String) -> String?) -> FieldChanges? { nil }
 }
 
 /// What becomes of a request.

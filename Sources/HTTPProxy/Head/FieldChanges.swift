@@ -1,8 +1,10 @@
-/// What a handler changes of the fields of a request or a response that it forwards.
+/// The header fields that a handler removes from a request or a response, and those that it adds.
 package struct FieldChanges: Sendable {
-    /// The names of fields that do not go on.
+    /// The names of the removed fields, in lower case.
+    ///
+    /// Fields that the proxy itself interprets must not be among them.
     package var removed: [String]
-    /// Fields that go on besides; the ones that were sent with these names do not.
+    /// The added fields.
     package var added: [(name: String, value: String)]
 
     package init(removed: [String] = [], added: [(name: String, value: String)] = []) {
@@ -10,10 +12,7 @@ package struct FieldChanges: Sendable {
         self.added = added
     }
 
-    func passes(_ name: String) -> Bool {
-        guard !self.removed.isEmpty || !self.added.isEmpty else { return true }
-        let name = name.lowercased()
-        return !self.removed.contains { $0.lowercased() == name }
-            && !self.added.contains { $0.name.lowercased() == name }
+    func passes(_ name: some Collection<UInt8>) -> Bool {
+        !self.removed.contains { $0.utf8.count == name.count && name.equalsLowercased($0) }
     }
 }

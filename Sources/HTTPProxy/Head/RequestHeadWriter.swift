@@ -33,7 +33,7 @@ struct RequestHeadWriter: Sendable {
         for (name, value) in head.fields {
             switch FieldKind(name.utf8) {
             case .other, .date, .cookie:
-                guard !self.isDropped(name, head.connectionOptions), changes.passes(name) else { continue }
+                guard !self.isDropped(name, head.connectionOptions), changes.passes(name.utf8) else { continue }
                 buffer.writeField(name, value)
             case .host: buffer.writeField(name, self.host(of: head))
             case .contentLength: self.writeLength(name, framing, of: head, to: &buffer, &lists)

@@ -18,7 +18,7 @@ struct ResponseHeadWriter {
         isChunked: Bool,
         closes: Bool,
         date: String,
-        changes: ResponseChanges? = nil,
+        changes: FieldChanges? = nil,
         to buffer: inout ByteBuffer
     ) {
         let bytes = head.bytes.readableBytesSpan
@@ -64,7 +64,7 @@ struct ResponseHeadWriter {
     /// Whether a field goes on to the client.
     @inline(__always)
     func passes(
-        _ field: ResponseHead.Field, of head: ResponseHead, _ options: [String], _ changes: ResponseChanges?
+        _ field: ResponseHead.Field, of head: ResponseHead, _ options: [String], _ changes: FieldChanges?
     ) -> Bool {
         if field.kind.isHopByHop { return false }
         // RFC 9110, section 8.6.

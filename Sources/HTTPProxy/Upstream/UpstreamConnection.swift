@@ -16,9 +16,6 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Bodies up to this size are copied into the buffer of the head: a second write costs more.
-    private static let copiedSize = 8 * 1024
-
     private let channel: any Channel
     private let pool: ConnectionPool
     private let endOfTick: EndOfTick
@@ -44,8 +41,7 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     private var isSent = false
     private var hasReceived = false
 
-    private var out = ByteBuffer()
-    private var isFlushDue = false
+    private var output = OutputBuffer()
     /// Whether reading is paused until the response has been taken.
     private var isReadHeld = false
     private var isReadWanted = false
@@ -116,13 +112,13 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     /// Writes to the buffer that leaves at the end of the tick.
     func write(_ body: (inout ByteBuffer) -> Void) {
         self.setFlushDue()
-        body(&self.out)
+        self.output.write(body)
     }
 
     func write(_ bytes: ByteBuffer) {
         self.awaitsContinue = false
-        guard bytes.readableBytes > Self.copiedSize else { return self.write { $0.writeImmutableBuffer(bytes) } }
-        self.writeOut()
+        guard OutputBuffer.isLarge(bytes) else { return self.write { $0.writeImmutableBuffer(bytes) } }
+        if let output = self.output.take() { self.context?.write(self.wrapOutboundOut(output), promise: nil) }
         self.setFlushDue()
         self.context?.write(self.wrapOutboundOut(bytes), promise: nil)
     }
@@ -130,11 +126,10 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     /// The head is written, and what follows is no part of it: if it does not leave this host as a whole, nobody can have
     /// acted on it.
     func sealHead() {
-        guard let context, self.out.readableBytes > 0 else { return }
+        guard let context, let head = self.output.take() else { return }
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenFailure { _ in self.isSent = false }
-        context.write(self.wrapOutboundOut(self.out), promise: promise)
-        self.out = ByteBuffer()
+        context.write(self.wrapOutboundOut(head), promise: promise)
     }
 
     /// All of the request is written.
@@ -176,27 +171,15 @@ final class UpstreamConnection: ChannelDuplexHandler, Flushing, Swept {
     // MARK: Writing
 
     private func setFlushDue() {
-        guard !self.isFlushDue else { return }
-        self.isFlushDue = true
-        // What the last tick wrote has left; its room is used again.
-        self.out.clear()
-        self.endOfTick.flush(self)
-    }
-
-    private func writeOut() {
-        guard self.isFlushDue, self.out.readableBytes > 0 else { return }
-        self.context?.write(self.wrapOutboundOut(self.out), promise: nil)
-        self.out = ByteBuffer()
+        if self.output.begin() { self.endOfTick.flush(self) }
     }
 
     func flush() {
-        guard self.isFlushDue else { return }
-        let out = self.out.readableBytes > 0
-        self.isFlushDue = false
+        guard self.output.isFlushDue else { return }
         self.isSent = true
         guard let context else { return }
-        if out {
-            context.writeAndFlush(self.wrapOutboundOut(self.out), promise: nil)
+        if let output = self.output.end() {
+            context.writeAndFlush(self.wrapOutboundOut(output), promise: nil)
         } else {
             context.flush()
         }

@@ -11,3 +11,10 @@ enum Conclusion: String, CaseIterable, Sendable {
     /// Its outcome is not stored, or not yet.
     case unstored
 }
+
+extension Outcome {
+    /// What became of an operation whose outcome is stored.
+    var conclusion: Conclusion {
+        if case .response = self { .stored } else { .tombstone }
+    }
+}

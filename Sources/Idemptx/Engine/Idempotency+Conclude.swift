@@ -206,7 +206,6 @@ extension Disposition {
     fileprivate func conclusion(of outcome: Outcome?, isDone: Bool) -> Conclusion {
         guard self.isStored else { return self.conclusionIfLate }
         guard isDone else { return .unstored }
-        if case .response? = outcome { return .stored }
-        return .tombstone
+        return outcome?.conclusion ?? .tombstone
     }
 }

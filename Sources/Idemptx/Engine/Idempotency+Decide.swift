@@ -20,7 +20,7 @@ extension Idempotency {
             if error.isOutage, self.health.beginsOutage() { self.telemetry.storeLost(error, isBypassed: isBypassed) }
             guard isBypassed else {
                 self.telemetry.decided(.unavailable, mode: policy.mode, key: request.key)
-                throw IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
+                throw IdempotencyProblem.storeUnavailable(under: policy)
             }
             self.telemetry.decided(.bypassed, mode: policy.mode, key: request.key)
             return .granted(nil)

@@ -27,9 +27,10 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - operation: What runs once. Its result has to survive a round trip through JSON.
     /// - Returns: The result of `operation`, now or then.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor replayed; `DecodingError` if a stored
@@ -39,13 +40,13 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Value
     ) async throws -> Value {
         let policy = self.sharedPolicy
         let key = try policy.mode == .off ? IdempotencyKey(unchecked: key) : self.validated(key, policy: policy)
         let request = ClaimRequest(
-            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint, policy: policy)
+            key: key, scope: .operation(name, for: scope), fingerprint: fingerprint ?? .none, policy: policy)
         switch policy.mode {
         case .off: return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
         case .observe: return try await self.runObserved(operation, key: key, request: request, policy: policy)
@@ -59,9 +60,10 @@ extension Idempotency {
     ///
     /// - Parameters:
     ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
-    ///   - key: Names this one; see ``IdempotencyKey`` for what it may hold.
+    ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
-    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused.
+    ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
+    ///     with all.
     ///   - operation: What runs once.
     /// - Throws: ``IdempotencyProblem`` if the operation was neither run to its end nor done before; `CancellationError` if the
     ///   caller is cancelled before the operation starts; what `operation` throws.
@@ -69,7 +71,7 @@ extension Idempotency {
         _ name: String,
         key: String,
         scope: Scope = .unscoped,
-        fingerprint: Fingerprint = .none,
+        fingerprint: Fingerprint? = nil,
         operation: @escaping @Sendable (IdempotencyContext) async throws -> Void
     ) async throws {
         _ = try await self.run(name, key: key, scope: scope, fingerprint: fingerprint) { context in
@@ -100,9 +102,18 @@ extension Idempotency {
             return try await self.run(operation, under: lease, key: key, policy: policy)
         case .granted(nil):
             return try await self.runUnprotected(operation, key: key, request: request, policy: policy)
-        case .completed(.response(let response)):
-            return try JSONDecoder().decode(Value.self, from: Data(response.body))
+        case .completed(let outcome): return try self.result(of: outcome, policy: policy).get()
         case let result: throw IdempotencyProblem(result, policy: policy)
+        }
+    }
+
+    /// The result that was stored.
+    private func result<Value: Decodable>(of outcome: Outcome, policy: SharedPolicy) -> Result<Value, any Error> {
+        Result {
+            guard case .response(let response) = outcome else {
+                throw IdempotencyProblem(ClaimResult<Lease>.completed(outcome), policy: policy)
+            }
+            return try JSONDecoder().decode(Value.self, from: Data(response.body))
         }
     }
 
@@ -113,7 +124,7 @@ extension Idempotency {
         policy: SharedPolicy
     ) async throws -> Value {
         let context = IdempotencyContext(
-            key: key, storageKey: request.key, lease: nil, mode: policy.mode, time: self.time)
+            key: key, storageKey: request.key, lease: nil, policy: policy, of: self)
         return try await IdempotencyContext.$current.withValue(context) { try await operation(context) }
     }
 
@@ -125,7 +136,7 @@ extension Idempotency {
     ) async throws -> Value {
         let observation = self.observe(request, key: key, policy: policy)
         let context = IdempotencyContext(
-            key: key, storageKey: request.key, lease: nil, mode: policy.mode, time: self.time)
+            key: key, storageKey: request.key, lease: nil, policy: policy, of: self)
         let result: Result<Value, any Error>
         do {
             result = .success(
@@ -146,7 +157,7 @@ extension Idempotency {
         policy: SharedPolicy
     ) async throws -> Value {
         let context = IdempotencyContext(
-            key: key, storageKey: lease.claim.key, lease: lease, mode: policy.mode, time: self.time)
+            key: key, storageKey: lease.claim.key, lease: lease, policy: policy, of: self)
         let result: Result<Value, any Error> = await shielded {
             do {
                 return .success(
@@ -163,8 +174,17 @@ extension Idempotency {
                 handover.fulfil(.failure(IdempotencyProblem.leaseLost.under(policy)))
                 return
             }
-            let (disposition, outcome) = self.judge(result, in: context, policy: policy)
-            await self.conclude(lease, as: disposition, outcome, policy: policy) { _ in handover.fulfil(result) }
+            switch await self.joinedResult(of: lease, in: context) {
+            case .stored(let outcome):
+                self.end(lease, as: outcome.conclusion)
+                handover.fulfil(context.hasCommitted ? result : self.result(of: outcome, policy: policy))
+            case .unknown:
+                self.end(lease, as: .unstored)
+                handover.fulfil(.failure(IdempotencyProblem.storeUnavailable(under: policy)))
+            case .nothing:
+                let (disposition, outcome) = self.judge(result, in: context, policy: policy)
+                await self.conclude(lease, as: disposition, outcome, policy: policy) { _ in handover.fulfil(result) }
+            }
         }
         return try result.get()
     }
@@ -172,7 +192,7 @@ extension Idempotency {
     /// What is to become of the key, and what is stored.
     ///
     /// An error cannot be stored, only the fact that there was one.
-    private func judge<Value: Encodable>(
+    func judge<Value: Encodable>(
         _ result: Result<Value, any Error>,
         in context: IdempotencyContext,
         policy: SharedPolicy
@@ -183,8 +203,8 @@ extension Idempotency {
             context.operationThrew(error)
             outcome = .tombstone(Tombstone(status: 500))
         case .success(let value):
-            if let json = try? JSONEncoder().encode(value), json.count <= policy.maxResponseBody {
-                outcome = .response(StoredResponse(status: .ok, body: Array(json)))
+            if let response = try? StoredResponse(json: value), response.body.count <= policy.maxResponseBody {
+                outcome = .response(response)
             } else {
                 outcome = .tombstone(Tombstone(status: 200))
             }
@@ -195,4 +215,4 @@ extension Idempotency {
 }
 
 /// What is stored for a function without a result.
-private struct NoResult: Codable {}
+struct NoResult: Codable {}

@@ -70,22 +70,10 @@ public final class Idempotency: Sendable {
 
     /// The policy, which may be changed at any time.
     ///
-    /// An operation ends by the policy it started with.
+    /// An operation ends by the policy it started with. `idempotency.policy.mode = .off` is the kill switch.
     public var policy: IdempotencyPolicy {
         get { self.sharedPolicy.values }
         set { self.currentPolicy.withLock { $0 = SharedPolicy(newValue) } }
-    }
-
-    /// Whether the policy applies: the kill switch.
-    public var mode: IdempotencyPolicy.Mode {
-        get { self.sharedPolicy.mode }
-        set {
-            self.currentPolicy.withLock { policy in
-                var values = policy.values
-                values.mode = newValue
-                policy = SharedPolicy(values)
-            }
-        }
     }
 
     /// The policy as it is passed on.

@@ -5,8 +5,8 @@ public final class IdempotencyContext: Sendable {
     /// The context of the operation that the current task runs; `nil` outside of one.
     @TaskLocal public static var current: IdempotencyContext?
 
-    /// The client's key.
-    public let key: IdempotencyKey
+    /// The client's key, as it was sent.
+    public let key: String
 
     /// The number of this attempt: 1, then one more with each later attempt.
     ///
@@ -15,31 +15,38 @@ public final class IdempotencyContext: Sendable {
     /// from 1 again. An attempt that runs unprotected, or is only observed, counts as the first.
     public let attempt: Int
 
+    /// The store that the records of its engine are kept in.
+    package let store: any IdempotencyStore
+
+    /// `nil` if the operation runs unprotected.
+    let lease: Lease?
+    let policy: SharedPolicy
     private let storageKey: StorageKey
-    private let lease: Lease?
-    private let mode: IdempotencyPolicy.Mode
     private let time: TimeSource
     private let chosenDisposition = Mutex<Disposition?>(nil)
+    private let currentJoinedOutcome = Mutex<JoinedOutcome?>(nil)
+    private let joinedFlag = Atomic(false)
 
     /// - Parameters:
     ///   - key: The client's key.
     ///   - storageKey: The name of its record.
     ///   - lease: `nil` if the operation runs unprotected.
-    ///   - mode: Whether the policy applies.
-    ///   - time: The clock that the lease is measured by.
+    ///   - policy: The policy.
+    ///   - idempotency: Whose operation it is.
     init(
         key: IdempotencyKey,
         storageKey: StorageKey,
         lease: Lease?,
-        mode: IdempotencyPolicy.Mode,
-        time: TimeSource
+        policy: SharedPolicy,
+        of idempotency: Idempotency
     ) {
-        self.key = key
+        self.key = key.rawValue
         self.storageKey = storageKey
         self.attempt = lease?.claim.attempt ?? 1
         self.lease = lease
-        self.mode = mode
-        self.time = time
+        self.policy = policy
+        self.store = idempotency.store
+        self.time = idempotency.time
     }
 
     /// Whether this attempt can be sure that no other is running.
@@ -55,8 +62,8 @@ public final class IdempotencyContext: Sendable {
     /// Calls `action` if another attempt gets the key while this one runs, unless the layer only observes.
     ///
     /// - Parameter action: Called at most once, on any thread, such as to cancel a task.
-    public func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
-        guard self.mode == .enforce else { return }
+    package func onLeaseLoss(_ action: @escaping @Sendable () -> Void) {
+        guard self.policy.mode == .enforce else { return }
         self.lease?.onLoss(action)
     }
 
@@ -121,6 +128,23 @@ public final class IdempotencyContext: Sendable {
     func operationThrew(_ error: any Error) {
         guard let problem = error as? IdempotencyProblem, problem.kind.isOfTheMoment else { return }
         self.chosenDisposition.withLock { $0 = $0 ?? .tombstone }
+    }
+
+    /// What the operation has written in a transaction of the application; `nil` if the layer has to store its outcome.
+    var joinedOutcome: JoinedOutcome? {
+        get { self.currentJoinedOutcome.withLock { $0 } }
+        set { self.currentJoinedOutcome.withLock { $0 = newValue } }
+    }
+
+    /// Whether the layer completes the operation in a transaction that it has opened itself.
+    var isJoined: Bool {
+        get { self.joinedFlag.load(ordering: .relaxed) }
+        set { self.joinedFlag.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether the layer itself has committed the outcome together with what the operation wrote.
+    var hasCommitted: Bool {
+        if case .committed? = self.joinedOutcome { true } else { false }
     }
 
     /// What the operation decided; `nil` leaves it to the policy.

@@ -95,7 +95,7 @@ public struct IdempotencyPolicy: Sendable {
     }
 
     /// For how long a failed claim is tried again before the store counts as unusable.
-    public var claimRetryTime = Duration.seconds(1)
+    package var claimRetryTime = Duration.seconds(1)
 
     /// How long the caller waits for an outcome to be stored.
     ///
@@ -105,7 +105,7 @@ public struct IdempotencyPolicy: Sendable {
     /// How many bytes of outcomes that could not be stored yet are kept in memory; a tombstone takes the place of more.
     ///
     /// Outcomes that are stored for the first time while their callers wait do not count.
-    public var maxUnstoredBytes = 64 << 20 {
+    package var maxUnstoredBytes = 64 << 20 {
         didSet { self.maxUnstoredBytes = max(self.maxUnstoredBytes, 0) }
     }
 
@@ -126,8 +126,15 @@ public struct IdempotencyPolicy: Sendable {
     /// A tombstone takes its place.
     public var honorsNoStore = false
 
-    /// Which header fields of a response are kept.
-    public var headerFilter = HeaderFilter()
+    /// The header fields of a response that a replay does not repeat.
+    ///
+    /// By default those that tell about the first exchange rather than the result: cookies, which a replay must not revive,
+    /// the server's identity, rate limits and retry hints, and the ids of requests and traces. Fields that belong to one
+    /// connection or one message are never repeated (RFC 9110, section 7.6.1).
+    public var droppedHeaders = HeaderFilter.droppedByDefault
+
+    /// The only header fields of a response that a replay repeats; `nil` stands for all.
+    public var keptHeaders: Set<HTTPField.Name>?
 
     /// What of a request enters its fingerprint.
     public var fingerprint = FingerprintRecipe()
@@ -136,7 +143,7 @@ public struct IdempotencyPolicy: Sendable {
     public var validateSignature = true
 
     /// The longest key, in characters.
-    public var maxKeyLength = 255 {
+    package var maxKeyLength = 255 {
         didSet { self.maxKeyLength = max(self.maxKeyLength, 1) }
     }
 
@@ -162,18 +169,25 @@ public struct IdempotencyPolicy: Sendable {
         didSet { self.bodyBudget = max(self.bodyBudget, 0) }
     }
 
-    /// Keeps completed operations in the memory of this process; `nil`, the default, asks the store for each replay.
-    public var replayCache: ReplayCachePolicy?
+    /// How many bytes of kept responses this process also holds in memory; with 0, each replay asks the store.
+    public var maxReplayCacheBytes = 0 {
+        didSet { self.maxReplayCacheBytes = max(self.maxReplayCacheBytes, 0) }
+    }
+
+    /// How long a response is held in memory: for so long a replay does not notice that an operator has removed its record.
+    package var replayCacheTime = Duration.seconds(10) {
+        didSet { self.replayCacheTime = max(self.replayCacheTime, .zero) }
+    }
 
     /// How many requests may wait for one key at a time.
     ///
     /// One more gets 409 at once.
-    public var maxWaitersPerKey = 1_000
+    package var maxWaitersPerKey = 1_000
 
     /// How many requests may wait at a time in all.
     ///
     /// One more gets 409 at once.
-    public var maxWaiters = 10_000
+    package var maxWaiters = 10_000
 
     /// What the `type` of problem details starts with: an absolute URI that stays the same (RFC 9457, section 3.1.1).
     public var problemTypeBase = IdempotencyProblem.defaultTypeBase
@@ -189,6 +203,11 @@ public struct IdempotencyPolicy: Sendable {
         change(&self)
     }
 
+    /// Which header fields of a response are kept.
+    package var headerFilter: HeaderFilter {
+        HeaderFilter(dropped: self.droppedHeaders, allowed: self.keptHeaders)
+    }
+
     /// What becomes of a key if the operation itself does not say.
     func disposition(of head: HTTPResponse) -> Disposition {
         let disposition = self.dispositions[head.status.code] ?? self.replay.disposition(of: head)
@@ -201,25 +220,6 @@ public struct IdempotencyPolicy: Sendable {
         let hint = self.retryHint * Double.random(in: 0.5...1)
         let milliseconds = min(remainingLease ?? hint, hint).wholeMilliseconds
         return max(1, Int(clamping: milliseconds / 1000 + (milliseconds % 1000 > 0 ? 1 : 0)))
-    }
-}
-
-/// How completed operations are kept in the memory of a process; see ``IdempotencyPolicy/replayCache``.
-public struct ReplayCachePolicy: Hashable, Sendable {
-    /// How many bytes of bodies to keep.
-    package var maxBytes: Int
-
-    /// How long to keep one: for so long a replay does not notice that an operator has removed its record.
-    package var maxAge: Duration
-
-    /// Creates a cache policy.
-    ///
-    /// - Parameters:
-    ///   - maxBytes: How many bytes of bodies to keep.
-    ///   - maxAge: How long to keep one.
-    public init(maxBytes: Int = 16 << 20, maxAge: Duration = .seconds(10)) {
-        self.maxBytes = max(maxBytes, 0)
-        self.maxAge = max(maxAge, .zero)
     }
 }
 

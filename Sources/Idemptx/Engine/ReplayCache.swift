@@ -1,7 +1,7 @@
 import HTTPTypes
 import Synchronization
 
-/// Completed operations in the memory of this process; see ``IdempotencyPolicy/replayCache``.
+/// Completed operations in the memory of this process; see ``IdempotencyPolicy/maxReplayCacheBytes``.
 ///
 /// The oldest go first.
 final class ReplayCache: Sendable {
@@ -38,8 +38,9 @@ final class ReplayCache: Sendable {
     func insert(_ outcome: Outcome, for request: ClaimRequest, policy: SharedPolicy) {
         // Without a comparison, the fingerprint of the request need not be that of the record.
         guard request.comparesFingerprint else { return }
-        guard let cache = policy.replayCache, outcome.size <= cache.maxBytes else { return }
-        let until = self.time.now.advanced(by: min(cache.maxAge, policy.keyTTL))
+        let maxBytes = policy.maxReplayCacheBytes
+        guard maxBytes > 0, outcome.size <= maxBytes else { return }
+        let until = self.time.now.advanced(by: min(policy.replayCacheTime, policy.keyTTL))
         self.state.withLock { state in
             state.remove(request.key)
             state.number += 1
@@ -47,7 +48,7 @@ final class ReplayCache: Sendable {
                 fingerprint: request.fingerprint, outcome: outcome, until: until, number: state.number)
             state.order.append((request.key, state.number))
             state.bytes += outcome.size
-            while state.bytes > cache.maxBytes { state.removeOldest() }
+            while state.bytes > maxBytes { state.removeOldest() }
             state.forgetReplaced()
         }
     }

@@ -34,8 +34,8 @@ public struct UnknownOutcomeRule: Sendable {
 
 /// What is known about an attempt whose outcome is not.
 public struct UnknownOutcome: Sendable {
-    /// The client's key.
-    public let key: IdempotencyKey
+    /// The client's key, as it was sent.
+    public let key: String
 
     /// The number of the attempt whose outcome is unknown.
     public let attempt: Int
@@ -44,7 +44,7 @@ public struct UnknownOutcome: Sendable {
     public let created: Timestamp
 
     /// When the lease of the attempt ended, on the store's clock.
-    public let leaseEnd: Timestamp
+    package let leaseEnd: Timestamp
 
     let storageKey: StorageKey
 

@@ -11,11 +11,11 @@ import Foundation
 /// knows counts as agreeing: a new version of this package, or a changed choice of headers, must not turn the live keys of
 /// its users into conflicts.
 public struct Fingerprint: Hashable, Sendable {
-    /// How the digest was made; 0 stands for ``none``.
+    /// How the digest was made; 0 stands for `none`.
     ///
     /// The highest byte is the version of the rules for HTTP requests, or 0 for anything but a request; the others stand for
     /// the choices of a ``FingerprintRecipe``, the host aside.
-    let recipe: UInt32
+    package let recipe: UInt32
     /// The digest; that of a request has four words.
     ///
     /// 1. stands for its method and path;
@@ -29,7 +29,7 @@ public struct Fingerprint: Hashable, Sendable {
     }
 
     /// No fingerprint: it agrees with every other.
-    public static let none = Fingerprint(recipe: 0, digest: .zero)
+    package static let none = Fingerprint(recipe: 0, digest: .zero)
 
     /// The fingerprint of `bytes`, taken as they are.
     ///
@@ -60,6 +60,19 @@ public struct Fingerprint: Hashable, Sendable {
 
     private var isOfRequest: Bool { self.recipe >> 24 != 0 }
     private var choices: UInt32 { self.recipe & 0xFF_FFFF }
+
+    /// Reads a fingerprint back from its parts.
+    ///
+    /// - Parameters:
+    ///   - recipe: How the digest was made.
+    ///   - digestBytes: Exactly thirty-two bytes.
+    package init?(recipe: UInt32, digestBytes: [UInt8]) {
+        guard let digest = Digest32(digestBytes) else { return nil }
+        self.init(recipe: recipe, digest: digest)
+    }
+
+    /// The thirty-two bytes of the digest.
+    package var digestBytes: [UInt8] { self.digest.bytes }
 
     /// The digest as sixty-four lower-case hexadecimal digits.
     package var hexadecimal: String { self.digest.hexadecimal }

@@ -48,7 +48,7 @@ package struct FingerprintBuilder: Sendable {
         self.keySource = keySource
         let contentType = head.headerFields.line(of: .contentType)
         self.mediaType = contentType.flatMap(MediaType.init)
-        self.expectedForm = recipe.body == .structure ? Self.form(of: self.mediaType) : .bytes
+        self.expectedForm = recipe.comparesStructure ? Self.form(of: self.mediaType) : .bytes
 
         var message: [UInt8] = []
         message.reserveCapacity(512)

@@ -6,20 +6,6 @@ public import HTTPTypes
 /// request: further headers. Never all of them, because a changed `User-Agent` or `traceparent` does not make another
 /// payment.
 public struct FingerprintRecipe: Hashable, Sendable {
-    /// How two bodies are compared.
-    public enum BodyComparison: UInt8, Sendable {
-        /// JSON, forms and multipart bodies by what they say, every other body byte for byte.
-        ///
-        /// - JSON: the order of an object's members, white space, and the escapes in strings do not count. Number
-        ///   literals count verbatim (`1.0` is not `1`). A text with duplicate names, invalid UTF-8, or more than 128
-        ///   levels of nesting is compared byte for byte.
-        /// - `application/x-www-form-urlencoded`: the order of different names does not count.
-        /// - `multipart/*`: the parts, in order; not the boundary, which a browser chooses anew on each try.
-        case structure
-        /// Every body byte for byte.
-        case bytes
-    }
-
     /// The version of the rules in this file and the ones it calls.
     ///
     /// A change to any of them needs the next number. The second version differs from the first in that the host counts:
@@ -33,8 +19,8 @@ public struct FingerprintRecipe: Hashable, Sendable {
     /// The headers that count, apart from `Content-Type`, in the order in which they are hashed.
     package let headers: [HTTPField.Name]
 
-    /// How two bodies are compared.
-    package let body: BodyComparison
+    /// Whether two bodies are compared by what they say, where that is known, rather than byte for byte.
+    package let comparesStructure: Bool
 
     /// Whether the host counts: its name without regard to case, without its port.
     ///
@@ -58,21 +44,25 @@ public struct FingerprintRecipe: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - headers: The headers that count, apart from `Content-Type`. Their order and case do not matter.
-    ///   - body: How two bodies are compared.
+    ///   - comparesStructure: Whether JSON, forms and multipart bodies are compared by what they say, and only others byte for byte.
+    ///     Of JSON the order of an object's members, white space, and the escapes in strings do not count; number literals
+    ///     count verbatim (`1.0` is not `1`). A text with duplicate names, invalid UTF-8, or more than 128 levels of nesting is
+    ///     compared byte for byte. Of `application/x-www-form-urlencoded` the order of different names does not count. Of
+    ///     `multipart/*` the parts count, in order; not the boundary, which a browser chooses anew on each try.
     ///   - fingerprintHost: Whether the host counts.
     ///   - ignoredMembers: The members of JSON bodies that do not count. Their order does not matter.
     public init(
         headers: [HTTPField.Name] = [],
-        body: BodyComparison = .structure,
+        comparesStructure: Bool = true,
         fingerprintHost: Bool = true,
         ignoredMembers: [JSONPointer] = []
     ) {
         self.headers = HTTPField.Name.canonicalOrder(headers)
-        self.body = body
+        self.comparesStructure = comparesStructure
         self.fingerprintHost = fingerprintHost
         self.ignoredMembers = Set(ignoredMembers).sorted { $0.description < $1.description }
         self.ignoredPlaces = JSONPointerTree(ignored: self.ignoredMembers)
-        var choices: [UInt8] = [body.rawValue]
+        var choices: [UInt8] = [comparesStructure ? 0 : 1]
         for name in self.headers {
             choices.append(lengthPrefixed: name.canonicalName.utf8)
         }

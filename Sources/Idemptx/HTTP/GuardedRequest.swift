@@ -116,9 +116,7 @@ extension Idempotency {
         if announced <= allowance.maximum, let body = try await adapter.readBody(of: &request, within: allowance) {
             return body
         }
-        let kind = allowance.refusal ?? .bodyTooLarge
-        let retryAfter = kind.isOfTheMoment ? policy.values.retryAfter() : nil
-        throw Refusal(IdempotencyProblem(kind, retryAfter: retryAfter), MarkerHeaders(key: keyHeader))
+        throw Refusal(IdempotencyProblem(refusing: allowance, under: policy), MarkerHeaders(key: keyHeader))
     }
 }
 

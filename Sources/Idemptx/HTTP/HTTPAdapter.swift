@@ -58,7 +58,7 @@ public struct ResponseParts: Sendable {
         case bytes([UInt8], trailers: HTTPFields? = nil)
         /// A function that writes it piece by piece, returns the fields behind it, and throws if it has no proper end.
         /// Its length is `nil` if it is not known beforehand: a stream.
-        case producer(length: Int?, @Sendable (BodySink) async throws -> HTTPFields?)
+        case producer(length: Int?, @Sendable (_ write: @escaping BodyWriter) async throws -> HTTPFields?)
     }
 
     /// Status and header fields, without framing: `Content-Length` is the server's business.
@@ -91,25 +91,10 @@ public struct ResponseParts: Sendable {
     }
 }
 
-/// Where the producer of a body writes it.
-public struct BodySink: Sendable {
-    private let writeBytes: @Sendable ([UInt8]) async throws -> Void
-
-    /// Creates a sink.
-    ///
-    /// - Parameter write: Takes the next bytes, and returns when there is room for more.
-    public init(_ write: @escaping @Sendable ([UInt8]) async throws -> Void) {
-        self.writeBytes = write
-    }
-
-    /// Writes the next bytes of a body.
-    ///
-    /// - Parameter bytes: Any number of bytes.
-    /// - Throws: An error if the rest is not needed.
-    public func write(_ bytes: [UInt8]) async throws {
-        try await self.writeBytes(bytes)
-    }
-}
+/// Takes the next bytes of a body, and returns when there is room for more.
+///
+/// It throws an error if the rest is not needed.
+public typealias BodyWriter = @Sendable ([UInt8]) async throws -> Void
 
 extension ResponseParts {
     /// The body has no proper end: it is not as long as announced.
@@ -121,7 +106,7 @@ extension ResponseParts {
     mutating func collect(upTo limit: Int) async throws {
         guard case .producer(let length?, let produce) = self.body, length <= limit else { return }
         let collector = BodyCollector()
-        let trailers = try await produce(BodySink { collector.append($0) })
+        let trailers = try await produce { collector.append($0) }
         let bytes = collector.bytes
         guard bytes.count == length else { throw Incomplete() }
         self.body = .bytes(bytes, trailers: trailers)

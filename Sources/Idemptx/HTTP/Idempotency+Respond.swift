@@ -11,8 +11,8 @@ extension Idempotency {
     /// - Parameters:
     ///   - request: The request.
     ///   - adapter: Translates between the framework and this.
-    ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for ``ScopeProblem`` there is a
-    ///     response. While the layer only observes, the request passes unguarded.
+    ///   - scope: Finds out whose key it is. What it throws is thrown, and nothing runs; for what
+    ///     ``Scope/credentials(in:)`` throws there is a response. While the layer only observes, the request passes unguarded.
     ///   - policy: The policy for this request, to its end; `nil` for ``policy``.
     ///   - operation: The handler. Gets `nil` if the request is not guarded.
     /// - Returns: The response to send.
@@ -98,7 +98,7 @@ extension Idempotency {
         operation: (Adapter.Request, IdempotencyContext?) async throws -> Adapter.Response
     ) async -> Adapter.Response {
         let context = IdempotencyContext(
-            key: guarded.key, storageKey: guarded.claim.key, lease: lease, mode: policy.mode, time: self.time)
+            key: guarded.key, storageKey: guarded.claim.key, lease: lease, policy: policy, of: self)
         let markers = guarded.markers
         let parts: ResponseParts = await shielded(on: executor) {
             await IdempotencyContext.$current.withValue(context) {
@@ -131,6 +131,8 @@ extension Idempotency {
         policy: SharedPolicy
     ) async -> ResponseParts {
         context.operationThrew(error)
+        // Looks alike in every framework.
+        if let problem = error as? IdempotencyProblem { return problem.response }
         var parts = adapter.takeApart(adapter.response(to: error, for: request))
         try? await parts.collect(upTo: policy.maxResponseBody)
         guard case .bytes = parts.body else { return ResponseParts(head: HTTPResponse(status: .internalServerError)) }
@@ -153,9 +155,19 @@ extension Idempotency {
             handover.fulfil(markers.marked(parts, as: .unstored))
             return
         }
+        switch await self.joinedResult(of: lease, in: context) {
+        case .nothing: break
+        case .stored(let outcome):
+            self.end(lease, as: outcome.conclusion)
+            handover.fulfil(markers.marked(self.parts(parts, storedAs: outcome, in: context), as: .new))
+            return
+        case .unknown:
+            self.end(lease, as: .unstored)
+            handover.fulfil(Refusal(.storeUnavailable(under: policy), markers).response(under: policy))
+            return
+        }
         guard let parts else {
-            self.renewer.remove(lease)
-            self.telemetry.executed(.unstored)
+            self.end(lease, as: .unstored)
             handover.fulfil(Refusal(.leaseLost, markers).response(under: policy))
             return
         }
@@ -174,6 +186,21 @@ extension Idempotency {
         }
     }
 
+    /// The response to send for an outcome that the application has stored: what is replayed, whatever the operation
+    /// returned.
+    private func parts(
+        _ parts: ResponseParts?, storedAs outcome: Outcome, in context: IdempotencyContext
+    ) -> ResponseParts {
+        let policy = context.policy
+        if let parts, context.hasCommitted || policy.judge(parts.head, parts.bytes, in: context).1 == outcome {
+            return parts
+        }
+        guard case .response(let response) = outcome else {
+            return IdempotencyProblem(ClaimResult<Lease>.completed(outcome), policy: policy).response
+        }
+        return ResponseParts(replaying: response)
+    }
+
     /// Runs the operation as if there were no layer, and records its response beside it.
     private func observe<Adapter: HTTPAdapter>(
         _ request: Adapter.Request,
@@ -184,7 +211,7 @@ extension Idempotency {
     ) async throws -> Adapter.Response {
         let observation = self.observe(guarded.claim, key: guarded.key, policy: policy)
         let context = IdempotencyContext(
-            key: guarded.key, storageKey: guarded.claim.key, lease: nil, mode: policy.mode, time: self.time)
+            key: guarded.key, storageKey: guarded.claim.key, lease: nil, policy: policy, of: self)
         var parts: ResponseParts
         do {
             let response = try await IdempotencyContext.$current.withValue(context) {
@@ -226,7 +253,8 @@ extension SharedPolicy {
     }
 
     private func stored(_ head: HTTPResponse, _ body: [UInt8]) -> StoredResponse {
-        StoredResponse(status: head.status, headerFields: self.headerFilter.kept(head.headerFields), body: body)
+        StoredResponse(
+            status: head.status, headerFields: self.values.headerFilter.kept(head.headerFields), body: body)
     }
 }
 

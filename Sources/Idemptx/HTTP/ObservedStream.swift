@@ -36,15 +36,14 @@ final class ObservedStream: Sendable {
     }
 
     /// The body that `produce` makes.
-    func body(_ produce: @escaping @Sendable (BodySink) async throws -> HTTPFields?) -> ResponseParts.Body {
-        .producer(length: nil) { sink in
+    func body(_ produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?) -> ResponseParts.Body {
+        .producer(length: nil) { write in
             do {
                 let trailers = try await IdempotencyContext.$current.withValue(self.context) {
-                    try await produce(
-                        BodySink { bytes in
-                            self.append(bytes)
-                            try await sink.write(bytes)
-                        })
+                    try await produce { bytes in
+                        self.append(bytes)
+                        try await write(bytes)
+                    }
                 }
                 self.end(isWhole: true)
                 return trailers

@@ -20,18 +20,18 @@ struct Recording: Sendable {
 
     /// Makes all of the body, read or not, stores it, and then lets its end be sent.
     func run(
-        _ produce: @escaping @Sendable (BodySink) async throws -> HTTPFields?,
+        _ produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?,
         conclude: @escaping Conclude
     ) async {
         let overflow = Overflow()
-        let sink = BodySink { bytes in
+        let write: BodyWriter = { bytes in
             if self.recorder.append(bytes) { await self.overflow(overflow, conclude) }
             try await self.recorder.waitForReader()
         }
         let result: Result<HTTPFields?, any Error>
         do {
             result = .success(
-                try await IdempotencyContext.$current.withValue(self.context) { try await produce(sink) })
+                try await IdempotencyContext.$current.withValue(self.context) { try await produce(write) })
         } catch {
             result = .failure(error)
         }

@@ -169,9 +169,9 @@ final class StreamRecorder: Sendable {
     /// A body that is sent as it is recorded.
     var sentBody: ResponseParts.Body {
         let departure = Departure(self)
-        return .producer(length: nil) { sink in
+        return .producer(length: nil) { write in
             defer { departure.leave() }
-            while let chunk = try await self.next() { try await sink.write(chunk) }
+            while let chunk = try await self.next() { try await write(chunk) }
             return self.state.withLock { state in
                 if case .finished(let trailers) = state.end { trailers } else { nil }
             }

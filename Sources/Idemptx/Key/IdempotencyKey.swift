@@ -13,9 +13,9 @@
 ///
 /// The text of a key never appears in the descriptions of this type, so that it does not reach a log by accident; ask for
 /// ``rawValue``.
-public struct IdempotencyKey: Sendable {
+package struct IdempotencyKey: Sendable {
     /// The decoded text of the key as the client sent it, without the quotes of its header form.
-    public let rawValue: String
+    package let rawValue: String
 
     /// The text by which keys are compared: ``rawValue``, with UUIDs in lower case.
     let canonicalValue: String
@@ -27,7 +27,7 @@ public struct IdempotencyKey: Sendable {
     ///     where a value is missing.
     ///   - maximumLength: The longest key to accept, in characters.
     /// - Throws: A ``ValidationError`` that says which rule `rawValue` breaks.
-    public init(_ rawValue: String, maximumLength: Int = 255) throws(ValidationError) {
+    package init(_ rawValue: String, maximumLength: Int = 255) throws(ValidationError) {
         guard !rawValue.isEmpty else { throw .empty }
         guard !Self.isPlaceholder(rawValue) else { throw .placeholder }
         guard rawValue.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else { throw .invalidCharacter }
@@ -87,7 +87,7 @@ public struct IdempotencyKey: Sendable {
     }
 
     /// The rule that a rejected key breaks.
-    public enum ValidationError: String, Error, Sendable {
+    package enum ValidationError: String, Error, Sendable {
         /// The key has no characters.
         case empty
         /// The key is longer than the limit.
@@ -112,17 +112,17 @@ public struct IdempotencyKey: Sendable {
 
 extension IdempotencyKey: Hashable {
     /// Whether two keys name the same operation.
-    public static func == (lhs: IdempotencyKey, rhs: IdempotencyKey) -> Bool {
+    package static func == (lhs: IdempotencyKey, rhs: IdempotencyKey) -> Bool {
         lhs.canonicalValue == rhs.canonicalValue
     }
 
     /// Hashes what ``==(_:_:)`` compares.
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         hasher.combine(self.canonicalValue)
     }
 }
 
 extension IdempotencyKey: CustomStringConvertible {
     /// The length of the key; its text is left out.
-    public var description: String { "IdempotencyKey(\(self.rawValue.utf8.count) characters)" }
+    package var description: String { "IdempotencyKey(\(self.rawValue.utf8.count) characters)" }
 }

@@ -6,7 +6,7 @@
 public struct JSONPointer: Hashable, Sendable {
     /// The text is not a JSON pointer: it is not empty and does not start with a slash, or a tilde is followed by something
     /// other than 0 or 1.
-    public struct Malformed: Error, Hashable, Sendable {}
+    package struct Malformed: Error, Hashable, Sendable {}
 
     /// The names and indices that lead to the value, unescaped.
     let tokens: [String]
@@ -15,8 +15,8 @@ public struct JSONPointer: Hashable, Sendable {
     ///
     /// - Parameter text: The string representation (RFC 6901, section 5), with `~1` for a slash and `~0` for a tilde in
     ///   a name. The empty text points at the whole document.
-    /// - Throws: ``Malformed``.
-    public init(_ text: String) throws(Malformed) {
+    /// - Throws: An error if `text` is no pointer.
+    public init(_ text: String) throws {
         guard text.isEmpty || text.utf8.first == UInt8(ascii: "/") else { throw Malformed() }
         var tokens: [String] = []
         for token in text.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {

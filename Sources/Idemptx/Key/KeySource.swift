@@ -2,7 +2,7 @@ public import HTTPTypes
 
 /// Where the key of a request comes from.
 ///
-/// Whatever the source, a key is 1 to 255 characters of printable ASCII; see ``IdempotencyKey``.
+/// Whatever the source, a key is 1 to 255 characters of printable ASCII; see <doc:Problems>.
 ///
 /// A key in a body is known only after the body has been read, so that its limit also holds for requests without a key. A
 /// body whose media type cannot have a key in that place, such as a form where ``json(_:)`` looks for one, is an invalid
@@ -81,7 +81,7 @@ public struct KeySource: Sendable {
     /// ```
     ///
     /// - Parameter find: Returns the key, or `nil` if the request has none. What it throws makes the key invalid, with the
-    ///   reason of an ``IdempotencyKey/ValidationError``. It must find the same key in a retry.
+    ///   reason `malformed`. It must find the same key in a retry.
     /// - Returns: The source.
     public static func custom(
         _ find: @escaping @Sendable (HTTPRequest, [UInt8]) throws -> String?

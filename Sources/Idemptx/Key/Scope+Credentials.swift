@@ -3,7 +3,7 @@ public import HTTPTypes
 /// Why the scope of a request cannot be told from its credentials.
 ///
 /// The request must not run: under a guess, one caller would get the response of another, or a retry would run twice.
-public enum ScopeProblem: String, Error, Hashable, Sendable {
+package enum ScopeProblem: String, Error, Hashable, Sendable {
     /// The request has a cookie, and no header by which its caller could be told from others.
     case onlyCookie = "only_cookie"
     /// The `Authorization` of the request is signed anew on each try, so that a retry would be another caller's.
@@ -12,7 +12,7 @@ public enum ScopeProblem: String, Error, Hashable, Sendable {
 
 extension ScopeProblem: CustomStringConvertible {
     /// What is wrong, and what to set; nothing of the request.
-    public var description: String {
+    package var description: String {
         switch self {
         case .onlyCookie:
             """
@@ -40,18 +40,19 @@ extension Scope {
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of these credentials.
-    /// - Throws: ``ScopeProblem`` if the request has a cookie and none of these headers, or an `Authorization` that is
-    ///   signed anew on each try, as by AWS, OAuth 1, Digest and other schemes that sign with an HMAC.
-    public static func credentials(in fields: HTTPFields) throws(ScopeProblem) -> Scope {
+    /// - Throws: An error that the layer responds to with `scope-unknown`, if the request has a cookie and none of these
+    ///   headers, or an `Authorization` that is signed anew on each try, as by AWS, OAuth 1, Digest and other schemes that
+    ///   sign with an HMAC.
+    public static func credentials(in fields: HTTPFields) throws -> Scope {
         guard fields.contains(where: { self.credentialHeaders.contains($0.name) }) else { return self.noCredentials }
         let authorization = fields[values: .authorization]
-        if authorization.contains(where: self.isSignedAnew) { throw .signedCredentials }
+        if authorization.contains(where: self.isSignedAnew) { throw ScopeProblem.signedCredentials }
         if authorization.contains(where: self.isPresent) { return .authorization(in: fields) }
 
         let present = self.apiKeyHeaders.filter { fields[values: $0].contains(where: self.isPresent) }
         if !present.isEmpty { return .headers(present, in: fields) }
 
-        if fields[values: .cookie].contains(where: self.isPresent) { throw .onlyCookie }
+        if fields[values: .cookie].contains(where: self.isPresent) { throw ScopeProblem.onlyCookie }
         return .authorization(in: fields)
     }
 

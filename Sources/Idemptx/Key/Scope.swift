@@ -1,6 +1,6 @@
 public import HTTPTypes
 
-/// Whose key it is: two callers who choose the same ``IdempotencyKey`` have different records.
+/// Whose key it is: two callers who choose the same key have different records.
 ///
 /// A scope enters the ``StorageKey`` only as part of a digest, and its descriptions never show it.
 public struct Scope: Hashable, Sendable {
@@ -86,8 +86,8 @@ public struct Scope: Hashable, Sendable {
     ///
     /// - Parameter fields: The header fields of the request.
     /// - Returns: The scope of the token's subject.
-    /// - Throws: ``ScopeProblem`` if the request has no such token, and ``credentials(in:)`` refuses it.
-    public static func jwtSubject(in fields: HTTPFields) throws(ScopeProblem) -> Scope {
+    /// - Throws: What ``credentials(in:)`` throws if the request has no such token.
+    public static func jwtSubject(in fields: HTTPFields) throws -> Scope {
         let lines = fields[values: .authorization]
         guard lines.count == 1, let claims = BearerToken.claims(ofAuthorization: lines[0]) else {
             return try self.credentials(in: fields)

@@ -15,7 +15,17 @@ public struct StorageKey: Hashable, Sendable {
     ///   - namespace: Separates operations that share a store, such as two services. Empty by default.
     ///   - scope: Whose key it is.
     ///   - key: The client's key.
-    public init(namespace: String = "", scope: Scope, key: IdempotencyKey) {
+    /// - Throws: ``IdempotencyProblem`` if no request can have this key.
+    public init(namespace: String = "", scope: Scope, key: String) throws(IdempotencyProblem) {
+        do {
+            self.init(namespace: namespace, scope: scope, key: try IdempotencyKey(key, maximumLength: .max))
+        } catch {
+            throw IdempotencyProblem(.keyInvalid, reason: error.rawValue)
+        }
+    }
+
+    /// Derives the name of the record that belongs to a key that has been checked.
+    package init(namespace: String = "", scope: Scope, key: IdempotencyKey) {
         var message: [UInt8] = []
         message.reserveCapacity(256)
         message.append(lengthPrefixed: namespace.utf8)
@@ -32,21 +42,13 @@ public struct StorageKey: Hashable, Sendable {
     /// Reads a storage key back from ``bytes``.
     ///
     /// - Parameter bytes: Exactly thirty-two bytes.
-    public init?(bytes: some Collection<UInt8>) {
+    package init?(bytes: some Collection<UInt8>) {
         guard let digest = Digest32(bytes) else { return nil }
         self.digest = digest
     }
 
-    /// Reads a storage key back from its ``description``.
-    ///
-    /// - Parameter text: Sixty-four hexadecimal digits.
-    package init?(hexadecimal text: String) {
-        guard let bytes = [UInt8](hexadecimal: text) else { return nil }
-        self.init(bytes: bytes)
-    }
-
     /// The thirty-two bytes of the key.
-    public var bytes: [UInt8] { self.digest.bytes }
+    package var bytes: [UInt8] { self.digest.bytes }
 
     /// A key for a service that the operation calls; see ``IdempotencyContext/downstreamKey(_:)``.
     ///
@@ -64,7 +66,15 @@ public struct StorageKey: Hashable, Sendable {
     }
 }
 
-extension StorageKey: CustomStringConvertible {
-    /// The key as sixty-four lower-case hexadecimal digits.
+extension StorageKey: LosslessStringConvertible {
+    /// Reads a storage key back from its ``description``.
+    ///
+    /// - Parameter description: Sixty-four hexadecimal digits.
+    public init?(_ description: String) {
+        guard let bytes = [UInt8](hexadecimal: description) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    /// The key as sixty-four lower-case hexadecimal digits, such as for the name of a row.
     public var description: String { self.digest.hexadecimal }
 }

@@ -80,7 +80,7 @@ package protocol RecordCounting: KeyInspecting {
 extension TransactionalStore {
     /// The record of one key.
     public func record(for key: StorageKey) async throws -> RecordSummary? {
-        try await self.transact(key, priority: .background, timeout: nil) { record, now in
+        try await self.take(key, priority: .background) { record, now in
             Transition(
                 RecordTransitions.live(record, now: now).map { RecordSummary(key: key, record: $0, readAt: now) })
         }
@@ -94,7 +94,7 @@ extension TransactionalStore {
         force: Bool,
         reason: String
     ) async throws -> OperatorResult {
-        let result = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        let result = try await self.take(key, priority: .settle) { record, now in
             RecordTransitions.operatorComplete(record, outcome: outcome, keyTTL: keyTTL, force: force, now: now)
         }
         if result == .done {
@@ -106,7 +106,7 @@ extension TransactionalStore {
 
     /// Frees a key whose attempt has no outcome.
     public func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorResult {
-        let result = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        let result = try await self.take(key, priority: .settle) { record, now in
             RecordTransitions.operatorRelease(record, force: force, now: now)
         }
         if result == .done {
@@ -118,7 +118,7 @@ extension TransactionalStore {
 
     /// Deletes a record in whatever state.
     public func remove(_ key: StorageKey) async throws -> Bool {
-        let isRemoved = try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        let isRemoved = try await self.take(key, priority: .settle) { record, now in
             Transition(RecordTransitions.live(record, now: now) != nil, record == nil ? .none : .remove)
         }
         self.announce(key)

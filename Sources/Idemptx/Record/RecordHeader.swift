@@ -23,6 +23,27 @@ package struct RecordHeader: Hashable, Sendable {
 
     /// When the lease ends; `nil` unless the record is claimed.
     package let leaseEnd: Timestamp?
+
+    /// Creates a header, for a store that keeps its fields apart.
+    package init(
+        fingerprint: Fingerprint,
+        owner: OwnerToken,
+        attempt: Int,
+        created: Timestamp,
+        expires: Timestamp,
+        unknownSince: Timestamp?,
+        state: RecordState,
+        leaseEnd: Timestamp?
+    ) {
+        self.fingerprint = fingerprint
+        self.owner = owner
+        self.attempt = attempt
+        self.created = created
+        self.expires = expires
+        self.unknownSince = unknownSince
+        self.state = state
+        self.leaseEnd = leaseEnd
+    }
 }
 
 extension RecordHeader {

@@ -28,7 +28,14 @@ public struct RecordSummary: Hashable, Sendable {
     /// When it was read, on the store's clock, which also made the times in ``header``.
     package let readAt: Timestamp
 
-    private init(key: StorageKey, header: RecordHeader?, outcome: Outcome? = nil, readAt: Timestamp) {
+    /// Creates a summary from the parts of a record.
+    ///
+    /// - Parameters:
+    ///   - key: The name of the record.
+    ///   - header: The record without its outcome; `nil` if it cannot be read.
+    ///   - outcome: How the operation ended; `nil` if it has not, or if that was not read.
+    ///   - readAt: When it was read, on the store's clock.
+    package init(key: StorageKey, header: RecordHeader?, outcome: Outcome? = nil, readAt: Timestamp) {
         self.key = key
         self.header = header
         self.outcome = outcome
@@ -89,6 +96,11 @@ package struct StoreStatistics: Hashable, Sendable {
 
     /// Counts one more record.
     package mutating func count(_ record: RecordSummary) {
-        self.counts[record.state, default: 0] += 1
+        self.count(record.state, 1)
+    }
+
+    /// Counts so many more records in a state.
+    package mutating func count(_ state: RecordState, _ number: Int) {
+        self.counts[state, default: 0] += number
     }
 }

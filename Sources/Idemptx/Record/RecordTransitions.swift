@@ -244,12 +244,12 @@ extension IdempotencyRecord {
 }
 
 /// One step in the life of a record: what the caller is told, and what becomes of the record.
-public struct Transition<Result: ~Copyable>: ~Copyable {
+package struct Transition<Result: ~Copyable>: ~Copyable {
     /// What the caller is told.
-    public let result: Result
+    package let result: Result
 
     /// What becomes of the record.
-    public let change: RecordChange
+    package let change: RecordChange
 
     /// Creates a step.
     ///
@@ -267,7 +267,7 @@ extension Transition: Sendable where Result: Sendable & ~Copyable {}
 extension Transition: Equatable where Result: Equatable {}
 
 /// What a store does to a record after a transition.
-public enum RecordChange: Hashable, Sendable {
+package enum RecordChange: Hashable, Sendable {
     /// Nothing.
     case none
     /// It becomes this one, until the expiry this one names.
@@ -275,10 +275,27 @@ public enum RecordChange: Hashable, Sendable {
     /// It is removed.
     case remove
 
+    /// The difference between two states of a record.
+    ///
+    /// Outcomes are not compared: no step changes nothing but an outcome.
+    ///
+    /// - Parameters:
+    ///   - old: What the store holds, or `nil`.
+    ///   - new: What the step left.
+    package init(from old: IdempotencyRecord?, to new: IdempotencyRecord?) {
+        switch (old, new) {
+        case (nil, nil): self = .none
+        case (_?, nil): self = .remove
+        case (nil, let new?): self = .write(new)
+        // Header fields are slow to compare.
+        case (let old?, let new?): self = RecordHeader(old) == RecordHeader(new) ? .none : .write(new)
+        }
+    }
+
     /// Does to `record` what the change says.
     ///
     /// - Parameter record: What the store holds, or `nil`.
-    public func apply(to record: inout IdempotencyRecord?) {
+    package func apply(to record: inout IdempotencyRecord?) {
         switch self {
         case .none: break
         case .write(let written): record = written

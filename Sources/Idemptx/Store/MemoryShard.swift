@@ -89,19 +89,21 @@ final class MemoryShard: Sendable {
     func transact<Result: Sendable>(
         _ key: StorageKey,
         time: TimeSource,
-        _ step: (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) throws -> Result {
         try self.table.withLock { table in
             let now = time.now
-            let transition = try step(table.entries[key]?.record, now)
-            switch transition.change {
+            let stored = table.entries[key]?.record
+            var record = stored
+            let result = try step(&record, now)
+            switch RecordChange(from: stored, to: record) {
             case .none: break
             case .write(let record):
                 table.write(record, for: key)
                 _ = table.sweep(steps: 2, limit: 2, now: now)
             case .remove: table.remove(key)
             }
-            return transition.result
+            return result
         }
     }
 

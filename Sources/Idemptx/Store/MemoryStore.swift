@@ -40,7 +40,7 @@ public final class MemoryStore: TransactionalStore {
         _ key: StorageKey,
         priority: TransactionPriority,
         timeout: Duration?,
-        _ step: @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: @Sendable (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) throws -> Result {
         try self.shard(of: key).transact(key, time: self.time, step)
     }

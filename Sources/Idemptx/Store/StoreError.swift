@@ -16,13 +16,15 @@ public struct StoreError: Error, Sendable {
         case recordTooLarge
         /// The store cannot work the way it is set up, such as a file that is not a database.
         case misconfigured
+        /// An operation ended the transaction that it was given: what it wrote may be committed without a record of it.
+        case transactionEnded
     }
 
     /// What kind of failure it is.
     public let code: Code
 
     /// One sentence for a person.
-    public let message: String
+    package let message: String
 
     /// What the store's own library threw.
     public let underlyingError: (any Error)?

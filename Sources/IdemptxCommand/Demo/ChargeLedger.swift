@@ -1,65 +1,19 @@
-import GRDB
-
 /// The demo's own data: what must not be written twice.
-struct ChargeLedger: Sendable {
-    private let database: DatabasePool
+protocol ChargeLedger: Sendable {
+    /// Writes a charge down, in a transaction of its own.
+    func add(_ order: ChargeOrder, attempt: Int) async throws -> Charge
 
-    init(path: String) throws(CommandError) {
-        do {
-            var configuration = Configuration()
-            configuration.busyMode = .timeout(5)
-            self.database = try DatabasePool(path: path, configuration: configuration)
-            try self.database.write { db in
-                try db.execute(
-                    sql: """
-                        CREATE TABLE IF NOT EXISTS charge (
-                            id INTEGER PRIMARY KEY,
-                            amount INTEGER NOT NULL,
-                            currency TEXT NOT NULL,
-                            reference TEXT,
-                            attempt INTEGER NOT NULL
-                        ) STRICT
-                        """)
-                // A ledger of before there were references is still of use.
-                if try !db.columns(in: "charge").contains(where: { $0.name == "reference" }) {
-                    try db.execute(sql: "ALTER TABLE charge ADD COLUMN reference TEXT")
-                }
-            }
-        } catch {
-            let reason = (error as? DatabaseError)?.message ?? "\(error)"
-            throw CommandError("--ledger: '\(path)' cannot be opened: \(reason).")
-        }
-    }
+    /// All charges, the oldest first.
+    func all() async throws -> [Charge]
 
-    func add(_ order: ChargeOrder, attempt: Int) async throws -> Charge {
-        let currency = order.currency ?? "EUR"
-        return try await self.database.write { db in
-            try db.execute(
-                sql: "INSERT INTO charge (amount, currency, reference, attempt) VALUES (?, ?, ?, ?)",
-                arguments: [order.amount, currency, order.reference, attempt])
-            return Charge(
-                id: db.lastInsertedRowID, amount: order.amount, currency: currency, reference: order.reference,
-                attempt: attempt)
-        }
-    }
-
-    func all() async throws -> [Charge] {
-        try await self.database.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM charge ORDER BY id").map(Charge.init(row:))
-        }
-    }
-
-    func charge(_ id: Int64) async throws -> Charge? {
-        try await self.database.read { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM charge WHERE id = ?", arguments: [id]).map(Charge.init(row:))
-        }
-    }
+    /// One charge.
+    func charge(_ id: Int64) async throws -> Charge?
 }
 
-extension Charge {
-    fileprivate init(row: Row) {
-        self.init(
-            id: row["id"], amount: row["amount"], currency: row["currency"], reference: row["reference"],
-            attempt: row["attempt"])
-    }
+/// A ledger in a database that can hold the records of the layer, too.
+protocol TransactionalLedger<Transaction>: ChargeLedger {
+    associatedtype Transaction
+
+    /// Writes a charge down in a transaction.
+    func add(_ order: ChargeOrder, attempt: Int, in transaction: Transaction) async throws -> Charge
 }

@@ -1,9 +1,5 @@
 import ArgumentParser
-import Hummingbird
 import Idemptx
-import IdemptxHummingbird
-import Logging
-import ServiceLifecycle
 
 /// `idemptx demo`: a small payments API to try retries on.
 struct DemoCommand: AsyncParsableCommand {
@@ -43,11 +39,19 @@ struct DemoCommand: AsyncParsableCommand {
         completion: .list(UnknownOutcomeChoice.words))
     var onAbandoned: String?
 
+    @Flag(
+        name: .customLong("same-transaction"), inversion: .prefixedNo,
+        help: """
+            Whether a charge and its record are committed together, in the database of the ledger. With it, no crash \
+            leaves a charge that a retry repeats. (default: --no-same-transaction)
+            """)
+    var sameTransaction: Bool?
+
     func run() async throws {
         var settings = try Settings(flags: [
             "host": self.host, "port": self.port, "store": self.store, "ledger": self.ledger,
             "keyTTL": self.keyTTL, "lease": self.lease, "waitTimeout": self.waitTimeout,
-            "onAbandoned": self.onAbandoned,
+            "onAbandoned": self.onAbandoned, "sameTransaction": self.sameTransaction?.description,
         ])
         let host = try settings.value("host", default: "127.0.0.1")
         let port = try settings.value("port", default: Port.standard).content
@@ -55,12 +59,11 @@ struct DemoCommand: AsyncParsableCommand {
         rules.policy.required = true
         try settings.read(RuleSection.settings, into: &rules)
         let policy = try rules.policy(readFrom: settings)
-        let store = try await StoreSettings(&settings).open()
-        let ledger = try ChargeLedger(path: settings.value("ledger", default: "idemptx-ledger.sqlite"))
-
-        let router = PaymentsAPI(ledger: ledger).router(
-            guardedBy: Idempotency(store: store, policy: policy))
-        try await DemoServer(address: HostPort(host: host, port: port), router: router, store: store, policy: policy)
-            .run()
+        let backend = try await DemoBackend(&settings)
+        let idempotency = Idempotency(store: backend.store, policy: policy)
+        try await DemoServer(
+            address: HostPort(host: host, port: port), router: backend.router(idempotency), store: backend.store,
+            policy: policy, isJoined: backend.isJoined
+        ).run()
     }
 }

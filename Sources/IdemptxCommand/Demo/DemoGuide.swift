@@ -7,6 +7,8 @@ struct DemoGuide {
     let processID: Int32
     /// A key that has no response yet; the same after a crash as before it.
     let crashKey: String
+    /// Whether a charge and its record are committed together.
+    let isJoined: Bool
     /// Tells the keys of this start from those of earlier ones, whose responses the store still has.
     let suffix = String(UInt16.random(in: 0x1000 ... .max), radix: 16)
 
@@ -38,7 +40,7 @@ struct DemoGuide {
             The ledger
               curl \(url)
 
-            A crash at the worst moment: the money has moved, and the client does not know
+            A crash at the worst moment: \(self.crash)
               curl -i \(slow) & sleep 1; kill -9 \(self.processID); wait
             Start the demo again and, \(self.policy.lease.setting) later (the lease), retry: \(self.afterCrash)
               curl -i \(slow)
@@ -47,7 +49,14 @@ struct DemoGuide {
             """
     }
 
+    private var crash: String {
+        self.isJoined
+            ? "the charge is written, and nothing is committed yet"
+            : "the money has moved, and the client does not know"
+    }
+
     private var afterCrash: String {
-        if self.policy.onAbandoned.kind == .rerun { "attempt 2 runs" } else { "409, refused" }
+        guard self.policy.onAbandoned.kind == .rerun else { return "409, refused" }
+        return self.isJoined ? "attempt 2 runs, and its charge is the only one" : "attempt 2 runs, a second charge"
     }
 }

@@ -13,10 +13,12 @@ struct DemoServer {
     let router: Router<BasicRequestContext>
     let store: any IdempotencyStore & KeyInspecting & Service
     let policy: IdempotencyPolicy
+    /// Whether a charge and its record are committed together.
+    let isJoined: Bool
 
     func run() async throws {
         let logger = Logger(label: "idemptx")
-        let (host, policy) = (self.address.host, self.policy)
+        let (host, policy, isJoined) = (self.address.host, self.policy, self.isJoined)
         let crashKey = await self.unusedKey()
         let app = Application(
             router: self.router,
@@ -24,7 +26,7 @@ struct DemoServer {
             onServerRunning: { channel in
                 let guide = DemoGuide(
                     address: HostPort(host: host, port: channel.localAddress?.port ?? 0), policy: policy,
-                    processID: getpid(), crashKey: crashKey)
+                    processID: getpid(), crashKey: crashKey, isJoined: isJoined)
                 Output.announce(guide.text)
             },
             logger: logger

@@ -29,7 +29,7 @@ struct RecordOptions: ParsableArguments {
     func storageKey(in store: any KeyInspecting, of options: StoreOptions) async throws -> StorageKey {
         guard let record else { return try self.clientKey.storageKey(options) }
         let digits = record.lowercased()
-        if let key = StorageKey(hexadecimal: digits) { return key }
+        if let key = StorageKey(digits) { return key }
         guard (Self.shortLength..<64).contains(digits.count), digits.allSatisfy(\.isHexDigit) else {
             throw CommandError("'\(record)' is not a record: at least 16 of its 64 hexadecimal digits are needed.")
         }

@@ -16,7 +16,6 @@ struct RuleSettings: SettingTarget {
     var tombstoneStatuses: Set<Int> = []
     var unknownStatuses: Set<Int> = []
     var replayCache: Int?
-    var replayCacheAge = ReplayCachePolicy().maxAge
     var fingerprintIgnore: [JSONPointer] = []
     var fingerprintHeaders: [HTTPField.Name] = []
     var fingerprintHost = FingerprintRecipe().fingerprintHost
@@ -50,12 +49,12 @@ struct RuleSettings: SettingTarget {
         policy.onAbandoned = self.onAbandoned.rule
         policy.replay = self.replay.policy
         policy.dispositions = try self.dispositions(readFrom: settings)
-        policy.replayCache = self.replayCache.map { ReplayCachePolicy(maxBytes: $0, maxAge: self.replayCacheAge) }
+        policy.maxReplayCacheBytes = self.replayCache ?? 0
         policy.fingerprint = FingerprintRecipe(
-            headers: self.fingerprintHeaders, body: self.fingerprintBody.comparison,
+            headers: self.fingerprintHeaders, comparesStructure: self.fingerprintBody == .structure,
             fingerprintHost: self.fingerprintHost, ignoredMembers: self.fingerprintIgnore)
-        policy.headerFilter.dropped.formUnion(self.dropHeaders)
-        policy.headerFilter.allowed = self.keepHeaders.map { Set($0) }
+        policy.droppedHeaders.formUnion(self.dropHeaders)
+        policy.keptHeaders = self.keepHeaders.map { Set($0) }
         return policy
     }
 

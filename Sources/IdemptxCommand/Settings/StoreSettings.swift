@@ -1,4 +1,5 @@
 import Idemptx
+import IdemptxPostgres
 import IdemptxSQLite
 import Logging
 import ServiceLifecycle
@@ -11,6 +12,8 @@ import IdemptxRedis
 struct StoreSettings: SettingTarget {
     var location = StoreLocation.standard
     var sqliteTimeout = Duration.seconds(5)
+    var postgres = PostgresStoreConfiguration()
+    var postgresConnection = PostgresConnectionConfiguration()
 
     #if Redis
     var redis = RedisStoreConfiguration()
@@ -53,16 +56,18 @@ struct StoreSettings: SettingTarget {
             case .sqlite(let path):
                 return try SQLiteStore(
                     path: path, mustHoldRecords: condition == .existing, timeout: self.sqliteTimeout)
+            case .postgres(let url):
+                let store = try PostgresStore(
+                    url: url, connection: self.postgresConnection, configuration: self.postgres)
+                try await self.check(condition) {
+                    if condition != .existing { try await store.migrate() }
+                    try await store.verify()
+                }
+                return store
             case .redis(let url):
                 #if Redis
                 let store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
-                do {
-                    try await store.verify()
-                } catch  where condition == .unreachable {
-                    Logger.current.warning(
-                        "The idempotency store cannot be used: operations run unprotected until it can",
-                        metadata: ["idempotency.error": "\(error)"])
-                }
+                try await self.check(condition, store.verify)
                 return store
                 #else
                 throw CommandError("--store: this program was built without the store in Redis.")
@@ -74,6 +79,17 @@ struct StoreSettings: SettingTarget {
             throw CommandError("--store: \(error.message)")
         } catch {
             throw CommandError("--store: \(error)")
+        }
+    }
+
+    /// Checks a server, which need not be there at the start where operations may run without it.
+    private func check(_ condition: Condition, _ verify: () async throws -> Void) async throws {
+        do {
+            try await verify()
+        } catch  where condition == .unreachable {
+            Logger.current.warning(
+                "The idempotency store cannot be used: operations run unprotected until it can",
+                metadata: ["idempotency.error": "\(error)"])
         }
     }
 }

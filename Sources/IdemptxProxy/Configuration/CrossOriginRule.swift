@@ -54,8 +54,8 @@ struct CrossOriginRule: Sendable {
     // MARK: Requests
 
     /// What changes of the response to a request, whoever makes that.
-    func changes(to method: String, field: (String) -> String?) -> ResponseChanges {
-        var changes = ResponseChanges(removed: Self.fields, added: [("Vary", "Origin")])
+    func changes(to method: String, field: (String) -> String?) -> FieldChanges {
+        var changes = FieldChanges(removed: Self.fields, added: [("Vary", "Origin")])
         guard let origin = field("Origin"), self.origins.contains(origin) else { return changes }
         changes.added.append(("Access-Control-Allow-Origin", origin))
         if self.allowsCredentials { changes.added.append(("Access-Control-Allow-Credentials", "true")) }

@@ -5,14 +5,14 @@ public struct ProxyRules: Sendable {
     /// The rules for some paths: the first one that matches holds.
     public var routes: [RouteRule]
 
-    /// The rules for all other paths.
+    /// The policy for all other paths.
     public var standard: IdempotencyPolicy
 
     /// Creates a set of rules.
     ///
     /// - Parameters:
     ///   - routes: The rules for some paths: the first one that matches holds.
-    ///   - standard: The rules for all other paths. Unless you say otherwise, a request without a key passes: the proxy
+    ///   - standard: The policy for all other paths. Unless you say otherwise, a request without a key passes: the proxy
     ///     fronts an API that it does not own.
     public init(
         routes: [RouteRule] = [],

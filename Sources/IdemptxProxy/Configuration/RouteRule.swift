@@ -1,6 +1,6 @@
 public import Idemptx
 
-/// The rules for some paths.
+/// The policy for some paths.
 ///
 /// ```swift
 /// var policy = IdempotencyPolicy { $0.required = true }
@@ -11,14 +11,14 @@ public struct RouteRule: Sendable {
     /// The paths.
     public var path: PathPattern
 
-    /// The rules: methods, key source, whether a key is required, how long things last, and all the others.
+    /// The policy for them: methods, key source, whether a key is required, how long things last, and all the others.
     public var policy: IdempotencyPolicy
 
     /// Creates a rule.
     ///
     /// - Parameters:
     ///   - path: The paths.
-    ///   - policy: The rules for them.
+    ///   - policy: The policy for them.
     public init(path: PathPattern, policy: IdempotencyPolicy) {
         self.path = path
         self.policy = policy

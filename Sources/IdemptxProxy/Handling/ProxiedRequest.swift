@@ -54,8 +54,8 @@ struct ProxiedRequest: Sendable {
         let body = response.body
         return ResponseParts(
             head: head,
-            body: .producer(length: response.length) { sink in
-                for try await chunk in body { try await sink.write(Array(chunk.readableBytesView)) }
+            body: .producer(length: response.length) { write in
+                for try await chunk in body { try await write(Array(chunk.readableBytesView)) }
                 let trailers = body.trailers
                 return trailers.isEmpty ? nil : trailers
             })
@@ -104,7 +104,7 @@ extension HandledResponse {
             self.init(
                 head: parts.head,
                 body: .stream(length: length) { writer in
-                    Array(try await produce(BodySink { try await writer.write(ByteBuffer(bytes: $0)) }) ?? [:])
+                    Array(try await produce { try await writer.write(ByteBuffer(bytes: $0)) } ?? [:])
                 })
         }
     }

@@ -50,7 +50,7 @@ final class ProxyHandler: RequestHandler {
         return policy.mayGuard(head.method) { head.hasField($0.rawName) } ? .handle : .forward
     }
 
-    func responseChanges(to method: String, field: (_ name: String) -> String?) -> ResponseChanges? {
+    func responseChanges(to method: String, field: (_ name: String) -> String?) -> FieldChanges? {
         self.crossOrigin?.changes(to: method, field: field)
     }
 
@@ -97,7 +97,7 @@ final class ProxyHandler: RequestHandler {
             })
     }
 
-    private func scope(of fields: HTTPFields) throws(ScopeProblem) -> Scope {
+    private func scope(of fields: HTTPFields) throws -> Scope {
         if let scopeHeaders { .headers(scopeHeaders, in: fields) } else { try .credentials(in: fields) }
     }
 

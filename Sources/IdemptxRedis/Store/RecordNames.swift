@@ -62,7 +62,7 @@ struct RecordNames: Sendable {
     func storageKey(of name: [UInt8]) -> StorageKey? {
         let text = String(decoding: name, as: UTF8.self)
         guard text.hasPrefix(self.prefix) else { return nil }
-        return StorageKey(hexadecimal: String(text.dropFirst(self.prefix.count)))
+        return StorageKey(String(text.dropFirst(self.prefix.count)))
     }
 
     /// A pattern that all our records match (Redis' `SCAN`).

@@ -19,10 +19,14 @@ extension RedisStore {
         _ key: StorageKey,
         priority: TransactionPriority,
         timeout: Duration?,
-        _ step: @escaping @Sendable (IdempotencyRecord?, Timestamp) throws -> Transition<Result>
+        _ step: @escaping @Sendable (inout IdempotencyRecord?, Timestamp) throws -> Result
     ) async throws -> Result {
         let deadline = timeout.map { ContinuousClock.now.advanced(by: $0) }
-        return try await self.transact(key, priority, nil, deadline, step)
+        return try await self.transact(key, priority, nil, deadline) { stored, now in
+            var record = stored
+            let result = try step(&record, now)
+            return Transition(result, RecordChange(from: stored, to: record))
+        }
     }
 
     // The rule is that of a claim; `nil` if it is none, or its rule is not known.

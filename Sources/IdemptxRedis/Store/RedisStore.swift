@@ -85,7 +85,7 @@ extension RedisStore {
             [owner.bytes, renewed.span, .number(renewed.lifetime), isIndexed ? .number(renewed.lease) : .none]
         ).flag()
         if isRenewed, lease > .zero { return true }
-        return try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        return try await self.take(key, priority: .settle) { record, now in
             RecordTransitions.renew(record, owner: owner, lease: lease, retention: retention, now: now)
         }
     }
@@ -114,7 +114,7 @@ extension RedisStore {
             try self.requireAcknowledgement(of: reply)
             return true
         }
-        return try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        return try await self.take(key, priority: .settle) { record, now in
             RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
         }
     }
@@ -133,7 +133,7 @@ extension RedisStore {
             ).flag()
             if isReleased { return true }
         }
-        return try await self.transact(key, priority: .settle, timeout: nil) { record, now in
+        return try await self.take(key, priority: .settle) { record, now in
             RecordTransitions.release(record, owner: owner, keyTTL: keyTTL, now: now)
         }
     }

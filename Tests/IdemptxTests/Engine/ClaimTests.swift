@@ -112,7 +112,7 @@ struct ClaimTests {
 
     @Test("of a completed key is replayed from memory for a while, where that is the policy")
     func cached() async throws {
-        let bench = Workbench { $0.replayCache = ReplayCachePolicy(maxAge: .seconds(10)) }
+        let bench = Workbench { $0.maxReplayCacheBytes = 16 << 20 }
         #expect(try await bench.charge() == 1)
         #expect(try await bench.charge() == 1)
         let claims = bench.store.count(of: .claim)
@@ -125,7 +125,7 @@ struct ClaimTests {
 
     @Test("that compares nothing leaves nothing in memory for one that does")
     func cachedWithoutComparison() async throws {
-        let bench = Workbench { $0.replayCache = ReplayCachePolicy(maxAge: .seconds(10)) }
+        let bench = Workbench { $0.maxReplayCacheBytes = 16 << 20 }
         #expect(try await bench.charge(fingerprint: Fingerprint(ofBytes: [1])) == 1)
         bench.idempotency.policy.validateSignature = false
         #expect(try await bench.charge(fingerprint: Fingerprint(ofBytes: [2])) == 1)

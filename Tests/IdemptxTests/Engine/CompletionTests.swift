@@ -155,8 +155,8 @@ struct CompletionTests {
                 let receipt = Receipt(gone)
                 return ResponseParts(
                     head: HTTPResponse(status: .ok),
-                    body: .producer(length: nil) { sink in
-                        try await sink.write(Array(receipt.text.utf8))
+                    body: .producer(length: nil) { write in
+                        try await write(Array(receipt.text.utf8))
                         return nil
                     })
             }

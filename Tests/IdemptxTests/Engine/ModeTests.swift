@@ -27,7 +27,7 @@ struct ModeTests {
         #expect(try await bench.charge() == 2)
         // The caller does not wait for the outcome to be stored.
         try await eventually { bench.store.count(of: .complete) == 1 }
-        bench.idempotency.mode = .enforce
+        bench.idempotency.policy.mode = .enforce
         try await eventually { await bench.problem { try await bench.charge() } == nil }
         #expect(try await bench.charge() == 1)
         #expect(bench.ledger.count == 2)
@@ -95,11 +95,11 @@ struct ModeTests {
         let bench = Workbench()
         let gate = Gate()
         let running = try await bench.startCharge(until: gate)
-        bench.idempotency.mode = .off
+        bench.idempotency.policy.mode = .off
         #expect(try await bench.charge() == 2)
         gate.open()
         #expect(try await running.value == 1)
-        bench.idempotency.mode = .enforce
+        bench.idempotency.policy.mode = .enforce
         #expect(try await bench.charge() == 1)
     }
 }

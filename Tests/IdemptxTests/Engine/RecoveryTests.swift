@@ -31,7 +31,7 @@ struct RecoveryTests {
         let asked = Ledger()
         let (bench, gate) = try await self.recovering { unknown in
             asked.add()
-            #expect(unknown.key.rawValue == "k-1")
+            #expect(unknown.key == "k-1")
             #expect(unknown.attempt == 1)
             return .rerun
         }

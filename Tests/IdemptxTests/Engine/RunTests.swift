@@ -84,7 +84,7 @@ struct RunTests {
     func context() async throws {
         let bench = Workbench()
         let seen = try await bench.idempotency.run("charge", key: "k-1") { context in
-            [context.key.rawValue, "\(context.attempt)", "\(context.isLeaseHeld)"]
+            [context.key, "\(context.attempt)", "\(context.isLeaseHeld)"]
                 + [IdempotencyContext.current === context ? "current" : "other"]
         }
         #expect(seen == ["k-1", "1", "true", "current"])

@@ -99,11 +99,10 @@ extension ResponseParts {
         case .bytes(let bytes, _): return bytes
         case .producer(_, let produce):
             let received = Received()
-            _ = try await produce(
-                BodySink {
-                    received.append($0)
-                    try await pause()
-                })
+            _ = try await produce {
+                received.append($0)
+                try await pause()
+            }
             return received.bytes
         }
     }

@@ -271,7 +271,7 @@ struct HTTPStepsTests {
         let service = GuardedService(bench.idempotency) { _ in throw ScopeProblem.onlyCookie }
         #expect(try Problem(await service.send(key: "k-1")) == Problem("scope-unknown", 500, reason: "only_cookie"))
         #expect(bench.store.count(of: .claim) == 0)
-        bench.idempotency.mode = .observe
+        bench.idempotency.policy.mode = .observe
         #expect(try await service.send(key: "k-1") { _ in self.created }.head == self.created.head)
     }
 

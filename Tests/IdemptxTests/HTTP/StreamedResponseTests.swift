@@ -24,8 +24,8 @@ struct StreamedResponseTests {
                 status: status, headerFields: [.contentType: "text/event-stream", .location: "/events/1"])
             return ResponseParts(
                 head: head,
-                body: .producer(length: nil) { sink in
-                    for try await chunk in self.stream { try await sink.write(chunk) }
+                body: .producer(length: nil) { write in
+                    for try await chunk in self.stream { try await write(chunk) }
                     return nil
                 })
         }
@@ -41,7 +41,8 @@ struct StreamedResponseTests {
             if let disposition { context?.choose(disposition) }
             return source.parts(status)
         }
-        #expect(parts.head.headerFields[.idempotencyStatus] == (bench.idempotency.mode == .observe ? nil : "new"))
+        let isObserved = bench.idempotency.policy.mode == .observe
+        #expect(parts.head.headerFields[.idempotencyStatus] == (isObserved ? nil : "new"))
         return parts
     }
 
@@ -119,10 +120,10 @@ struct StreamedResponseTests {
         let parts = try await GuardedService(bench.idempotency).respond(key: "k-1") { _ in
             ResponseParts(
                 head: HTTPResponse(status: .ok),
-                body: .producer(length: nil) { sink in
+                body: .producer(length: nil) { write in
                     while true {
                         made.add()
-                        try await sink.write([1, 2, 3])
+                        try await write([1, 2, 3])
                     }
                 })
         }
@@ -194,11 +195,11 @@ struct StreamedResponseTests {
         try await GuardedService(bench.idempotency).respond(key: "k-1") { _ in
             ResponseParts(
                 head: HTTPResponse(status: status),
-                body: .producer(length: nil) { sink in
+                body: .producer(length: nil) { write in
                     defer { ended.open() }
                     while true {
                         made.add()
-                        try await sink.write([1, 2, 3])
+                        try await write([1, 2, 3])
                     }
                 })
         }
@@ -306,7 +307,7 @@ struct StreamedResponseTests {
         source.end()
         #expect(try await parts.sent() == [1, 2, 3])
         try await eventually { bench.memory.statistics().count(of: .completed) == 1 }
-        bench.idempotency.mode = .enforce
+        bench.idempotency.policy.mode = .enforce
         #expect(try await self.retry(bench).body == [1, 2, 3])
     }
 
@@ -375,8 +376,8 @@ struct StreamedResponseTests {
         let parts = try await GuardedService(Workbench().idempotency).respond(key: "k-1") { _ in
             ResponseParts(
                 head: HTTPResponse(status: .ok),
-                body: .producer(length: nil) { sink in
-                    try await sink.write([UInt8(IdempotencyContext.current?.attempt ?? 0)])
+                body: .producer(length: nil) { write in
+                    try await write([UInt8(IdempotencyContext.current?.attempt ?? 0)])
                     return nil
                 })
         }

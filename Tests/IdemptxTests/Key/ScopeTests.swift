@@ -223,10 +223,10 @@ struct ScopeTests {
     func roundTrip() {
         let key = self.storageKey(.unscoped)
         #expect(StorageKey(bytes: key.bytes) == key)
-        #expect(StorageKey(hexadecimal: key.description) == key)
+        #expect(StorageKey(key.description) == key)
         #expect(key.description.count == 64)
         #expect(StorageKey(bytes: key.bytes.dropLast()) == nil)
-        #expect(StorageKey(hexadecimal: String(key.description.dropLast())) == nil)
-        #expect(StorageKey(hexadecimal: "zz" + key.description.dropFirst(2)) == nil)
+        #expect(StorageKey(String(key.description.dropLast())) == nil)
+        #expect(StorageKey("zz" + key.description.dropFirst(2)) == nil)
     }
 }

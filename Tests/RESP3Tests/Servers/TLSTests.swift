@@ -1,5 +1,6 @@
 import RESP3
 import RedisServerTesting
+import TestSupport
 import Testing
 
 @Suite("A server with TLS", .timeLimit(.minutes(2)))

@@ -1,4 +1,4 @@
-public import HTTPTypes
+package import HTTPTypes
 
 /// Which header fields of a response a replay repeats.
 ///
@@ -6,12 +6,12 @@ public import HTTPTypes
 /// one message are never kept, whatever the lists say: the hop-by-hop fields and those that `Connection` names (RFC 9110,
 /// section 7.6.1), `Proxy-*` (RFC 9111, section 3.1), and `Content-Length`, `Date`, `Age` and `Trailer`, which a server
 /// makes anew.
-public struct HeaderFilter: Hashable, Sendable {
+package struct HeaderFilter: Hashable, Sendable {
     /// The fields that are dropped though the message could be replayed with them.
-    public var dropped: Set<HTTPField.Name>
+    package var dropped: Set<HTTPField.Name>
 
     /// The only fields that are kept; `nil` stands for all.
-    public var allowed: Set<HTTPField.Name>?
+    package var allowed: Set<HTTPField.Name>?
 
     /// Creates a filter.
     ///

@@ -21,7 +21,7 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
         case outcomeUnknown = "outcome-unknown"
         /// The operation is done, and its response was not kept. Fetch the result.
         case responseNotReplayable = "response-not-replayable"
-        /// The store cannot be used; nothing was run. Retry with the same key.
+        /// The store cannot be used; nothing was run, or its transaction was not committed. Retry with the same key.
         case storeUnavailable = "store-unavailable"
         /// The body is too large to be fingerprinted; nothing was run.
         case bodyTooLarge = "body-too-large"
@@ -51,12 +51,11 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
     /// In how many seconds a retry makes sense.
     public let retryAfter: Int?
 
-    /// Which rule an invalid key breaks, or why a scope is unknown: a raw value of ``IdempotencyKey/ValidationError`` or
-    /// ``ScopeProblem``.
+    /// Which rule an invalid key breaks, or why a scope is unknown; <doc:Problems> lists them.
     public let reason: String?
 
     /// The status code of a response that was not kept.
-    public let originalStatus: Int?
+    package let originalStatus: Int?
 
     /// Where the result of a response that was not kept is.
     package let location: String?
@@ -79,6 +78,18 @@ public struct IdempotencyProblem: Error, Hashable, Sendable {
 
     /// The operation was cancelled while it ran, because another attempt has the key.
     static let leaseLost = IdempotencyProblem(.requestInProgress, retryAfter: 1)
+
+    /// The store cannot be used, or did not say in time whether a transaction was committed.
+    static func storeUnavailable(under policy: SharedPolicy) -> IdempotencyProblem {
+        IdempotencyProblem(.storeUnavailable, retryAfter: policy.values.retryAfter()).under(policy)
+    }
+
+    /// Why a body was not read to its end.
+    init(refusing allowance: BodyAllowance, under policy: SharedPolicy) {
+        let kind = allowance.refusal ?? .bodyTooLarge
+        self.init(kind, retryAfter: kind.isOfTheMoment ? policy.values.retryAfter() : nil)
+        self.typeBase = policy.problemTypeBase
+    }
 
     /// Why a claim was not granted, and there is nothing to replay.
     init<Grant>(_ result: ClaimResult<Grant>, policy: SharedPolicy) {

@@ -1,17 +1,17 @@
-public import HTTPTypes
+package import HTTPTypes
 
 extension HTTPField.Name {
     /// `Idempotency-Key`: the client's key; echoed on every response to a guarded request that had a valid one in it.
-    public static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
+    package static let idempotencyKey = HTTPField.Name.constant("Idempotency-Key")
 
     /// `X-Idempotency-Signature`: the fingerprint of the request, unless its body was too large.
     package static let idempotencySignature = HTTPField.Name.constant("X-Idempotency-Signature")
 
     /// `X-Idempotency-Status`: how the response came about; see ``IdempotencyStatus``.
-    public static let idempotencyStatus = HTTPField.Name.constant("X-Idempotency-Status")
+    package static let idempotencyStatus = HTTPField.Name.constant("X-Idempotency-Status")
 
     /// `Idempotent-Replayed`: `true` on a replay, absent otherwise.
-    public static let idempotentReplayed = HTTPField.Name.constant("Idempotent-Replayed")
+    package static let idempotentReplayed = HTTPField.Name.constant("Idempotent-Replayed")
 
     private static func constant(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }

@@ -110,7 +110,7 @@ enum RuleSection: SettingSection {
             "replayCache", \.replayCache, as: ByteSize.self,
             "How much of kept responses is held in memory, too; none if nothing is said."),
         Setting(
-            "replayCacheAge", \.replayCacheAge, as: PositiveDuration.self,
+            "replayCacheAge", \.policy.replayCacheTime, as: PositiveDuration.self,
             "How long; so long a replay does not notice that an operator has removed its record."),
     ]
 }

@@ -25,7 +25,7 @@ enum SettingTable {
     /// The names of all settings of all commands.
     static var names: Set<String> {
         // Those of the demo and the keys, which may be built without the proxy.
-        let others = ["config", "host", "port", "ledger", "scopeHeader"]
+        let others = ["config", "host", "port", "ledger", "sameTransaction", "scopeHeader"]
         return Set(Self.sections.flatMap { $0.rows.map(\.name) } + others)
     }
 }

@@ -1,3 +1,5 @@
+import IdemptxPostgres
+
 #if Redis
 import IdemptxRedis
 #endif
@@ -6,7 +8,7 @@ import IdemptxRedis
 enum StoreSection: SettingSection {
     static let title = "Store"
 
-    static let settings: [Setting<StoreSettings>] = Self.locations + Self.redis
+    static let settings: [Setting<StoreSettings>] = Self.locations + Self.postgres + Self.redis
     static var rows: [SettingRow] { Self.settings.map(\.row) }
 
     private static let locations: [Setting<StoreSettings>] = [
@@ -14,6 +16,25 @@ enum StoreSection: SettingSection {
         Setting(
             "sqliteTimeout", \.sqliteTimeout, as: PositiveDuration.self,
             "How long a call to the SQLite file may take, waiting for other processes included."),
+    ]
+
+    private static let postgres: [Setting<StoreSettings>] = [
+        Setting(
+            "postgresSchema", \.postgres.schema, as: PostgresSchema.self,
+            "The schema that holds the records in PostgreSQL."),
+        Setting(
+            "postgresTimeout", \.postgres.callTimeout, as: PositiveDuration.self,
+            "How long a call to PostgreSQL may take, waiting for a connection and for locks included."),
+        Setting(
+            "postgresConnectTimeout", \.postgresConnection.connectTimeout, as: PositiveDuration.self,
+            "How long it may take to connect to a PostgreSQL server, in whole seconds, two at least."),
+        Setting(
+            "postgresConnections", \.postgresConnection.connections, as: PositiveInt.self,
+            "How many connections to PostgreSQL the calls share at most."),
+        Setting(
+            "postgresListen", \.postgresConnection.listens,
+            "Keeps one more connection by which waiting requests are woken; of no use behind PgBouncer in transaction mode."
+        ),
     ]
 
     private static var redis: [Setting<StoreSettings>] {

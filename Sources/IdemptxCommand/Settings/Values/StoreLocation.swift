@@ -3,10 +3,11 @@ enum StoreLocation: SettingValue, Equatable {
     case memory
     case sqlite(path: String)
     case redis(url: String)
+    case postgres(url: String)
 
     static let expectation = """
-        a store: memory, sqlite:PATH, redis://HOST, rediss://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, \
-        or redis+unix://PATH
+        a store: memory, sqlite:PATH, postgres://HOST/DATABASE, redis://HOST, rediss://HOST, \
+        redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS, or redis+unix://PATH
         """
 
     static let standard = StoreLocation.sqlite(path: "idemptx.sqlite")
@@ -21,6 +22,9 @@ enum StoreLocation: SettingValue, Equatable {
         case "memory" where text == "memory": self = .memory
         case "sqlite" where !rest.isEmpty: self = .sqlite(path: rest)
         case _ where scheme.hasPrefix("redis") && rest.hasPrefix("//"): self = .redis(url: text)
+        case "postgres", "postgresql":
+            guard rest.hasPrefix("//") else { return nil }
+            self = .postgres(url: text)
         default: return nil
         }
     }
@@ -29,7 +33,7 @@ enum StoreLocation: SettingValue, Equatable {
         switch self {
         case .memory: .text("memory")
         case .sqlite(let path): .text("sqlite:\(path)")
-        case .redis(let url): .text(Self.withoutPasswords(url))
+        case .redis(let url), .postgres(let url): .text(Self.withoutPasswords(url))
         }
     }
 
@@ -54,6 +58,8 @@ enum StoreLocation: SettingValue, Equatable {
     private static func namesServers(_ text: Substring) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         let servers = parts[0].split(separator: ",", omittingEmptySubsequences: false)
+        // PostgreSQL's may be among the options.
+        if text.hasPrefix("/"), parts.count == 2 { return parts[1].wholeMatch(of: /[\w.\-%]*/) != nil }
         let areServers = servers.allSatisfy { $0.wholeMatch(of: /([\w.\-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/) != nil }
         return areServers && parts.count <= 3 && parts.dropFirst().allSatisfy { $0.wholeMatch(of: /[\w.\-%]*/) != nil }
     }
@@ -65,7 +71,10 @@ enum StoreLocation: SettingValue, Equatable {
     }
 
     private static let openOptions: Set<Substring> = [
-        "db", "tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_insecure",
+        "db", "tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_insecure", "dbname", "host", "port", "service",
+        "sslmode", "sslrootcert", "target_session_attrs", "connect_timeout",
     ]
-    private static let secretOptions: Set<Substring> = ["user", "password", "sentinel_user", "sentinel_password"]
+    private static let secretOptions: Set<Substring> = [
+        "user", "password", "sentinel_user", "sentinel_password", "sslpassword",
+    ]
 }

@@ -3,7 +3,8 @@ package struct ServerFailure: Error, CustomStringConvertible {
     /// One sentence, and what the server has logged.
     package let description: String
 
-    init(_ description: String) {
+    /// Creates a failure that says so.
+    package init(_ description: String) {
         self.description = description
     }
 }

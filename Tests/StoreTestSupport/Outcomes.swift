@@ -1,21 +1,22 @@
 import HTTPTypes
-import Idemptx
+package import Idemptx
 
 extension Outcome {
-    static let charged = Outcome.response(
+    /// A response of a charge.
+    package static let charged = Outcome.response(
         StoredResponse(status: .created, headerFields: [.location: "/charges/1"], body: Array("charged".utf8)))
 }
 
 extension StorageKey {
     /// The key that a client calls `name`.
-    static func named(_ name: String) throws -> StorageKey {
+    package static func named(_ name: String) throws -> StorageKey {
         StorageKey(scope: .unscoped, key: try IdempotencyKey(name))
     }
 }
 
 extension IdempotencyStore {
     /// What a claim comes to or throws, in one word, for comparing.
-    func claimed(_ request: ClaimRequest) async -> String {
+    package func claimed(_ request: ClaimRequest) async -> String {
         do {
             return switch try await self.claim(request) {
             case .granted(let claim): "attempt \(claim.attempt)"

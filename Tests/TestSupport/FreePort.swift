@@ -10,7 +10,7 @@ package enum FreePort {
     /// Those of this process's servers, also while one of them is down.
     private static let reserved = Mutex<Set<Int>>([])
     /// How far from its port a server of a cluster listens to the others.
-    static let busOffset = 10_000
+    package static let busOffset = 10_000
 
     /// Reserves a port; in a cluster, one whose companion for the other servers is free too.
     package static func reserve(isCluster: Bool = false) async throws -> Int {
@@ -25,6 +25,7 @@ package enum FreePort {
         throw ServerFailure("There is no free port in \(Self.range).")
     }
 
+    /// Lets others have a port again.
     package static func release(_ port: Int) {
         Self.reserved.withLock { _ = $0.remove(port) }
     }
