@@ -82,10 +82,10 @@ struct Operation: Sendable {
             receipt: receipt,
             parts: ResponseParts(
                 head: head,
-                body: .producer(length: nil) { sink in
-                    try await sink.write(Array(body.prefix(10)))
+                body: .producer(length: nil) { write in
+                    try await write(Array(body.prefix(10)))
                     try await self.sleep(execution.behaviour.after, execution.behaviour)
-                    try await sink.write(Array(body.dropFirst(10)))
+                    try await write(Array(body.dropFirst(10)))
                     self.hasEnded(execution.id, end)
                     return nil
                 }))

@@ -60,7 +60,8 @@ struct Settings: Sendable {
             policy.completionRetryTime = .milliseconds(self.completionRetryTime)
             policy.maxRunTime = self.maxRunTime.map { .milliseconds($0) }
             policy.unresolvedRetention = self.unresolvedRetention.map { .milliseconds($0) }
-            policy.replayCache = self.hasReplayCache ? ReplayCachePolicy(maxAge: .seconds(3)) : nil
+            policy.maxReplayCacheBytes = self.hasReplayCache ? 1 << 20 : 0
+            policy.replayCacheTime = .seconds(3)
             policy.maxUnstoredBytes = self.maxUnstoredBytes
             policy.maxResponseBody = Self.maxResponseBody
         }

@@ -126,7 +126,7 @@ final class SimulatedProcess: Sendable {
         case .producer(_, let produce):
             let body = Mutex<[UInt8]>([])
             do {
-                _ = try await produce(BodySink { bytes in body.withLock { $0 += bytes } })
+                _ = try await produce { bytes in body.withLock { $0 += bytes } }
                 return ClientResponse(parts.head, body: body.withLock { $0 })
             } catch {
                 var response = ClientResponse(parts.head, body: body.withLock { $0 })
