@@ -133,9 +133,11 @@ final class History: Sendable {
         self.state.withLock { change(&$0.executions[execution]) }
     }
 
-    /// The last execution of a subject that had an effect.
-    func effect(of subject: Int) -> Execution? {
-        self.state.withLock { $0.executions.last { $0.subject == subject && $0.effect != nil } }
+    /// The last execution of a subject that has had an effect since a moment.
+    func effect(of subject: Int, since begin: Moment) -> Execution? {
+        self.state.withLock { state in
+            state.executions.last { $0.subject == subject && ($0.effect ?? .zero) >= begin && $0.effect != nil }
+        }
     }
 
     // MARK: The store

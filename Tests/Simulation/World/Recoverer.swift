@@ -1,7 +1,7 @@
 import HTTPTypes
 import Idemptx
 
-/// Finds out what became of an attempt: by the ledger, as one asks a bank.
+/// Finds out what became of an attempt: by the ledger, as one asks a bank what was paid since the key was first claimed.
 struct Recoverer: Sendable {
     struct CannotTell: Error {}
 
@@ -29,7 +29,7 @@ struct Recoverer: Sendable {
             self.history.recoveryEnds(number, verdict: "refuses")
             return .refuse
         }
-        guard let execution = self.history.effect(of: subject) else {
+        guard let execution = self.history.effect(of: subject, since: Moment(unknown.created)) else {
             self.history.recoveryEnds(number, verdict: "reruns")
             return .rerun
         }
