@@ -99,6 +99,7 @@ extension Mutant {
         case .engineForEachRequest: [.claimsAreShared]
         case .renewsOnPool: [.oneExecution, .noTakeover]
         case .refusedRenewalIsLast: [.leaseIsRenewed]
+        case .lostReplyIsRefusal: [.knownOutcomeIsKept]
         default: []
         }
     }

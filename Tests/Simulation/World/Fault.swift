@@ -39,7 +39,8 @@ struct Fault: Sendable {
     init(random: inout SeededRandom, slotCount: Int) {
         // Those that the engine has the most to do with come up more often.
         self.kind = random.pick(
-            Kind.allCases + [.lateRequests, .lateRequests, .lateReplies, .lateReplies, .lostReplies, .lostReplies])
+            Kind.allCases + [.lateRequests, .lateRequests, .lateReplies, .lateReplies, .lostReplies, .lostReplies]
+                + [.lostRequests, .lostRequests])
         self.slot = random.below(slotCount)
         self.at = random.below(9_000)
         self.duration = random.pick([300, 1_500, 4_000, 9_000])
