@@ -40,10 +40,13 @@ extension Checker {
         _ responded: Moment,
         _ response: ClientResponse
     ) -> Bool {
-        guard let receipt = response.receipt else { return false }
-        let execution = self.evidence.history.executions[receipt.execution]
-        return execution.process == request.process && execution.ended != nil
-            && self.evidence.hasTrouble(request.process, from: arrived, to: responded)
+        guard self.evidence.hasTrouble(request.process, from: arrived, to: responded) else { return false }
+        return self.evidence.history.executions.contains { execution in
+            guard execution.process == request.process, execution.subject == request.subject, execution.ended != nil
+            else { return false }
+            if let receipt = response.receipt { return receipt.execution == execution.id }
+            return response.problem == .responseNotReplayable && self.mayLeaveTombstone(execution)
+        }
     }
 
     private func isStored(_ execution: Execution, by moment: Moment) -> Bool {

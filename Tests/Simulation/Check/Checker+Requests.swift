@@ -80,7 +80,7 @@ extension Checker {
         }
     }
 
-    private func mayLeaveTombstone(_ execution: Execution) -> Bool {
+    func mayLeaveTombstone(_ execution: Execution) -> Bool {
         let isFunction = self.evidence.plan.subjects[execution.subject].driver != .http
         if self.evidence.settings.maxUnstoredBytes < 1_000 { return true }
         switch execution.behaviour.end {
@@ -100,8 +100,8 @@ extension Checker {
         _ violate: (Invariant, String) -> Void
     ) {
         let history = self.evidence.history
-        guard receipt.subject == request.subject, receipt.variant == request.variant,
-            history.executions.indices.contains(receipt.execution)
+        guard receipt.subject == request.subject, history.executions.indices.contains(receipt.execution),
+            receipt.variant == request.variant || self.isRecoveredAfterLoss(receipt, by: responded)
         else {
             return violate(.ownResponse, "gets the response to another, of execution \(receipt.execution)")
         }
@@ -126,7 +126,8 @@ extension Checker {
         else { return }
         // The caller is let go at the try after which the next would be too late.
         let isQuick = ended.distance(to: responded) < self.evidence.settings.completionRetryTime - 1_050
-        guard response.marker == .new || (isFunction && isQuick) else { return }
+        let hasLoss = self.evidence.hasLoss(execution.subject, from: execution.started, to: responded)
+        guard response.marker == .new || (isFunction && isQuick && !hasLoss) else { return }
         let owner = self.evidence.grant(of: execution)?.owner
         let isStored = self.evidence.events(of: execution.subject).contains {
             $0.kind == .completed && $0.owner == owner && $0.at <= responded
@@ -134,6 +135,12 @@ extension Checker {
         if !isStored, self.evidence.successor(of: execution) == nil || !isFunction {
             violate(.storedBeforeSent, "gets a response before it is stored")
         }
+    }
+
+    /// Whether a recovery took an operation for one that the store had forgotten: it knows no more than the key.
+    private func isRecoveredAfterLoss(_ receipt: Receipt, by moment: Moment) -> Bool {
+        self.evidence.hasLoss(receipt.subject, from: .zero, to: moment)
+            && self.wasRecovered(self.evidence.history.executions[receipt.execution])
     }
 
     private func wasRecovered(_ execution: Execution) -> Bool {

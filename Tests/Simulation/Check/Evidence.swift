@@ -25,7 +25,7 @@ struct Evidence {
     func grant(of execution: Execution) -> StoreEvent? {
         self.events[execution.subject].last {
             $0.isGrant && $0.process == execution.process && $0.attempt == execution.attempt
-                && $0.at <= execution.started
+                && $0.number < execution.changeCount
         }
     }
 

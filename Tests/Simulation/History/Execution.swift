@@ -15,6 +15,8 @@ struct Execution: Sendable {
     let isProtected: Bool
     /// What the store held at its start.
     let record: IdempotencyRecord?
+    /// How many changes of records there were before.
+    let changeCount: Int
     var effect: Moment?
     var ended: Moment?
     /// It was cancelled before its end.

@@ -116,10 +116,9 @@ final class History: Sendable {
     // MARK: Executions
 
     /// - Returns: The number of the execution.
-    func begins(_ make: (_ id: Int) -> Execution) -> Execution {
+    func begins(_ make: (_ id: Int, _ changeCount: Int) -> Execution) -> Execution {
         let execution = self.state.withLock { state in
-            let id = state.executions.count
-            let execution = make(id)
+            let execution = make(state.executions.count, state.storeEvents.count)
             state.executions.append(execution)
             return execution
         }

@@ -22,12 +22,12 @@ struct Operation: Sendable {
     ) async throws -> Result {
         let record = self.plan.subjects[subject].storageKey.flatMap { self.server.record(of: $0) }
         let isProtected = context?.isLeaseHeld ?? false
-        let execution = self.history.begins { id in
+        let execution = self.history.begins { id, changeCount in
             var random = SeededRandom(self.plan.seed, 0xB0, UInt64(id))
             return Execution(
                 id: id, request: request, subject: subject, variant: variant, process: self.life.id,
                 attempt: context?.attempt ?? 0, behaviour: Behaviour(random: &random), started: Scheduler.shared.now,
-                isProtected: isProtected, record: record)
+                isProtected: isProtected, record: record, changeCount: changeCount)
         }
         let behaviour = execution.behaviour
         do {
