@@ -40,6 +40,7 @@ lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
 	Scripts/check-snippets
 	Scripts/count-public-surface
+	Scripts/check-engine-mutants --apply-only
 
 docs:
 	Scripts/build-docs

@@ -60,7 +60,9 @@ struct ClaimTests {
         bench.store.heal()
         arrival.open()
         try await eventually { bench.store.lateCallCount == 0 }
-        try await bench.whileTimePasses { try await eventually { (try? await bench.charge()) == 1 } }
+        try await bench.whileTimePasses {
+            try await eventually(within: .seconds(20)) { (try? await bench.charge()) == 1 }
+        }
     }
 
     // MARK: Leases

@@ -14,7 +14,7 @@ final class StoreLink: IdempotencyStore {
     let identity = StoreIdentity(name: "simulated")
     private let life: ProcessLife
     private let server: StoreServer
-    private let weather: Weather
+    private let network: Network
     private let settings: Settings
     private let history: History
     private let mutant: Mutant?
@@ -25,7 +25,7 @@ final class StoreLink: IdempotencyStore {
         life: ProcessLife,
         slot: Int,
         server: StoreServer,
-        weather: Weather,
+        network: Network,
         settings: Settings,
         history: History,
         mutant: Mutant?
@@ -33,7 +33,7 @@ final class StoreLink: IdempotencyStore {
         self.life = life
         self.slot = slot
         self.server = server
-        self.weather = weather
+        self.network = network
         self.settings = settings
         self.history = history
         self.mutant = mutant
@@ -106,13 +106,16 @@ final class StoreLink: IdempotencyStore {
 
     // MARK: Messages
 
+    /// After how many milliseconds a broken connection is noticed.
+    private static let resetDelay = 2
+
     private func send(_ call: StoreCall, timeout: Int) async throws -> StoreReply {
         let number = self.state.withLock { state in
             state.callCount += 1
             return state.callCount
         }
         let start = Scheduler.shared.now
-        let fate = self.weather.fate(of: number, process: self.life.id, slot: self.slot, at: start)
+        let fate = self.network.fate(of: number, process: self.life.id, slot: self.slot, at: start)
         let reply = Resumption<StoreReply>(of: self.life.id)
         let record = self.history.begins(call, number: number, process: self.life.id, fate: fate.description)
         Scheduler.shared.schedule(at: start + timeout) {
@@ -122,11 +125,24 @@ final class StoreLink: IdempotencyStore {
             Scheduler.shared.schedule(at: start + fate.requestDelay) {
                 reply.resume(.failure(StoreError(.unavailable, "The connection was refused.")))
             }
-        } else if !fate.losesRequest {
+            return try await self.reply(to: number, record, by: reply)
+        }
+        if fate.isReset {
+            Scheduler.shared.schedule(at: start + Self.resetDelay) {
+                reply.resume(.failure(StoreError(.replyLost, "The connection was reset.")))
+            }
+        }
+        if !fate.losesRequest {
             Scheduler.shared.schedule(at: start + fate.requestDelay) {
                 self.arrive(call, fate, reply)
             }
         }
+        return try await self.reply(to: number, record, by: reply)
+    }
+
+    private func reply(
+        to number: UInt64, _ record: Int, by reply: Resumption<StoreReply>
+    ) async throws -> StoreReply {
         do {
             let result = try await self.life.wait(for: reply, ignoringCancellation: !self.settings.cancelsCalls)
             self.history.ends(record, with: result)
@@ -138,7 +154,7 @@ final class StoreLink: IdempotencyStore {
         }
     }
 
-    private func arrive(_ call: StoreCall, _ fate: Weather.Fate, _ resumption: Resumption<StoreReply>) {
+    private func arrive(_ call: StoreCall, _ fate: Network.Fate, _ resumption: Resumption<StoreReply>) {
         let (life, server) = (self.life, self.server)
         server.receive(call, from: life.id) { result in
             guard !fate.isRepeated else {
@@ -154,10 +170,10 @@ final class StoreLink: IdempotencyStore {
     }
 
     private func reply(
-        _ result: Result<StoreReply, any Error>, _ fate: Weather.Fate, _ resumption: Resumption<StoreReply>
+        _ result: Result<StoreReply, any Error>, _ fate: Network.Fate, _ resumption: Resumption<StoreReply>
     ) {
         let arrival = Scheduler.shared.now + fate.replyDelay
-        guard !fate.losesReply, !self.weather.isCut(self.slot, at: Scheduler.shared.now) else { return }
+        guard !fate.losesReply, !self.network.isCut(self.slot, at: Scheduler.shared.now) else { return }
         Scheduler.shared.schedule(at: arrival) { resumption.resume(result) }
     }
 
@@ -182,7 +198,7 @@ final class StoreLink: IdempotencyStore {
 
     /// A record has changed.
     func hint(_ key: StorageKey) {
-        guard self.settings.hintsOthers, !self.weather.isCut(self.slot, at: Scheduler.shared.now) else { return }
+        guard self.settings.hintsOthers, !self.network.isCut(self.slot, at: Scheduler.shared.now) else { return }
         Scheduler.shared.schedule(at: Scheduler.shared.now + 2) {
             let listeners = self.state.withLock { state in
                 state.listeners.sorted { $0.key < $1.key }.filter { $0.value.key == key }.map(\.value.stream)

@@ -46,7 +46,7 @@ final class Client: Sendable {
                 scheduler.schedule(at: scheduler.now + Self.networkDelay) { self.receive(response, to: id) }
             }
         }
-        scheduler.schedule(at: scheduler.now + self.request.patience) { self.giveUp(id, on: process) }
+        scheduler.schedule(at: scheduler.now + self.request.timeout) { self.giveUp(id, on: process) }
     }
 
     private func receive(_ response: ClientResponse, to id: Int) {

@@ -25,6 +25,8 @@ struct Fault: Sendable {
         case lostReplies
         /// Some calls are done twice.
         case repeatedCalls
+        /// Some connections break; the store still gets to what was sent, later than to what comes by another connection.
+        case resets
     }
 
     let kind: Kind

@@ -16,7 +16,7 @@ struct Plan: Sendable {
         let at: Int
         let slot: Int
         /// How long the client waits for a response.
-        let patience: Int
+        let timeout: Int
         /// Whether hanging up reaches the server.
         let cancels: Bool
         let retries: Int
@@ -79,7 +79,7 @@ extension Plan.PlannedRequest {
     /// One that asks once, and waits for as long as it takes.
     init(asking subject: Int, variant: Int) {
         (self.subject, self.variant, self.at, self.slot) = (subject, variant, 0, 0)
-        (self.patience, self.cancels, self.retries, self.gap) = (200_000, false, 0, 0)
+        (self.timeout, self.cancels, self.retries, self.gap) = (200_000, false, 0, 0)
         (self.moves, self.doubts) = (false, false)
     }
 
@@ -89,7 +89,7 @@ extension Plan.PlannedRequest {
         // Some at the same moment, as duplicates come.
         self.at = random.chance(perMille: 400) ? random.pick([0, 3_000]) : random.below(9_000)
         self.slot = random.below(slotCount)
-        self.patience = random.pick([300, 1_500, 6_000, 20_000])
+        self.timeout = random.pick([300, 1_500, 6_000, 20_000])
         self.cancels = random.chance(perMille: 500)
         self.retries = random.in(0...4)
         self.gap = random.pick([50, 700, 3_000])

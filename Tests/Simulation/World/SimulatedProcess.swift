@@ -18,7 +18,7 @@ final class SimulatedProcess: Sendable {
     /// By the number of the request, for the mutant that cancels operations.
     private let operations = Mutex<[Int: ProcessLife]>([:])
 
-    init(id: Int, slot: Int, plan: Plan, server: StoreServer, weather: Weather, history: History, mutant: Mutant?) {
+    init(id: Int, slot: Int, plan: Plan, server: StoreServer, network: Network, history: History, mutant: Mutant?) {
         let life = ProcessLife(id: id)
         self.slot = slot
         self.life = life
@@ -27,7 +27,7 @@ final class SimulatedProcess: Sendable {
         self.server = server
         self.mutant = mutant
         self.link = StoreLink(
-            life: life, slot: slot, server: server, weather: weather, settings: plan.settings, history: history,
+            life: life, slot: slot, server: server, network: network, settings: plan.settings, history: history,
             mutant: mutant)
         server.add(self.link)
         history.begins(ProcessRecord(id: id, slot: slot, began: Scheduler.shared.now))

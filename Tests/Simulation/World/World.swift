@@ -13,14 +13,14 @@ final class World: Sendable {
     private let plan: Plan
     private let mutant: Mutant?
     private let server: StoreServer
-    private let weather: Weather
+    private let network: Network
     private let state = Mutex(State())
 
     init(_ plan: Plan, mutant: Mutant? = nil) {
         self.plan = plan
         self.mutant = mutant
         self.server = StoreServer(history: self.history, mutant: mutant)
-        self.weather = Weather(plan: plan, history: self.history)
+        self.network = Network(plan: plan, history: self.history)
     }
 
     /// Plays the plan to its end.
@@ -92,7 +92,7 @@ final class World: Sendable {
     private func start(in slot: Int) {
         let id = self.state.withLock { $0.all.count + 1 }
         let process = SimulatedProcess(
-            id: id, slot: slot, plan: self.plan, server: self.server, weather: self.weather, history: self.history,
+            id: id, slot: slot, plan: self.plan, server: self.server, network: self.network, history: self.history,
             mutant: self.mutant)
         self.state.withLock { state in
             state.running[slot] = process
@@ -133,7 +133,8 @@ final class World: Sendable {
         case .standStill: self.server.standStill(until: end)
         case .full: self.server.fill(until: end)
         case .failover: self.server.forget(fault.count)
-        case .partition, .refusedCalls, .lateRequests, .lateReplies, .lostRequests, .lostReplies, .repeatedCalls:
+        case .partition, .refusedCalls, .lateRequests, .lateReplies, .lostRequests, .lostReplies, .repeatedCalls,
+            .resets:
             // Counted when a message is harmed.
             return
         }

@@ -2,13 +2,14 @@
 ///
 /// The fate of a message depends on the seed, its process and its number alone, so that a plan from which something was
 /// left out harms the same messages.
-struct Weather: Sendable {
+struct Network: Sendable {
     /// What happens to one call.
     struct Fate: Sendable {
         var requestDelay = 1
         var replyDelay = 1
         var repetitionDelay = 5
         var isRefused = false
+        var isReset = false
         var losesRequest = false
         var losesReply = false
         var isRepeated = false
@@ -16,7 +17,7 @@ struct Weather: Sendable {
         /// For the history.
         var description: String {
             [
-                self.isRefused ? "refused" : nil, self.losesRequest ? "request lost" : nil,
+                self.isRefused ? "refused" : nil, self.isReset ? "reset" : nil, self.losesRequest ? "request lost" : nil,
                 self.losesReply ? "reply lost" : nil, self.isRepeated ? "repeated" : nil,
                 self.requestDelay > 10 ? "arrives after \(self.requestDelay) ms" : nil,
                 self.replyDelay > 10 ? "replied after \(self.replyDelay) ms" : nil,
@@ -52,6 +53,9 @@ struct Weather: Sendable {
             case .repeatedCalls:
                 fate.isRepeated = true
                 fate.repetitionDelay = random.pick([1, 30, 400])
+            case .resets:
+                fate.isReset = true
+                fate.requestDelay = random.pick([30, 400, 1_200])
             case .crash, .pause, .blockedPool, .standStill, .full, .failover: continue
             }
             self.history.happened(fault.kind)
