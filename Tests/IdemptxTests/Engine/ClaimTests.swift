@@ -65,6 +65,22 @@ struct ClaimTests {
         }
     }
 
+    @Test("that the store gets to after its operation has released the key is released again")
+    func ghostAfterOperation() async throws {
+        let bench = Workbench {
+            $0.onAbandoned = .refuse
+            $0.claimTimeout = .seconds(3_600)
+        }
+        let arrival = Gate()
+        bench.store.inject(.arrivesLate { await arrival.pass() }, at: .claim)
+        try await bench.whileTimePasses { try await bench.idempotency.run("charge", key: "k-1") { $0.release() } }
+        arrival.open()
+        try await eventually { bench.store.lateCallCount == 0 }
+        try await bench.whileTimePasses {
+            try await eventually(within: .seconds(20)) { (try? await bench.charge()) == 1 }
+        }
+    }
+
     // MARK: Leases
 
     @Test("whose lease is over when the reply comes is made again with the same token before anything runs")
