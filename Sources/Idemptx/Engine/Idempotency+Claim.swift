@@ -194,7 +194,9 @@ extension Idempotency {
         if let known = self.resultKnownHere(request, policy: policy) { return known }
         let result =
             if mayBeClaimed {
-                try await self.askStore(request, policy: policy, requestedAt: requestedAt)
+                try await self.askStore(
+                    request, policy: policy, requestedAt: requestedAt,
+                    mayBeGrantedUntil: requestedAt.advanced(by: request.timeout ?? .zero))
             } else {
                 try await self.coalescer.claim(request) { isFirst in
                     // One that has waited for another call asks at a later moment.
@@ -220,13 +222,14 @@ extension Idempotency {
     private func askStore(
         _ request: ClaimRequest,
         policy: SharedPolicy,
-        requestedAt: Timestamp
+        requestedAt: Timestamp,
+        mayBeGrantedUntil: Timestamp? = nil
     ) async throws -> ClaimResult<Lease> {
         let result = try await self.telemetry.storeCall(.claim) {
             try await self.store.claim(request).map { claim in
                 let lease = Lease(
                     claim, for: request, store: self.store.identity, requestedAt: requestedAt,
-                    maxRunTime: policy.maxRunTime)
+                    mayBeGrantedUntil: mayBeGrantedUntil, maxRunTime: policy.maxRunTime)
                 self.renewer.add(lease)
                 return lease
             }

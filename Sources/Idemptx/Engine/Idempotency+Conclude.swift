@@ -70,6 +70,10 @@ extension Idempotency {
         self.retrier.remove(completion.lease)
         completion.end(conclusion)
         self.waiters.hint(completion.lease.claim.key)
+        // A call that asked for the claim can still be under way, and would be granted now that the key is free.
+        if completion.disposition == .release, let end = completion.lease.mayBeGrantedUntil, self.time.now < end {
+            self.release(completion.lease)
+        }
     }
 
     /// What came of a try to tell the store.

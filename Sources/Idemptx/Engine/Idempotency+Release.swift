@@ -3,7 +3,10 @@ extension Idempotency {
     func release(_ lease: Lease) {
         self.renewer.remove(lease)
         let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.unknownAttempt != nil
-        self.freeInBackground(lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil) {
+        self.freeInBackground(
+            lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil,
+            grantedUntil: lease.mayBeGrantedUntil
+        ) {
             try await self.free(lease.claim, endsLease: endsLease)
         }
     }
