@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test peers torture lint docs release bench bench-scale
+.PHONY: demo test peers soak mutants torture lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -31,10 +31,21 @@ test:
 peers:
 	Scripts/run-peers $(ARGS)
 
+# The simulation of the engine, for SEEDS seeds (a million by default) from FROM on.
+soak:
+	@Scripts/install-requirements build
+	@SEEDS="$(SEEDS)" FROM="$(FROM)" Scripts/soak
+
+# Mistakes in the source of the engine, each of which the simulation has to find.
+mutants:
+	@Scripts/install-requirements build
+	@SEEDS="$(SEEDS)" Scripts/check-engine-mutants
+
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
 	Scripts/check-snippets
 	Scripts/count-public-surface
+	Scripts/check-engine-mutants --apply-only
 
 docs:
 	Scripts/build-docs

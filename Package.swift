@@ -331,6 +331,23 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]
         ),
+        .target(name: "SimulationRuntime", path: "Tests/SimulationRuntime"),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Idemptx", "SimulationRuntime",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Simulation"
+        ),
+        // A process of its own: it takes all of Swift's concurrency over, and all random numbers.
+        .executableTarget(
+            name: "idemptx-simulation",
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/SimulationCommand"
+        ),
+        .testTarget(name: "IdemptxSimulationTests"),
         .target(
             name: "HTTPTestSupport",
             dependencies: [

@@ -6,8 +6,7 @@ import Synchronization
 /// meanwhile a retry that reaches this process gets it from here.
 final class CompletionRetrier: Sendable {
     private struct Pending {
-        let owner: OwnerToken
-        let fingerprint: Fingerprint
+        let lease: Lease
         let outcome: Outcome
         let since: Timestamp
     }
@@ -46,16 +45,15 @@ final class CompletionRetrier: Sendable {
     /// Keeps an outcome until it is stored.
     ///
     /// - Returns: What is kept: a tombstone if there is no room for more.
-    func keep(_ outcome: Outcome, of claim: borrowing Claim, maxBytes: Int) -> Outcome {
-        let (key, owner, fingerprint, now) = (claim.key, claim.owner, claim.fingerprint, self.time.now)
+    func keep(_ outcome: Outcome, of lease: Lease, maxBytes: Int) -> Outcome {
+        let (key, now) = (lease.claim.key, self.time.now)
         let kept = self.state.withLock { state in
             let earlier = state.pending.removeValue(forKey: key)
             if let earlier { state.bytes -= earlier.outcome.size }
-            let since = earlier?.owner == owner ? earlier?.since : nil
+            let since = earlier?.lease === lease ? earlier?.since : nil
             let hasRoom = state.bytes + state.observedBytes + outcome.size <= maxBytes
             let kept = hasRoom ? outcome : .tombstone(outcome.tombstone)
-            state.pending[key] = Pending(
-                owner: owner, fingerprint: fingerprint, outcome: kept, since: since ?? now)
+            state.pending[key] = Pending(lease: lease, outcome: kept, since: since ?? now)
             state.bytes += kept.size
             self.count.store(state.pending.count, ordering: .releasing)
             return kept
@@ -67,11 +65,11 @@ final class CompletionRetrier: Sendable {
     /// The outcome of an attempt is stored, or given up.
     ///
     /// That of another attempt with the same key stays.
-    func remove(_ claim: borrowing Claim) {
+    func remove(_ lease: Lease) {
         guard self.count.load(ordering: .acquiring) > 0 else { return }
-        let (key, owner) = (claim.key, claim.owner)
+        let key = lease.claim.key
         let isRemoved = self.state.withLock { state in
-            guard let pending = state.pending[key], pending.owner == owner else { return false }
+            guard let pending = state.pending[key], pending.lease === lease else { return false }
             state.pending[key] = nil
             state.bytes -= pending.outcome.size
             self.count.store(state.pending.count, ordering: .releasing)
@@ -81,10 +79,18 @@ final class CompletionRetrier: Sendable {
     }
 
     /// What a claim comes to that meets an outcome which is not stored yet.
-    func result(for request: ClaimRequest) -> ClaimResult<Lease>? {
+    ///
+    /// - Parameters:
+    ///   - request: The claim.
+    ///   - leaseIsHeld: Only if no other attempt can have the key. Otherwise the store knows better, if it replies: another
+    ///     outcome may be stored.
+    /// - Returns: The result; `nil` if there is no such outcome.
+    func result(for request: ClaimRequest, ifLeaseIsHeld leaseIsHeld: Bool = false) -> ClaimResult<Lease>? {
         guard self.count.load(ordering: .acquiring) > 0 else { return nil }
         guard let pending = self.state.withLock({ $0.pending[request.key] }) else { return nil }
-        if request.comparesFingerprint, pending.fingerprint.disagrees(with: request.fingerprint) { return .mismatch }
+        if leaseIsHeld, pending.lease.heldUntil <= self.time.now { return nil }
+        let fingerprint = pending.lease.claim.fingerprint
+        if request.comparesFingerprint, fingerprint.disagrees(with: request.fingerprint) { return .mismatch }
         return .completed(pending.outcome)
     }
 

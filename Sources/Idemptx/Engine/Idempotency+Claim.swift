@@ -81,13 +81,21 @@ extension Idempotency {
     ) async throws -> ClaimResult<Lease> {
         guard policy.onStoreFailure == .bypass else { return try await self.claimRepeatedly(request, policy: policy) }
         if let known = self.resultKnownHere(request, policy: policy) { return known }
-        guard self.health.mayAsk() else { throw StoreError(.unavailable, "The store did not reply just now.") }
+        guard self.health.mayAsk() else {
+            if let known = self.retrier.result(for: request) { return known }
+            throw StoreError(.unavailable, "The store did not reply just now.")
+        }
         do {
             let result = try await self.claimInTime(request, policy: policy)
             self.health.replied()
             return result
         } catch {
-            if (error as? StoreError)?.isOutage == true { self.health.failed() } else { self.health.replied() }
+            guard (error as? StoreError)?.isOutage == true else {
+                self.health.replied()
+                throw error
+            }
+            self.health.failed()
+            if let known = self.retrier.result(for: request) { return known }
             throw error
         }
     }
@@ -148,6 +156,11 @@ extension Idempotency {
             while true {
                 // Any other error is a cancellation, which says nothing of what the store has done.
                 mayBeClaimed = mayBeClaimed || (failure as? StoreError)?.code ?? .replyLost == .replyLost
+                if failure is StoreError, let known = self.retrier.result(for: request) {
+                    // The store cannot say more than is known here.
+                    if mayBeClaimed { self.releaseUnconfirmed(request) }
+                    return known
+                }
                 let pause = backoff.next()
                 guard let error = failure as? StoreError, error.isTransient,
                     self.time.now.advanced(by: pause) < deadline
@@ -181,7 +194,9 @@ extension Idempotency {
         if let known = self.resultKnownHere(request, policy: policy) { return known }
         let result =
             if mayBeClaimed {
-                try await self.askStore(request, policy: policy, requestedAt: requestedAt)
+                try await self.askStore(
+                    request, policy: policy, requestedAt: requestedAt,
+                    mayBeGrantedUntil: requestedAt.advanced(by: request.timeout ?? .zero))
             } else {
                 try await self.coalescer.claim(request) { isFirst in
                     // One that has waited for another call asks at a later moment.
@@ -196,7 +211,10 @@ extension Idempotency {
             guard let known = self.retrier.result(for: request) else { break }
             self.settle(lease, by: known, policy: policy)
             return known
-        case .inProgress, .mismatch, .unknown: break
+        case .unknown:
+            // Unknown to the store: it is this process that knows.
+            if let known = self.retrier.result(for: request) { return known }
+        case .inProgress, .mismatch: break
         }
         return result
     }
@@ -204,13 +222,14 @@ extension Idempotency {
     private func askStore(
         _ request: ClaimRequest,
         policy: SharedPolicy,
-        requestedAt: Timestamp
+        requestedAt: Timestamp,
+        mayBeGrantedUntil: Timestamp? = nil
     ) async throws -> ClaimResult<Lease> {
         let result = try await self.telemetry.storeCall(.claim) {
             try await self.store.claim(request).map { claim in
                 let lease = Lease(
                     claim, for: request, store: self.store.identity, requestedAt: requestedAt,
-                    maxRunTime: policy.maxRunTime)
+                    mayBeGrantedUntil: mayBeGrantedUntil, maxRunTime: policy.maxRunTime)
                 self.renewer.add(lease)
                 return lease
             }
@@ -228,7 +247,7 @@ extension Idempotency {
     }
 
     private func resultKnownHere(_ request: ClaimRequest, policy: SharedPolicy) -> ClaimResult<Lease>? {
-        if let result = self.retrier.result(for: request) { return result }
+        if let result = self.retrier.result(for: request, ifLeaseIsHeld: true) { return result }
         return policy.maxReplayCacheBytes > 0 ? self.cache.result(for: request) : nil
     }
 

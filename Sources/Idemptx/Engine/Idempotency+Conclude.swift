@@ -57,7 +57,7 @@ extension Idempotency {
         let hadResponse = completion.hasResponse
         self.keepForRetries(completion)
         // It may have been stored just now, and taken off the list before it was on it.
-        if lease.isOver { self.retrier.remove(lease.claim) }
+        if lease.isOver { self.retrier.remove(lease) }
         if completion.report(completion.disposition.conclusionIfLate) {
             self.logUnstored(completion, "the store is slow")
         }
@@ -67,9 +67,13 @@ extension Idempotency {
 
     private func end(_ completion: Completion, _ conclusion: Conclusion) {
         self.renewer.remove(completion.lease)
-        self.retrier.remove(completion.lease.claim)
+        self.retrier.remove(completion.lease)
         completion.end(conclusion)
         self.waiters.hint(completion.lease.claim.key)
+        // A call that asked for the claim can still be under way, and would be granted now that the key is free.
+        if completion.disposition == .release, let end = completion.lease.mayBeGrantedUntil, self.time.now < end {
+            self.release(completion.lease)
+        }
     }
 
     /// What came of a try to tell the store.
@@ -170,7 +174,7 @@ extension Idempotency {
         guard completion.disposition.isStored else { return }
         let lease = completion.lease
         completion.replaceOutcome {
-            self.retrier.keep($0, of: lease.claim, maxBytes: completion.policy.maxUnstoredBytes)
+            self.retrier.keep($0, of: lease, maxBytes: completion.policy.maxUnstoredBytes)
         }
         // Those who wait for the key can have it from here.
         self.waiters.hint(lease.claim.key)

@@ -3,7 +3,10 @@ extension Idempotency {
     func release(_ lease: Lease) {
         self.renewer.remove(lease)
         let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.unknownAttempt != nil
-        self.freeInBackground(lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil) {
+        self.freeInBackground(
+            lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil,
+            grantedUntil: lease.mayBeGrantedUntil
+        ) {
             try await self.free(lease.claim, endsLease: endsLease)
         }
     }
@@ -29,7 +32,8 @@ extension Idempotency {
     ///   - key: What was claimed.
     ///   - rule: What happens once the lease is over; under the rule to run again, that does as well.
     ///   - end: When the lease is over.
-    ///   - grantedUntil: Until when the store may still grant the claim; a refusal before is not the last word.
+    ///   - grantedUntil: Until when the store may still grant the claim: another call that asks for it can be on its way, so
+    ///     that what the store says before is not the last word.
     ///   - free: Tells the store. Returns whether the claim was there.
     private func freeInBackground(
         _ key: StorageKey,
@@ -43,10 +47,10 @@ extension Idempotency {
             // In a task that the cancellation of the caller does not reach.
             var backoff = Backoff()
             while !self.retrier.isStopped {
+                let askedAt = self.time.now
                 do {
-                    let isFreed = try await free()
-                    if isFreed { self.waiters.hint(key) }
-                    if isFreed || (grantedUntil.map { $0 <= self.time.now } ?? true) { break }
+                    if try await free() { self.waiters.hint(key) }
+                    if grantedUntil.map({ $0 <= askedAt }) ?? true { break }
                 } catch {
                     guard (error as? StoreError)?.isTransient == true else { break }
                     if rule == .rerun, end <= self.time.now { break }

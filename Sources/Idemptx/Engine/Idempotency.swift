@@ -32,17 +32,35 @@ public final class Idempotency: Sendable {
     ///   - store: Where records are kept.
     ///   - policy: How operations are made idempotent.
     ///   - clock: What leases are renewed, and waits are measured, by.
-    public init(
+    public convenience init(
         store: any IdempotencyStore,
         policy: IdempotencyPolicy = IdempotencyPolicy(),
         clock: some Clock<Duration> = ContinuousClock()
+    ) {
+        self.init(store: store, policy: policy, clock: clock, leaseExecutor: DispatchQueueExecutor.leases)
+    }
+
+    /// Creates an instance whose leases are renewed on an executor of the caller's choice, such as one that a simulation
+    /// drives.
+    ///
+    /// - Parameters:
+    ///   - store: Where records are kept.
+    ///   - policy: How operations are made idempotent.
+    ///   - clock: What leases are renewed, and waits are measured, by.
+    ///   - leaseExecutor: Where leases are renewed. It has to live for as long as any of its tasks.
+    package init(
+        store: any IdempotencyStore,
+        policy: IdempotencyPolicy,
+        clock: some Clock<Duration>,
+        leaseExecutor: any TaskExecutor
     ) {
         let (time, telemetry) = (TimeSource(clock), Telemetry())
         self.store = store
         self.time = time
         self.telemetry = telemetry
         self.renewer = LeaseRenewer(
-            store: store, time: time, isRealTime: clock is ContinuousClock, telemetry: telemetry)
+            store: store, time: time, isRealTime: clock is ContinuousClock, executor: leaseExecutor,
+            telemetry: telemetry)
         self.waiters = InFlightWaiters(store: store, time: time, telemetry: telemetry)
         self.retrier = CompletionRetrier(time: time, telemetry: telemetry)
         self.health = StoreHealth(time: time)

@@ -45,6 +45,8 @@ final class Lease: Sendable {
     let logger = Logger.current
     /// The place in the renewer's table.
     let slot = Atomic(-1)
+    /// Until when an earlier call that asked for the claim, and whose reply was lost, can still come to the store.
+    let mayBeGrantedUntil: Timestamp?
     private let renewedUntil: Timestamp?
     private let state: Mutex<State>
 
@@ -54,18 +56,21 @@ final class Lease: Sendable {
     ///   - store: The store that granted it.
     ///   - requestedAt: When the claim was asked for. The store counts from later on, so the lease outlives what is
     ///     assumed here.
+    ///   - mayBeGrantedUntil: Until when an earlier call that asked for the claim can still come to the store.
     ///   - maxRunTime: For how long it is renewed while the operation runs.
     init(
         _ claim: consuming Claim,
         for request: ClaimRequest,
         store: StoreIdentity,
         requestedAt: Timestamp,
+        mayBeGrantedUntil: Timestamp? = nil,
         maxRunTime: Duration? = nil
     ) {
         let duration = request.lease
         self.claim = claim
         self.request = request
         self.store = store
+        self.mayBeGrantedUntil = mayBeGrantedUntil
         self.renewedUntil = maxRunTime.map { requestedAt.advanced(by: $0) }
         self.state = Mutex(
             State(

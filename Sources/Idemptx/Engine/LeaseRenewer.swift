@@ -16,15 +16,22 @@ final class LeaseRenewer: Sendable {
     private let store: any IdempotencyStore
     private let time: TimeSource
     private let telemetry: Telemetry
-    private let executor = DispatchQueueExecutor.leases
+    private let executor: any TaskExecutor
     /// Whether the queue's own timers go by the clock; a test's clock does not.
     private let isRealTime: Bool
     private let state = Mutex(State())
 
-    init(store: any IdempotencyStore, time: TimeSource, isRealTime: Bool, telemetry: Telemetry) {
+    init(
+        store: any IdempotencyStore,
+        time: TimeSource,
+        isRealTime: Bool,
+        executor: any TaskExecutor,
+        telemetry: Telemetry
+    ) {
         self.store = store
         self.time = time
         self.isRealTime = isRealTime
+        self.executor = executor
         self.telemetry = telemetry
     }
 
@@ -77,7 +84,7 @@ final class LeaseRenewer: Sendable {
     }
 
     private func alarm(_ number: Int, at date: Timestamp) -> @Sendable () -> Void {
-        guard self.isRealTime else {
+        guard self.isRealTime, let queue = self.executor as? DispatchQueueExecutor else {
             // It serves many requests, so that it must not carry the trace and the logger of one.
             let task = Task.detached(executorPreference: self.executor) { [weak self, time] in
                 guard (try? await time.sleep(for: max(.zero, time.now.duration(to: date)))) != nil else { return }
@@ -85,8 +92,7 @@ final class LeaseRenewer: Sendable {
             }
             return { task.cancel() }
         }
-        self.executor.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number)
-        }
+        queue.run(after: max(.zero, self.time.now.duration(to: date))) { [weak self] in self?.alarmRang(number) }
         // A stale alarm is harmless.
         return {}
     }

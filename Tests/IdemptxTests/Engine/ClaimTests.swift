@@ -41,6 +41,46 @@ struct ClaimTests {
         try await bench.whileTimePasses { try await eventually { (try? await bench.charge()) == 1 } }
     }
 
+    @Test("that the store gets to after it has been released is released again")
+    func ghostAfterRelease() async throws {
+        let bench = Workbench {
+            $0.onAbandoned = .refuse
+            $0.claimTimeout = .seconds(3_600)
+        }
+        let arrival = Gate()
+        // The first call is still on its way when the second one, which was granted, has been released.
+        bench.store.inject(.arrivesLate { await arrival.pass() }, at: .claim)
+        bench.store.inject(.losesReply, at: .claim)
+        bench.store.breakDown(at: .claim)
+        let problem = try await bench.whileTimePasses { await bench.problem { try await bench.charge() } }
+        #expect(problem?.kind == .storeUnavailable)
+        try await bench.whileTimePasses {
+            try await eventually { try bench.memory.records(in: nil, after: nil, limit: 1).records.isEmpty }
+        }
+        bench.store.heal()
+        arrival.open()
+        try await eventually { bench.store.lateCallCount == 0 }
+        try await bench.whileTimePasses {
+            try await eventually(within: .seconds(20)) { (try? await bench.charge()) == 1 }
+        }
+    }
+
+    @Test("that the store gets to after its operation has released the key is released again")
+    func ghostAfterOperation() async throws {
+        let bench = Workbench {
+            $0.onAbandoned = .refuse
+            $0.claimTimeout = .seconds(3_600)
+        }
+        let arrival = Gate()
+        bench.store.inject(.arrivesLate { await arrival.pass() }, at: .claim)
+        try await bench.whileTimePasses { try await bench.idempotency.run("charge", key: "k-1") { $0.release() } }
+        arrival.open()
+        try await eventually { bench.store.lateCallCount == 0 }
+        try await bench.whileTimePasses {
+            try await eventually(within: .seconds(20)) { (try? await bench.charge()) == 1 }
+        }
+    }
+
     // MARK: Leases
 
     @Test("whose lease is over when the reply comes is made again with the same token before anything runs")
@@ -50,6 +90,8 @@ struct ClaimTests {
             $0.claimTimeout = .seconds(3_600)
         }
         bench.store.inject(.isDelayed(.seconds(31)), at: .claim)
+        // A renewal, which is due at once, does as well if it comes first.
+        bench.store.breakDown(at: .renew)
         let attempt = try await bench.whileTimePasses {
             try await bench.idempotency.run("charge", key: "k-1") { context in
                 #expect(context.isLeaseHeld)

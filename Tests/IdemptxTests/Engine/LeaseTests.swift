@@ -157,11 +157,7 @@ struct LeaseTests {
         bench.clock.advance(by: .seconds(31))
         #expect(try await bench.otherProcess().charge() == 2)
         bench.store.heal()
-        try await eventually {
-            bench.clock.advance(by: .seconds(1))
-            return bench.store.count(of: .renew) >= 2
-        }
-        let problem = await bench.problem { try await task.value }
+        let problem = try await bench.whileTimePasses { await bench.problem { try await task.value } }
         #expect(problem?.kind == .requestInProgress)
         #expect(bench.store.count(of: .complete) == 0)
         #expect(try await bench.charge() == 2)

@@ -87,6 +87,25 @@ struct OutageTests {
         #expect(bench.ledger.count == 2)
     }
 
+    @Test("is not replayed from memory once another attempt may have stored an outcome")
+    func replacedBeforeStored() async throws {
+        let bench = Workbench {
+            $0.lease = .seconds(30)
+            $0.completionRetryTime = .zero
+            $0.claimRetryTime = .zero
+        }
+        bench.store.breakDown(at: .complete)
+        bench.store.breakDown(at: .renew)
+        #expect(try await bench.charge() == 1)
+        #expect(try await bench.charge() == 1)
+        bench.clock.advance(by: .seconds(31))
+        #expect(try await bench.otherProcess().charge() == 2)
+        // Elsewhere, a client has been told so.
+        #expect(try await bench.charge() == 2)
+        bench.store.breakDown(at: .claim)
+        #expect(try await bench.charge() == 1, "What is known here is still better than nothing")
+    }
+
     @Test("has its outcome stored in place of a retry that was granted the key before the outcome was known")
     func knownAfterGrant() async throws {
         let bench = Workbench {
