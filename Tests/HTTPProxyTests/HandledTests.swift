@@ -198,7 +198,8 @@ struct HandledTests {
     @Test("is told of at its end, with or without a response")
     func records() async throws {
         let script: TestUpstream.Script = { connection, _ in
-            let message = try #require(try await connection.readMessage())
+            // The client of the other may leave before its request comes here.
+            guard let message = try await connection.readMessage() else { return }
             guard !message.start.contains("/cut") else {
                 return try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
             }

@@ -364,11 +364,16 @@ struct SecureTests {
     @Test("over HTTP/2 waits for a client that takes a response slowly, however small its window")
     func http2SlowReader() async throws {
         let size = 60_000
-        let script = TestUpstream.responding { _ in .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size)) }
+        let script = TestUpstream.responding { request in
+            request.start.contains("/empty")
+                ? .response() : .response("200 OK", [], bytes: [UInt8](repeating: 7, count: size))
+        }
         try await Self.with(script: script, configure: Change { $0.limits.gapTimeout = .seconds(2) }) {
             proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority, initialWindow: 2_000) {
                 client in
+                // SwiftNIO's client forgets to open the window of a stream that is older than the reply to its settings.
+                _ = try await client.send(.head("GET", "/empty"))
                 try await client.open(.head("GET", "/"), endStream: true) { _, _, inbound in
                     var received = 0
                     for try await case .data(let frame) in inbound {
