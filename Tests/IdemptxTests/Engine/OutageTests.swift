@@ -210,16 +210,14 @@ struct OutageTests {
         try await bench.whileTimePasses { try await eventually { poll.arrivals == 1 } }
         gate.open()
         #expect(try await running.value == 1)
-        let claims = bench.store.count(of: .claim)
         // The poll is on behalf of both. It reaches the store, and is granted, when its lease has been over for a second.
         bench.clock.advance(by: .seconds(31))
         first.cancel()
         #expect(await first.result.isFailure)
         poll.open()
+        // With the token of the poll: another one would have to wait for a lease that nobody's clock brings to its end.
         #expect(try await second.value == 2)
         #expect(bench.ledger.count == 2)
-        // With the token of the poll: another one would have had to wait for its lease.
-        #expect(bench.store.count(of: .claim) == claims + 1)
     }
 
     // MARK: Claims
