@@ -40,7 +40,10 @@ extension Checker {
         _ responded: Moment,
         _ response: ClientResponse
     ) -> Bool {
-        guard self.evidence.hasTrouble(request.process, from: arrived, to: responded) else { return false }
+        let settings = self.evidence.settings
+        // A store that has not replied is left alone for a second where it may be bypassed.
+        let memory = settings.isBypassing ? settings.claimTimeout + settings.claimRetryTime + 1_000 : 0
+        guard self.evidence.hasTrouble(request.process, from: arrived - memory, to: responded) else { return false }
         return self.evidence.history.executions.contains { execution in
             guard execution.process == request.process, execution.subject == request.subject, execution.ended != nil
             else { return false }

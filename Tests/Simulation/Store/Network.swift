@@ -17,7 +17,8 @@ struct Network: Sendable {
         /// For the history.
         var description: String {
             [
-                self.isRefused ? "refused" : nil, self.isReset ? "reset" : nil, self.losesRequest ? "request lost" : nil,
+                self.isRefused ? "refused" : nil, self.isReset ? "reset" : nil,
+                self.losesRequest ? "request lost" : nil,
                 self.losesReply ? "reply lost" : nil, self.isRepeated ? "repeated" : nil,
                 self.requestDelay > 10 ? "arrives after \(self.requestDelay) ms" : nil,
                 self.replyDelay > 10 ? "replied after \(self.replyDelay) ms" : nil,
