@@ -104,7 +104,8 @@ struct RequestScreen {
     ///
     /// - Throws: Why the request is refused.
     func screen(trailers: HPACKHeaders) throws(ProxyFailure) -> Trailers {
-        guard trailers.allSatisfy({ Self.isProper($0.name) && Self.isProper(value: $0.value) }) else { throw .badRequest }
+        guard trailers.allSatisfy({ Self.isProper($0.name) && Self.isProper(value: $0.value) })
+        else { throw .badRequest }
         return try self.screen(trailers.map { ($0.name, $0.value) })
     }
 
