@@ -9,10 +9,7 @@ let package = Package(
         .library(name: "IdemptxSQLite", targets: ["IdemptxSQLite"]),
         .library(name: "IdemptxRedis", targets: ["IdemptxRedis"]),
         .library(name: "IdemptxPostgres", targets: ["IdemptxPostgres"]),
-        .library(name: "IdemptxPostgresNIO", targets: ["IdemptxPostgresNIO"]),
-        .library(name: "IdemptxValkey", targets: ["IdemptxValkey"]),
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
-        .library(name: "IdemptxVapor", targets: ["IdemptxVapor"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
         .executable(name: "idemptx", targets: ["IdemptxCommand"]),
@@ -57,10 +54,6 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        // Each behind a trait that is off by default, and not fetched without it.
-        .package(url: "https://github.com/valkey-io/valkey-swift", from: "1.4.0"),
-        .package(url: "https://github.com/vapor/postgres-nio", from: "1.33.1"),
-        .package(url: "https://github.com/vapor/vapor", from: "4.122.0"),
     ],
     targets: [
         .target(
@@ -121,41 +114,12 @@ let package = Package(
             resources: [.embedInCode("Schema/version1.sql")]
         ),
         .target(
-            name: "IdemptxPostgresNIO",
-            dependencies: [
-                "Idemptx", "IdemptxPostgres",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "PostgresNIO", package: "postgres-nio", condition: .when(traits: ["PostgresNIO"])),
-            ]
-        ),
-        .target(
-            name: "IdemptxValkey",
-            dependencies: [
-                "Idemptx",
-                .target(name: "IdemptxRedis", condition: .when(traits: ["Valkey"])),
-                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Valkey"])),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Valkey", package: "valkey-swift", condition: .when(traits: ["Valkey"])),
-            ]
-        ),
-        .target(
             name: "IdemptxHummingbird",
             dependencies: [
                 "Idemptx",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"])),
                 .product(name: "Logging", package: "swift-log"),
-            ]
-        ),
-        .target(
-            name: "IdemptxVapor",
-            dependencies: [
-                "Idemptx",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Vapor"])),
-                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Vapor"])),
-                .product(name: "Vapor", package: "vapor", condition: .when(traits: ["Vapor"])),
             ]
         ),
         .target(
@@ -407,6 +371,51 @@ let package = Package(
         ),
     ]
 )
+
+// Each behind a trait that is off by default, and not fetched without it. But the plugin of the documentation turns all traits on.
+if Context.environment["IDEMPTX_DOCUMENTATION"] == nil {
+    package.products += [
+        .library(name: "IdemptxPostgresNIO", targets: ["IdemptxPostgresNIO"]),
+        .library(name: "IdemptxValkey", targets: ["IdemptxValkey"]),
+        .library(name: "IdemptxVapor", targets: ["IdemptxVapor"]),
+    ]
+    package.dependencies += [
+        .package(url: "https://github.com/valkey-io/valkey-swift", from: "1.4.0"),
+        .package(url: "https://github.com/vapor/postgres-nio", from: "1.33.1"),
+        .package(url: "https://github.com/vapor/vapor", from: "4.122.0"),
+    ]
+    package.targets += [
+        .target(
+            name: "IdemptxPostgresNIO",
+            dependencies: [
+                "Idemptx", "IdemptxPostgres",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "PostgresNIO", package: "postgres-nio", condition: .when(traits: ["PostgresNIO"])),
+            ]
+        ),
+        .target(
+            name: "IdemptxValkey",
+            dependencies: [
+                "Idemptx",
+                .target(name: "IdemptxRedis", condition: .when(traits: ["Valkey"])),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Valkey"])),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Valkey", package: "valkey-swift", condition: .when(traits: ["Valkey"])),
+            ]
+        ),
+        .target(
+            name: "IdemptxVapor",
+            dependencies: [
+                "Idemptx",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Vapor"])),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Vapor"])),
+                .product(name: "Vapor", package: "vapor", condition: .when(traits: ["Vapor"])),
+            ]
+        ),
+    ]
+}
 
 // Only for whoever builds the documentation: users should not have to fetch the plugin.
 if Context.environment["IDEMPTX_DOCUMENTATION"] != nil {
