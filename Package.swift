@@ -214,7 +214,7 @@ let package = Package(
         .target(
             name: "StoreTestSupport",
             dependencies: [
-                "Idemptx",
+                "Idemptx", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             path: "Tests/StoreTestSupport"
@@ -446,7 +446,7 @@ if Context.environment["IDEMPTX_NATIVE_CLIENTS"] != nil {
             name: "IdemptxPostgresNIOTests",
             dependencies: [
                 "Idemptx", "IdemptxPostgres", "IdemptxPostgresNIO", "IdemptxTesting", "PostgresServerTesting",
-                "TestSupport",
+                "StoreTestSupport", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "PostgresNIO", package: "postgres-nio"),
@@ -455,7 +455,8 @@ if Context.environment["IDEMPTX_NATIVE_CLIENTS"] != nil {
         .testTarget(
             name: "IdemptxValkeyTests",
             dependencies: [
-                "Idemptx", "IdemptxRedis", "IdemptxTesting", "IdemptxValkey", "RedisServerTesting", "TestSupport",
+                "Idemptx", "IdemptxRedis", "IdemptxTesting", "IdemptxValkey", "RedisServerTesting", "StoreTestSupport",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Valkey", package: "valkey-swift"),

@@ -1,5 +1,4 @@
 import Dispatch
-import Foundation
 import GRDB
 import Idemptx
 import Synchronization
@@ -126,8 +125,7 @@ final class GroupWriter: Sendable {
         } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
             // Another process writes. The calls wait until their deadlines.
             self.callOffOverdue(writing: false)
-            // SQLite does not notify when a lock is free. This queue has a thread of its own, which may sleep.
-            Thread.sleep(forTimeInterval: 0.002)
+            Database.pauseForOtherWriter()
             return
         } catch {
             self.failWaiting(StoreError(sqlite: error))

@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 import Idemptx
 import Synchronization
@@ -56,8 +55,7 @@ struct JoinedTransaction {
             do {
                 return try self.db.beginTransaction(.immediate)
             } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY && .now < self.deadline {
-                // SQLite does not notify when a lock is free. This thread belongs to the database, and may sleep.
-                Thread.sleep(forTimeInterval: 0.002)
+                Database.pauseForOtherWriter()
             } catch {
                 throw StoreError(sqlite: error)
             }

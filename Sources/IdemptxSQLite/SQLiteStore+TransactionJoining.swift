@@ -72,7 +72,7 @@ extension IdempotencyContext {
 
     /// Stores the response of a request in a transaction of SQLite that its handler has opened itself.
     ///
-    /// All that is said of the form with a value holds here.
+    /// Works like the form with a value.
     ///
     /// - Parameters:
     ///   - response: The response that the handler is going to return.

@@ -63,7 +63,7 @@ public struct IdempotencyMiddleware: AsyncMiddleware {
             scope: { try await self.scope.scope(of: $0) },
             policy: self.policy?(request),
             operation: { request, attempt in
-                // Vapor cannot give back a stream of which a part was read: better none than a part.
+                // Vapor cannot restore a stream that was partly read: pass on none of it rather than a part.
                 if request.hasLostItsBody { throw Abort(.payloadTooLarge) }
                 request.idempotency = attempt
                 return try await next.respond(to: request)

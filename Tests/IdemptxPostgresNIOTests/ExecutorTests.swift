@@ -3,6 +3,7 @@ import IdemptxPostgres
 import IdemptxPostgresNIO
 import PostgresNIO
 import PostgresServerTesting
+import StoreTestSupport
 import TestSupport
 import Testing
 
@@ -159,23 +160,10 @@ struct ExecutorTests {
     @Test("A server that is killed refuses for a bounded time; back, it works again with all that it had")
     func killed() async throws {
         try await withServer { server, _, executor in
-            let store = PostgresStore(
-                executor: executor, configuration: PostgresStoreConfiguration(callTimeout: .seconds(3)))
-            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.claimRetryTime = .zero })
-            let ledger = Ledger()
-            #expect(try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1)
-            try await server.kill()
-            for _ in 0..<3 {
-                await #expect(throws: IdempotencyProblem.self) {
-                    _ = try await idempotency.run("charge", key: "k-2") { _ in ledger.add() }
-                }
-            }
-            #expect(ledger.count == 1)
-            try await server.restart()
-            try await eventually("The server is used again") {
-                try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1
-            }
-            #expect(try await idempotency.run("charge", key: "k-2") { _ in ledger.add() } == 2)
+            let configuration = PostgresStoreConfiguration(callTimeout: .seconds(3))
+            try await expectNoOperationIsRepeatedOrLost(
+                in: PostgresStore(executor: executor, configuration: configuration), kill: server.kill,
+                restart: server.restart)
         }
     }
 

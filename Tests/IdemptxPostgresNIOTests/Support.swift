@@ -1,4 +1,3 @@
-import HTTPTypes
 import Idemptx
 import IdemptxPostgres
 import IdemptxPostgresNIO
@@ -44,16 +43,5 @@ extension PostgresExecutor {
     @discardableResult
     func query(_ sql: String, _ parameters: [PostgresValue] = []) async throws -> [[PostgresValue]] {
         try await self.execute(PostgresStatement(sql, parameters), timeout: .seconds(30))
-    }
-}
-
-extension Outcome {
-    static let charged = Outcome.response(StoredResponse(status: .created, body: Array("charged".utf8)))
-}
-
-extension StorageKey {
-    /// The key that a client calls `name`.
-    static func named(_ name: String) throws -> StorageKey {
-        StorageKey(scope: .unscoped, key: try IdempotencyKey(name))
     }
 }

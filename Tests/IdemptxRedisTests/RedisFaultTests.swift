@@ -95,22 +95,8 @@ struct RedisFaultTests {
         var options = RedisServerOptions()
         options.isDurable = true
         try await RedisServer.with(options) { server in
-            let store = try RedisStore(url: server.url(), connection: self.brisk)
-            let idempotency = Idempotency(store: store, policy: IdempotencyPolicy { $0.claimRetryTime = .zero })
-            let ledger = Ledger()
-            #expect(try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1)
-            try await server.kill()
-            for _ in 0..<3 {
-                await #expect(throws: IdempotencyProblem.self) {
-                    _ = try await idempotency.run("charge", key: "k-2") { _ in ledger.add() }
-                }
-            }
-            #expect(ledger.count == 1)
-            try await server.restart()
-            try await eventually("The server is used again") {
-                try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1
-            }
-            #expect(try await idempotency.run("charge", key: "k-2") { _ in ledger.add() } == 2)
+            try await expectNoOperationIsRepeatedOrLost(
+                in: RedisStore(url: server.url(), connection: self.brisk), kill: server.kill, restart: server.restart)
         }
     }
 

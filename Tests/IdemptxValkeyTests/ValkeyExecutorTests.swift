@@ -1,10 +1,10 @@
-import HTTPTypes
 import Idemptx
 import IdemptxRedis
 import IdemptxTesting
 import IdemptxValkey
 import Logging
 import RedisServerTesting
+import StoreTestSupport
 import TestSupport
 import Testing
 import Valkey
@@ -130,22 +130,8 @@ struct ValkeyExecutorTests {
         options.isDurable = true
         try await RedisServer.with(options) { server in
             try await self.withExecutor(port: server.port) { executor in
-                let policy = IdempotencyPolicy { $0.claimRetryTime = .zero }
-                let idempotency = Idempotency(store: RedisStore(executor: executor), policy: policy)
-                let ledger = Ledger()
-                #expect(try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1)
-                try await server.kill()
-                for _ in 0..<3 {
-                    await #expect(throws: IdempotencyProblem.self) {
-                        _ = try await idempotency.run("charge", key: "k-2") { _ in ledger.add() }
-                    }
-                }
-                #expect(ledger.count == 1)
-                try await server.restart()
-                try await eventually("The server is used again") {
-                    try await idempotency.run("charge", key: "k-1") { _ in ledger.add() } == 1
-                }
-                #expect(try await idempotency.run("charge", key: "k-2") { _ in ledger.add() } == 2)
+                try await expectNoOperationIsRepeatedOrLost(
+                    in: RedisStore(executor: executor), kill: server.kill, restart: server.restart)
             }
         }
     }
@@ -182,16 +168,5 @@ struct ValkeyExecutorTests {
                 }
             }
         }
-    }
-}
-
-extension Outcome {
-    fileprivate static let charged = Outcome.response(StoredResponse(status: .created, body: Array("charged".utf8)))
-}
-
-extension StorageKey {
-    /// The key that a client calls `name`.
-    fileprivate static func named(_ name: String) throws -> StorageKey {
-        StorageKey(scope: .unscoped, key: try IdempotencyKey(name))
     }
 }

@@ -24,7 +24,7 @@ class Violation:
 
 
 @dataclass
-class Verdict:
+class Findings:
     violations: list = field(default_factory=list)
     # What a store has forgotten that may: measured, and no failure.
     losses: list = field(default_factory=list)
@@ -52,7 +52,7 @@ class Checker:
 
     def __init__(self, history):
         self.history = history
-        self.verdict = Verdict()
+        self.findings = Findings()
         self.executions = group(history.executions)
         self.responses = group(history.responses)
 
@@ -63,11 +63,11 @@ class Checker:
             self.check_responses(key)
             self.check_end(key)
         self.count()
-        return self.verdict
+        return self.findings
 
     def report(self, kind, key, text):
         forgotten = self.history.may_have_forgotten and kind in self.FORGETFUL
-        (self.verdict.losses if forgotten else self.verdict.violations).append(Violation(kind, key, text))
+        (self.findings.losses if forgotten else self.findings.violations).append(Violation(kind, key, text))
 
     def check_ledger(self):
         for key in self.executions.keys() - self.history.sent:
@@ -194,7 +194,7 @@ class Checker:
     # MARK: Numbers
 
     def count(self):
-        history, numbers = self.history, self.verdict.numbers
+        history, numbers = self.history, self.findings.numbers
         numbers["keys"] = len(history.sent)
         numbers["responses"] = len(history.responses)
         numbers["successes"] = sum(response.is_success for response in history.responses)
@@ -209,7 +209,7 @@ class Checker:
         numbers["unknown, not run"] = sum(not self.executions[key] for key in unknown)
         # Clients that were told of a replay which was replaced later.
         numbers["replaced replays"] = sum(map(self.is_replaced, history.responses))
-        numbers["losses"] = len({loss.key for loss in self.verdict.losses})
+        numbers["losses"] = len({loss.key for loss in self.findings.losses})
 
     def is_replaced(self, response):
         final = self.history.final.get(response.key)

@@ -23,7 +23,7 @@ def row(case, results):
         numbers["rounds"] += 1
         numbers["requests"] += result.requests
         numbers["violations"] += len(result.violations)
-        numbers.update(result.verdict.numbers)
+        numbers.update(result.findings.numbers)
         for kind, count in result.faults.items():
             numbers[FAULTS.get(kind, "other faults")] += count
     return {"subject": case.subject.name, "store": case.store.name, "rule": case.rule, **numbers}

@@ -67,13 +67,13 @@ def missing_for(store):
 class Result:
     case: Case
     number: int
-    verdict: object
+    findings: object
     requests: int
     faults: dict = field(default_factory=dict)
 
     @property
     def violations(self):
-        return self.verdict.violations
+        return self.findings.violations
 
 
 def crashes(servers):
@@ -144,10 +144,10 @@ class Round:
         return steps, faults
 
     def judge(self, history, workload, planned):
-        verdict = check(history)
+        findings = check(history)
         count = len(history.disturbances)
-        verdict.violations += check_progress(history, faults=count, least_faults=(planned + 1) // 2)
-        for violation in verdict.violations + verdict.losses:
+        findings.violations += check_progress(history, faults=count, least_faults=(planned + 1) // 2)
+        for violation in findings.violations + findings.losses:
             self.log(f"{violation}")
             for response in history.responses + history.final.get(violation.key, []):
                 if response.key == violation.key:
@@ -156,4 +156,4 @@ class Round:
                         f" {response.marker} {response.body[:100]!r}")
         kinds = [disturbance.kind for disturbance in history.disturbances]
         counts = {kind: kinds.count(kind) for kind in sorted(set(kinds))}
-        return Result(self.case, self.number, verdict, workload.requests, counts)
+        return Result(self.case, self.number, findings, workload.requests, counts)

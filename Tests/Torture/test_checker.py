@@ -270,10 +270,10 @@ class CheckerTests(unittest.TestCase):
         self.run_again(attempt=1)
         self.history.responses = [success("k", 1)]
         self.history.may_have_forgotten = True
-        verdict = check(self.history)
-        self.assertEqual(verdict.violations, [])
-        self.assertEqual({loss.kind for loss in verdict.losses}, {"attempt repeated", "two responses"})
-        self.assertEqual(verdict.numbers["losses"], 1)
+        findings = check(self.history)
+        self.assertEqual(findings.violations, [])
+        self.assertEqual({loss.kind for loss in findings.losses}, {"attempt repeated", "two responses"})
+        self.assertEqual(findings.numbers["losses"], 1)
 
     def test_forgotten_writes_do_not_excuse_a_wrong_response(self):
         self.history.may_have_forgotten = True

@@ -138,7 +138,7 @@ class Torture:
             return
         self.results.append(result)
         self.say(
-            f"{case.name}, round {number}: {len(result.violations)} violations, {dict(result.verdict.numbers)},"
+            f"{case.name}, round {number}: {len(result.violations)} violations, {dict(result.findings.numbers)},"
             f" {result.faults}")
         if not arguments.keep and (arguments.self_test or not result.violations):
             round.room.remove()

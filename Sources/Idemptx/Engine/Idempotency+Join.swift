@@ -15,7 +15,7 @@ extension Idempotency {
     ///   - store: The store.
     ///   - context: The context of the operation; without a lease, there is no record, and what was written is committed.
     ///   - operation: The operation.
-    ///   - judge: What becomes of the key, and what is stored.
+    ///   - judge: Decides what happens to the key and what is stored.
     /// - Returns: What `operation` returned.
     /// - Throws: What `operation` throws, ``IdempotencyProblem`` or ``StoreError``; nothing was committed, as far as is known.
     func join<Store: TransactionJoining, Result>(
@@ -35,7 +35,7 @@ extension Idempotency {
                 guard let context, context.lease != nil else { return }
                 let judged = judge(value)
                 guard let outcome = Self.kept(judged) else {
-                    // Whoever judges again must not come to another result: nothing is committed.
+                    // The layer judges once more after the rollback. That decision must be the same.
                     context.choose(judged.0)
                     throw RolledBack()
                 }
@@ -71,7 +71,7 @@ extension Idempotency {
         return IdempotencyProblem.storeUnavailable(under: context.policy)
     }
 
-    /// What is stored of an outcome; `nil` if nothing is.
+    /// The part of an outcome to store, or `nil` to store nothing.
     private static func kept(_ judged: (disposition: Disposition, outcome: Outcome?)) -> Outcome? {
         switch judged.disposition {
         case .keep: judged.outcome
@@ -80,7 +80,7 @@ extension Idempotency {
         }
     }
 
-    /// What the transactions of an operation that has ended came to.
+    /// Whether the operation, which has ended, has committed an outcome in a transaction.
     ///
     /// Whether one was committed that the application opened, or whose commit had no reply, is known to the store.
     func joinedResult(of lease: Lease, in context: IdempotencyContext) async -> JoinedResult {
@@ -107,8 +107,9 @@ extension Idempotency {
 
     /// Asks the store for the outcome of an attempt.
     ///
-    /// A renewal waits for a transaction that is about to change the record, and succeeds if that was rolled back. Otherwise
-    /// a claim finds what is there; it must not take the key from another attempt, whose outcome may be unknown.
+    /// The renewal waits for any transaction that has changed the record, and succeeds if it was rolled back. If it fails,
+    /// a claim reads the outcome. That claim uses the rule `refuse`, so that it never takes the key over from an abandoned
+    /// attempt.
     private func storedResult(of lease: Lease) async throws -> JoinedResult {
         let store = self.store
         let isClaimed = try await self.telemetry.storeCall(.renew) {

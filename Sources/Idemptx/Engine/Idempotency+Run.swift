@@ -26,7 +26,7 @@ extension Idempotency {
     /// again. ``IdempotencyContext/release()`` says so for one error.
     ///
     /// - Parameters:
-    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - name: The name of the operation. The same key can be used with another name: `charge` and `receipt` both run.
     ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
@@ -56,10 +56,10 @@ extension Idempotency {
 
     /// Runs a function without a result once per key.
     ///
-    /// All that is said of the form with a result holds here.
+    /// Works like the form with a result.
     ///
     /// - Parameters:
-    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - name: The name of the operation. The same key can be used with another name: `charge` and `receipt` both run.
     ///   - key: Names this one, in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees

@@ -7,15 +7,15 @@ extension Idempotency {
     /// }
     /// ```
     ///
-    /// What is said of ``run(_:key:scope:fingerprint:operation:)->_`` holds here, and for what `operation` writes through its
-    /// transaction exactly once is true: if the process dies before the commit, nothing was written, and a later call runs it
-    /// as the next attempt; if it dies afterwards, a later call gets the result.
+    /// Works like ``run(_:key:scope:fingerprint:operation:)->_``. In addition, `operation` takes effect exactly once, as far as
+    /// it writes through its transaction: if the process dies before the commit, nothing was written, and a later call runs
+    /// it as the next attempt; if it dies afterwards, a later call gets the result.
     ///
     /// An operation that throws is rolled back, and so is one that does not want its result kept, such as by
     /// ``IdempotencyContext/release()``. An attempt that another has replaced cannot commit.
     ///
     /// - Parameters:
-    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - name: The name of the operation. The same key can be used with another name: `charge` and `receipt` both run.
     ///   - key: Names this one; in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
@@ -47,17 +47,17 @@ extension Idempotency {
 
     /// Runs a function without a result once per key, in a transaction that commits what it wrote together with the record of it.
     ///
-    /// All that is said of the form with a result holds here.
+    /// Works like the form with a result.
     ///
     /// - Parameters:
-    ///   - name: Names what is done: two operations with the same key, such as `charge` and `receipt`, both run.
+    ///   - name: The name of the operation. The same key can be used with another name: `charge` and `receipt` both run.
     ///   - key: Names this one; in 1 to 255 characters of printable ASCII.
     ///   - scope: Whose key it is. Needed if the key comes from outside.
     ///   - fingerprint: What the operation is asked to do. A later call with another fingerprint is refused; `nil` agrees
     ///     with all.
     ///   - store: The store of this instance.
     ///   - operation: What runs once. It must not end the transaction.
-    /// - Throws: What the form with a result throws.
+    /// - Throws: The same errors as the form with a result.
     public func run<Store: TransactionJoining>(
         _ name: String,
         key: String,

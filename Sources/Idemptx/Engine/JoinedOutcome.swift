@@ -6,7 +6,7 @@ enum JoinedOutcome: Sendable {
     case committed(Outcome)
 }
 
-/// What the transactions of an operation that has ended came to.
+/// Whether an operation that has ended has committed an outcome in a transaction.
 enum JoinedResult: Sendable {
     /// No outcome is stored: the layer has to do so.
     case nothing

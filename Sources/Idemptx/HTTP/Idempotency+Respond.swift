@@ -186,8 +186,8 @@ extension Idempotency {
         }
     }
 
-    /// The response to send for an outcome that the application has stored: what is replayed, whatever the operation
-    /// returned.
+    /// The response to send if the application has stored the outcome itself: the stored one, even if the operation returned
+    /// another.
     private func parts(
         _ parts: ResponseParts?, storedAs outcome: Outcome, in context: IdempotencyContext
     ) -> ResponseParts {

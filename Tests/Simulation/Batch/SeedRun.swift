@@ -1,4 +1,4 @@
-/// One simulation, from its seed to its verdict.
+/// One simulation, from its seed to what the checker says.
 public struct SeedRun: Sendable {
     /// What a replay needs to know.
     public struct Selection: Sendable {

@@ -76,10 +76,10 @@ extension Checker {
             return violate(.oneExecution, "took over at \(successor.at.milliseconds) ms without a cause")
         }
         guard evidence.settings.rule == .recover, self.successorRuns(later, successor) else { return nil }
-        let verdict = evidence.history.recoveries.last {
+        let recovery = evidence.history.recoveries.last {
             $0.subject == later.subject && $0.process == later.process && ($0.ended ?? .distantFuture) <= later.started
         }
-        guard verdict?.verdict == "reruns" else { return violate(.oneExecution, "took over without a recovery") }
+        guard recovery?.result == .rerun else { return violate(.oneExecution, "took over without a recovery") }
         return nil
     }
 

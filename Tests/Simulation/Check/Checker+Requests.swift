@@ -144,7 +144,7 @@ extension Checker {
     }
 
     private func wasRecovered(_ execution: Execution) -> Bool {
-        self.evidence.history.recoveries.contains { $0.verdict == "completes with execution \(execution.id)" }
+        self.evidence.history.recoveries.contains { $0.result == .completed(execution: execution.id) }
     }
 
     private func checkTime(
@@ -178,7 +178,7 @@ extension Checker {
         if evidence.hasLoss(request.subject, from: .zero, to: .distantFuture) { return true }
         if evidence.settings.rule == .recover,
             evidence.history.recoveries.contains(where: {
-                $0.subject == request.subject && ["refuses", "throws"].contains($0.verdict)
+                $0.subject == request.subject && [.refused, .threw].contains($0.result)
             })
         {
             return true

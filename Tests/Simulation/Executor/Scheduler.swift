@@ -14,8 +14,8 @@ final class Scheduler: Sendable {
         case leases
     }
 
-    /// Whose jobs may run.
-    fileprivate struct Standing {
+    /// Whether the jobs of a process may run.
+    fileprivate struct OwnerState {
         var isDead = false
         var pausedUntil = Moment.zero
         var blockedUntil = Moment.zero
@@ -51,7 +51,7 @@ final class Scheduler: Sendable {
         /// The next one is the last.
         var timers: [Timer] = []
         var timerCount = 0
-        var standings: [Int: Standing] = [:]
+        var owners: [Int: OwnerState] = [:]
         var random = SeededRandom(seed: 0)
         var isInOrder = false
         var stepCount = 0
@@ -103,23 +103,23 @@ final class Scheduler: Sendable {
 
     /// Lets a process run no more.
     func kill(_ owner: Int) {
-        self.state.withLock { $0.standings[owner, default: Standing()].isDead = true }
+        self.state.withLock { $0.owners[owner, default: OwnerState()].isDead = true }
     }
 
     /// Lets what is left of a dead process run, so that its memory is freed.
     func revive(_ owner: Int) {
-        self.state.withLock { $0.standings[owner] = nil }
+        self.state.withLock { $0.owners[owner] = nil }
     }
 
     /// Lets a process stand still until a moment.
     func pause(_ owner: Int, until end: Moment) {
-        self.state.withLock { $0.standings[owner, default: Standing()].pausedUntil = end }
+        self.state.withLock { $0.owners[owner, default: OwnerState()].pausedUntil = end }
         self.wake(at: end)
     }
 
     /// Lets the pool of a process stand still until a moment, as handlers do that block its threads.
     func blockPool(of owner: Int, until end: Moment) {
-        self.state.withLock { $0.standings[owner, default: Standing()].blockedUntil = end }
+        self.state.withLock { $0.owners[owner, default: OwnerState()].blockedUntil = end }
         self.wake(at: end)
     }
 
@@ -131,9 +131,9 @@ final class Scheduler: Sendable {
     /// Ends all pauses.
     func resumeAll() {
         self.state.withLock { state in
-            for owner in state.standings.keys {
-                state.standings[owner]?.pausedUntil = .zero
-                state.standings[owner]?.blockedUntil = .zero
+            for owner in state.owners.keys {
+                state.owners[owner]?.pausedUntil = .zero
+                state.owners[owner]?.blockedUntil = .zero
             }
         }
     }
@@ -206,10 +206,10 @@ extension Scheduler.State {
     fileprivate mutating func takeJob() -> Scheduler.Job? {
         guard !self.jobs.isEmpty else { return nil }
         let now = self.now
-        let standings = self.standings
-        func mayRun(_ job: Scheduler.Job) -> Bool { standings[job.owner]?.mayRun(job.lane, at: now) ?? true }
+        let owners = self.owners
+        func mayRun(_ job: Scheduler.Job) -> Bool { owners[job.owner]?.mayRun(job.lane, at: now) ?? true }
         let candidates =
-            standings.isEmpty ? Array(self.jobs.indices) : self.jobs.indices.filter { mayRun(self.jobs[$0]) }
+            owners.isEmpty ? Array(self.jobs.indices) : self.jobs.indices.filter { mayRun(self.jobs[$0]) }
         guard !candidates.isEmpty else { return nil }
         let index = candidates[self.isInOrder ? 0 : self.random.below(candidates.count)]
         let job = self.jobs.remove(at: index)

@@ -45,11 +45,30 @@ struct SentRequest: Sendable {
 
 /// A recovery as it was called.
 struct RecoveryRecord: Sendable {
+    /// What came of it.
+    enum Result: Hashable, CustomStringConvertible {
+        case cancelled
+        case threw
+        case refused
+        case rerun
+        case completed(execution: Int)
+
+        var description: String {
+            switch self {
+            case .cancelled: "cancelled"
+            case .threw: "throws"
+            case .refused: "refuses"
+            case .rerun: "reruns"
+            case .completed(let execution): "completes with execution \(execution)"
+            }
+        }
+    }
+
     let subject: Int
     let process: Int
     let began: Moment
     var ended: Moment?
-    var verdict = "none"
+    var result: Result?
 }
 
 /// The life of a process.

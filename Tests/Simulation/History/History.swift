@@ -229,13 +229,13 @@ final class History: Sendable {
         }
     }
 
-    func recoveryEnds(_ number: Int, verdict: String) {
+    func recoveryEnds(_ number: Int, _ result: RecoveryRecord.Result) {
         let now = Scheduler.shared.now
         let process = self.state.withLock { state in
             state.recoveries[number].ended = now
-            state.recoveries[number].verdict = verdict
+            state.recoveries[number].result = result
             return state.recoveries[number].process
         }
-        self.log(.recovers, process, number, verdict, "")
+        self.log(.recovers, process, number, "\(result)", "")
     }
 }

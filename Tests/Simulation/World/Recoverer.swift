@@ -18,22 +18,22 @@ struct Recoverer: Sendable {
         do {
             try await self.life.sleep(milliseconds: random.pick([0, 10, 800]))
         } catch {
-            self.history.recoveryEnds(number, verdict: "cancelled")
+            self.history.recoveryEnds(number, .cancelled)
             throw error
         }
         if random.chance(perMille: 100) {
-            self.history.recoveryEnds(number, verdict: "throws")
+            self.history.recoveryEnds(number, .threw)
             throw CannotTell()
         }
         if random.chance(perMille: 100) {
-            self.history.recoveryEnds(number, verdict: "refuses")
+            self.history.recoveryEnds(number, .refused)
             return .refuse
         }
         guard let execution = self.history.effect(of: subject, since: Moment(unknown.created)) else {
-            self.history.recoveryEnds(number, verdict: "reruns")
+            self.history.recoveryEnds(number, .rerun)
             return .rerun
         }
-        self.history.recoveryEnds(number, verdict: "completes with execution \(execution.id)")
+        self.history.recoveryEnds(number, .completed(execution: execution.id))
         let receipt = Receipt(execution: execution.id, subject: execution.subject, variant: execution.variant)
         return .complete(
             with: .response(
