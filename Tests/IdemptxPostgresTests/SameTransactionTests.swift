@@ -206,7 +206,7 @@ struct SameTransactionTests {
     @Test("locks a record for no longer than a call takes, if its process stands still before it commits")
     func standsStill() async throws {
         try await PostgresServer.with { (server) async throws in
-            let store = try await server.makeStore(configuration: PostgresStoreConfiguration(callTimeout: .seconds(1)))
+            let store = try await server.makeStore(configuration: PostgresStoreConfiguration(callTimeout: .seconds(5)))
             guard case .granted(let claim) = try await store.claim(ClaimRequest(key: try .named("k-1"))) else {
                 Issue.record("The key is free")
                 return
