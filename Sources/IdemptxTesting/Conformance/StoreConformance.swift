@@ -21,7 +21,7 @@ public struct StoreConformance: Sendable {
         /// The store has a clock of its own, such as that of a server.
         ///
         /// - Parameter unit: How long the shortest step is. Leases last four units. A unit has to be long enough that
-        ///   a few calls in a row fit into one; a law that gets out of step starts again.
+        ///   a few calls in a row fit into one; a law that gets out of step starts again, with a longer one.
         /// - Returns: A pace that waits for real.
         public static func realTime(unit: Duration = .milliseconds(150)) -> Pace {
             Pace(unit: unit, isManual: false)
@@ -29,6 +29,9 @@ public struct StoreConformance: Sendable {
 
         let unit: Duration
         let isManual: Bool
+
+        /// The pace for a machine that was too busy for this one.
+        fileprivate var slower: Pace { Pace(unit: self.unit * 5 / 4, isManual: self.isManual) }
     }
 
     /// Makes a store, which uses the clock unless it has its own.
@@ -87,7 +90,7 @@ public struct StoreConformance: Sendable {
 
     /// Holds a new store to a law.
     ///
-    /// With real time, a machine can be too busy for a law to be judged: then the law starts again.
+    /// With real time, a machine can be too busy for a law to be judged: then the law starts again, with longer steps.
     ///
     /// - Parameters:
     ///   - sourceLocation: Where issues are recorded.
@@ -101,18 +104,19 @@ public struct StoreConformance: Sendable {
         name: String = #function,
         _ law: (Trial) async throws -> Void
     ) async throws {
+        var pace = self.pace
         for _ in 1...self.maximumTrials {
             let clock = ManualClock()
             let store = try await self.makeStore(clock)
-            if !self.pace.isManual { try await self.warmUp(store) }
-            let time = Trial.Time(pace: self.pace, tolerance: tolerance, clock: clock)
+            if !pace.isManual { try await self.warmUp(store) }
+            let time = Trial.Time(pace: pace, tolerance: tolerance, clock: clock)
             let trial = Trial(store: store, time: time, sourceLocation: sourceLocation)
             do {
                 try await law(trial)
                 try trial.time.check()
                 return trial.report()
             } catch is Trial.OutOfStep {
-                continue
+                pace = pace.slower
             }
         }
         Issue.record(
