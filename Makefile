@@ -5,7 +5,7 @@ SWIFT ?= swift
 ARGS ?=
 SWIFT_FILES = Sources Tests Snippets Package.swift $(addprefix Benchmarks/,Package.swift Server Micro Support)
 
-.PHONY: demo test peers soak mutants torture lint docs release bench bench-scale
+.PHONY: demo test peers soak mutants torture fuzz tsan lint docs release bench bench-scale
 
 # Builds neither the proxy nor, unless its store is asked for, the client of Redis.
 DEMO_TRAITS = CommandLine$(if $(findstring redis,$(ARGS)),$(comma)Redis)
@@ -25,6 +25,8 @@ test:
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	. .build-servers/env && Scripts/run-tests
 	Scripts/run-peers
+	python3 -B -m unittest discover -q -s Tests/Torture
+	Scripts/torture --minutes 1 --seed 1 --binary .build/debug/idemptx
 	Scripts/build-docs
 
 # What others have written, against the binary of the last debug build.
@@ -40,6 +42,17 @@ soak:
 mutants:
 	@Scripts/install-requirements build
 	@SEEDS="$(SEEDS)" Scripts/check-engine-mutants
+
+# What reads the bytes of strangers, with libFuzzer and the address sanitizer: SECONDS_EACH for each target, or for TARGETS.
+fuzz:
+	@Scripts/install-requirements build
+	@SECONDS_EACH="$(SECONDS_EACH)" TARGETS="$(TARGETS)" MERGE="$(MERGE)" Scripts/fuzz
+
+# The tests of all that is concurrent, with the thread sanitizer.
+tsan:
+	@Scripts/install-requirements test
+	@Scripts/install-test-servers
+	@. .build-servers/env && TARGETS="$(TARGETS)" Scripts/tsan
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)

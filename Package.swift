@@ -12,7 +12,7 @@ let package = Package(
         .library(name: "IdemptxHummingbird", targets: ["IdemptxHummingbird"]),
         .library(name: "IdemptxProxy", targets: ["IdemptxProxy"]),
         .library(name: "IdemptxTesting", targets: ["IdemptxTesting"]),
-        .executable(name: "idemptx", targets: ["IdemptxCommand"]),
+        .executable(name: "idemptx", targets: ["IdemptxMain"]),
     ],
     traits: [
         .trait(name: "SQLite", description: "The SQLite store (adds GRDB)."),
@@ -165,7 +165,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Hummingbird"])),
             ]
         ),
-        .executableTarget(
+        .executableTarget(name: "IdemptxMain", dependencies: ["IdemptxCommand"]),
+        .target(
             name: "IdemptxCommand",
             dependencies: [
                 "Idemptx", "IdemptxHummingbird", "IdemptxPostgres", "IdemptxSQLite",
@@ -313,6 +314,19 @@ let package = Package(
         ),
         .testTarget(name: "IdemptxSimulationTests"),
         .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "HTTPProxy", "Idemptx", "IdemptxCommand", "RESP3",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
+            ],
+            path: "Tests/FuzzTargets"
+        ),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "Idemptx"], exclude: ["Corpus"]),
+        .target(
             name: "HTTPTestSupport",
             dependencies: [
                 "TestSupport",
@@ -362,7 +376,8 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "HTTPTestSupport", "IdemptxCommand", "PostgresServerTesting", "RedisServerTesting", "TestSupport",
+                "HTTPTestSupport", "IdemptxCommand", "IdemptxMain", "PostgresServerTesting", "RedisServerTesting",
+                "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -473,6 +488,24 @@ if Context.environment["IDEMPTX_NATIVE_CLIENTS"] != nil {
             ]
         ),
     ]
+}
+
+// Only for fuzzing: libFuzzer brings the main program, and is led by the branches that our own code takes. See Scripts/fuzz.
+if Context.environment["IDEMPTX_FUZZING"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "idemptx-fuzz", dependencies: ["FuzzTargets"], path: "Tests/FuzzCommand",
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+    let coverage = "-sanitize-coverage=edge,indirect-calls,trace-cmp,inline-8bit-counters,pc-table"
+    for target in package.targets where target.path == nil && !target.isTest {
+        target.swiftSettings = [.unsafeFlags(["-O", "-sanitize=address", coverage])]
+    }
+}
+
+// Only for the thread sanitizer: see Scripts/tsan.
+if Context.environment["IDEMPTX_TSAN"] != nil {
+    package.targets.append(.target(name: "ThreadSanitizerMutex", path: "Tests/ThreadSanitizerMutex"))
+    for target in package.targets where target.isTest { target.dependencies.append("ThreadSanitizerMutex") }
 }
 
 // Only for the benchmarks: what they measure of the package's inside, through a public face.

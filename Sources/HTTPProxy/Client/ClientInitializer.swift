@@ -3,13 +3,22 @@ import NIOHTTP1
 import NIOHTTP2
 import NIOSSL
 import NIOTLS
+import Synchronization
 
 /// Sets up the connections that clients make.
 struct ClientInitializer: Sendable {
     let configuration: ServerConfiguration
 
+    /// One connection at a time: Swift's runtime has crashed while two event loops looked up for the first time what the same
+    /// types conform to.
+    private static let turn = Mutex(())
+
     /// On the event loop of the connection.
     func initialize(_ channel: any Channel, on loop: LoopState) throws {
+        try Self.turn.withLock { _ in try self.setUp(channel, on: loop) }
+    }
+
+    private func setUp(_ channel: any Channel, on loop: LoopState) throws {
         channel.keepLittleUnsent()
         guard let tls = self.configuration.tls else { return try self.addHTTP1(to: channel, on: loop, isSecure: false) }
         let pipeline = channel.pipeline.syncOperations

@@ -114,7 +114,7 @@ extension UInt8 {
 extension String {
     /// The elements of a comma-separated list, in lower case.
     var listElements: [String] {
-        self.split(separator: ",").map { $0.trimmed.lowercased() }.filter { !$0.isEmpty }
+        self.utf8.split(separator: UInt8(ascii: ",")).map { Substring($0).trimmed.lowercased() }.filter { !$0.isEmpty }
     }
 
     /// The value of a field without the space around it, which is no part of it (RFC 9112, section 5.1).

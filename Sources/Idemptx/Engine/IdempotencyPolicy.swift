@@ -226,8 +226,8 @@ public struct IdempotencyPolicy: Sendable {
 extension HTTPResponse {
     /// RFC 9111, section 5.2.2.5.
     fileprivate var forbidsStoring: Bool {
-        self.headerFields[values: .cacheControl].flatMap { $0.split(separator: ",") }.contains { directive in
-            String(Substring(directive.utf8.trimmingOptionalWhitespace())).lowercased() == "no-store"
-        }
+        let lines = self.headerFields[values: .cacheControl]
+        let directives = lines.flatMap { $0.utf8.split(separator: UInt8(ascii: ",")) }
+        return directives.contains { String(Substring($0.trimmingOptionalWhitespace())).lowercased() == "no-store" }
     }
 }

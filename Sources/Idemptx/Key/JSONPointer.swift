@@ -19,15 +19,16 @@ public struct JSONPointer: Hashable, Sendable {
     public init(_ text: String) throws {
         guard text.isEmpty || text.utf8.first == UInt8(ascii: "/") else { throw Malformed() }
         var tokens: [String] = []
-        for token in text.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+        // By code points: a name may begin with a combining mark.
+        for token in text.unicodeScalars.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
             tokens.append(try Self.unescape(token))
         }
         self.tokens = tokens
     }
 
-    private static func unescape(_ token: Substring) throws(Malformed) -> String {
+    private static func unescape(_ token: Substring.UnicodeScalarView) throws(Malformed) -> String {
         var unescaped = ""
-        var rest = token.unicodeScalars
+        var rest = token
         while let scalar = rest.popFirst() {
             guard scalar == "~" else {
                 unescaped.unicodeScalars.append(scalar)

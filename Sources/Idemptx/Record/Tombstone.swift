@@ -11,10 +11,11 @@ public struct Tombstone: Hashable, Sendable {
     /// Creates a tombstone.
     ///
     /// - Parameters:
-    ///   - status: The status code of the original response.
+    ///   - status: The status code of the original response, from 0 to 999; any other number becomes the nearest of them.
     ///   - location: The `Location` of the original response.
     public init(status: Int, location: String? = nil) {
-        self.status = status
+        // A record with another could be written, and not be read.
+        self.status = min(max(status, 0), 999)
         self.location = location
     }
 }

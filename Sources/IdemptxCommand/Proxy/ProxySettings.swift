@@ -16,7 +16,10 @@ struct ProxySettings {
 
     /// Reads the settings, of which `flags` were given on the command line, by their names.
     init(flags: [String: String?]) throws {
-        let file = try ConfigurationFile(namedIn: flags)
+        try self.init(flags: flags, file: ConfigurationFile(namedIn: flags))
+    }
+
+    init(flags: [String: String?], file: ConfigurationFile) throws {
         var settings = try Settings(flags: flags, file: file)
         var shown = ConfigurationFile()
 

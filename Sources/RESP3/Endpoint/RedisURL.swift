@@ -19,16 +19,16 @@ struct RedisURL {
         let (hierarchy, query) = text[separator.upperBound...].split(atFirst: "?")
         let (authority, path) = hierarchy.split(atFirst: "/")
         // A careless password may hold an @ itself.
-        let at = authority.lastIndex(of: "@")
+        let at = authority.unicodeScalars.lastIndex(of: "@")
         self.userInfo = at.map { authority[..<$0] }
-        self.hosts = at.map { authority[authority.index(after: $0)...] } ?? authority
+        self.hosts = at.map { authority[authority.unicodeScalars.index(after: $0)...] } ?? authority
         self.path = path ?? ""
         self.query = try Self.parameters(query ?? "")
     }
 
     private static func parameters(_ query: Substring) throws(InvalidRedisURL) -> [String: String] {
         var parameters: [String: String] = [:]
-        for item in query.split(separator: "&") {
+        for item in query.unicodeScalars.split(separator: "&").map({ Substring($0) }) {
             let (name, value) = item.split(atFirst: "=")
             guard parameters[String(name)] == nil else {
                 // Its name may be the rest of a password that holds an unescaped question mark.
@@ -52,8 +52,8 @@ struct RedisURL {
 
     func addresses(defaultPort: Int) throws(InvalidRedisURL) -> [NodeAddress] {
         var addresses: [NodeAddress] = []
-        for host in self.hosts.split(separator: ",", omittingEmptySubsequences: false) {
-            addresses.append(try Self.address(host, defaultPort: defaultPort))
+        for host in self.hosts.unicodeScalars.split(separator: ",", omittingEmptySubsequences: false) {
+            addresses.append(try Self.address(Substring(host), defaultPort: defaultPort))
         }
         return addresses
     }
@@ -85,8 +85,10 @@ struct RedisURL {
 
 extension Substring {
     /// What is before the first such character, and what is after it; `nil` if there is none.
-    fileprivate func split(atFirst separator: Character) -> (Substring, Substring?) {
-        guard let index = self.firstIndex(of: separator) else { return (self, nil) }
-        return (self[..<index], self[self.index(after: index)...])
+    ///
+    /// Also one that a combining mark follows, which to Swift is another character.
+    fileprivate func split(atFirst separator: Unicode.Scalar) -> (Substring, Substring?) {
+        guard let index = self.unicodeScalars.firstIndex(of: separator) else { return (self, nil) }
+        return (self[..<index], self[self.unicodeScalars.index(after: index)...])
     }
 }

@@ -284,7 +284,8 @@ struct KeySourceTests {
     private static let document = #"""
         {
           "foo": ["bar", "baz"], "": "0", "a/b": "1", "c%d": "2", "e^f": "3", "g|h": "4", "i\\j": "5", "k\"l": "6",
-          " ": "7", "m~n": "8", "nested": {"list": [{"id": "deep"}, [1, "x"]], "text": "}]\",{"}, "\u00e9": "9", "n": -12
+          " ": "7", "m~n": "8", "nested": {"list": [{"id": "deep"}, [1, "x"]], "text": "}]\",{"}, "\u00e9": "9",
+          "n": -12, "m": {"\u0301": "10"}
         }
         """#
 
@@ -294,7 +295,7 @@ struct KeySourceTests {
             ("/foo/0", "bar"), ("/foo/1", "baz"), ("/", "0"), ("/a~1b", "1"), ("/c%d", "2"), ("/e^f", "3"),
             ("/g|h", "4"), (#"/i\j"#, "5"), (#"/k"l"#, "6"), ("/ ", "7"), ("/m~0n", "8"), ("/nested/list/0/id", "deep"),
             ("/nested/list/1/0", "1"), ("/nested/list/1/1", "x"), ("/nested/text", #"}]",{"#), ("/é", "9"),
-            ("/n", "-12"),
+            ("/n", "-12"), ("/m/\u{301}", "10"),
         ])
     func pointer(pointer: String, key: String) async throws {
         #expect(try await self.key(at: pointer, in: Self.document) == .key(key))

@@ -40,6 +40,13 @@ struct RecordCodecTests {
         #expect(try RecordCodec.decode(RecordCodec.encode(record)) == record)
     }
 
+    @Test("A tombstone of no HTTP status can be read back", arguments: [(36_962, 999), (-1, 0)])
+    func tombstoneStatus(written: Int, read: Int) throws {
+        let record = try Self.record(.completed(.tombstone(Tombstone(status: written))), attempt: 1)
+        let decoded = try RecordCodec.decode(RecordCodec.encode(record))
+        #expect(decoded.outcome == .tombstone(Tombstone(status: read)))
+    }
+
     @Test("Order, repetition and spelling of header fields survive, and bytes that are no text")
     func headerFields() throws {
         var fields = HTTPFields()

@@ -94,7 +94,7 @@ struct RedisURLTests {
             "redis://u:pre?hunter2@host", "redis://u:pre?a=1&hunter2@host", "redis://u:pre?hunter2=1&hunter2=2@host",
             "redis://u:pre/hunter2@host", "redis://hunter2@host", "redis://u:pre?x=%hunter2@host",
             "redis+unix:///s?password=hunter2&x=1", "redis+sentinel://a/b?sentinel_password=hunter2&x=1",
-            "redis://u:hunter2@host", "redis+cluster://u:hunter2@host",
+            "redis://u:hunter2@host", "redis+cluster://u:hunter2@host", "redis://u:hunter2@\u{308}host:x",
         ])
     func redaction(url: String) {
         do {

@@ -57,8 +57,8 @@ package struct HeaderFilter: Hashable, Sendable {
     }
 
     private func namesInConnection(of fields: HTTPFields) -> Set<HTTPField.Name> {
-        let names = fields[values: .connection].flatMap { $0.split(separator: ",") }
-        return Set(names.compactMap { HTTPField.Name(String(Substring($0.utf8.trimmingOptionalWhitespace()))) })
+        let names = fields[values: .connection].flatMap { $0.utf8.split(separator: UInt8(ascii: ",")) }
+        return Set(names.compactMap { HTTPField.Name(String(Substring($0.trimmingOptionalWhitespace()))) })
     }
 }
 

@@ -17,14 +17,18 @@ struct ConfigurationFile {
         self = try Settings(flags: flags).value("config", as: String.self).map(Self.init(path:)) ?? Self()
     }
 
-    /// Reads a file, in which `null` stands for the default.
-    init(path: String) throws(CommandError) {
+    private init(path: String) throws(CommandError) {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandError("--config: the file '\(path)' cannot be read.")
         }
+        try self.init(Array(data), path: path)
+    }
+
+    /// Understands the bytes of a file, in which `null` stands for the default.
+    init(_ bytes: [UInt8], path: String) throws(CommandError) {
         self.path = path
         do {
-            for member in try JSONReader.object(in: Array(data)) {
+            for member in try JSONReader.object(in: bytes) {
                 if member.name == Self.routesName {
                     self.routes = try Self.routes(member.node)
                 } else {

@@ -40,6 +40,8 @@ enum StoreLocation: SettingValue, Equatable {
     /// Shows only what cannot be part of a password, however the URL is malformed.
     private static func withoutPasswords(_ url: String) -> String {
         let scheme = url.prefix { $0 != ":" }
+        // A combining mark would hide the character in front of it from a search.
+        guard url.utf8.allSatisfy({ $0 < 0x80 }) else { return "\(scheme)://***" }
         let rest = url.dropFirst(scheme.count + 3)
         let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let place = (parts.first ?? "").split(separator: "@", omittingEmptySubsequences: false)

@@ -1,0 +1,9 @@
+import IdemptxCommand
+
+/// Where the program starts.
+@main
+enum Main {
+    static func main() async {
+        await Program.run()
+    }
+}

@@ -1,0 +1,21 @@
+import Foundation
+
+@testable import IdemptxCommand
+
+/// A configuration file is refused, or it gives settings that, written as a file, give the same settings.
+struct SettingsFileCheck {
+    func check(_ input: [UInt8]) throws {
+        guard let settings = try? Self.settings(input) else { return }
+        let shown = try JSONEncoder().encode(settings.shown)
+        // What is secret is not shown.
+        guard !String(decoding: shown, as: UTF8.self).contains("***") else { return }
+        let again = try Self.settings(Array(shown))
+        try Violation.unless(
+            again.shown.values == settings.shown.values && again.shown.routes == settings.shown.routes,
+            "The settings that are shown give others")
+    }
+
+    private static func settings(_ file: [UInt8]) throws -> ProxySettings {
+        try ProxySettings(flags: [:], file: ConfigurationFile(file, path: "idemptx.json"))
+    }
+}

@@ -1,0 +1,1 @@
+// Nothing is called from outside: the linker puts the function of Mutex.c in the place of the library's.
