@@ -43,12 +43,12 @@ mutants:
 	@Scripts/install-requirements build
 	@SEEDS="$(SEEDS)" Scripts/check-engine-mutants
 
-# What reads the bytes of strangers, with libFuzzer and the address sanitizer: SECONDS_EACH for each target, or for TARGETS.
+# What reads untrusted input, with libFuzzer and the address sanitizer: SECONDS_EACH for each target, or for TARGETS.
 fuzz:
 	@Scripts/install-requirements build
 	@SECONDS_EACH="$(SECONDS_EACH)" TARGETS="$(TARGETS)" MERGE="$(MERGE)" Scripts/fuzz
 
-# The tests of all that is concurrent, with the thread sanitizer.
+# Tests of what is concurrent, with the thread sanitizer.
 tsan:
 	@Scripts/install-requirements test
 	@Scripts/install-test-servers

@@ -26,6 +26,9 @@ struct KeyHeaderCheck {
                 throw Violation("A value was accepted that is no structured-field string")
             }
             try Violation.unless(text.utf8.elementsEqual(key.rawValue.utf8), "Another key than the parser's")
+        } else {
+            let bare = try IdempotencyKey(String(Substring(value)))
+            try Violation.unless(bare == key, "Another key than what was sent")
         }
         let again = try? KeyHeader.key(in: [.idempotencyKey: key.rawValue.quoted])
         try Violation.unless(again?.rawValue == key.rawValue, "The key, quoted, is not the same key")

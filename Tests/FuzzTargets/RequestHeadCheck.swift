@@ -14,6 +14,8 @@ struct RequestHeadCheck {
         guard let lines = HeadLines(written) else { throw Violation("A head was written with broken lines") }
         let requestLine = String(decoding: lines.lines[0], as: UTF8.self)
         try Violation.unless(requestLine == "\(head.method) \(head.target) HTTP/1.1", "Another request line")
+        let isOriginForm = first.uri.utf8.first == UInt8(ascii: "/")
+        try Violation.unless(!isOriginForm || first.uri == head.target, "Another target than what was sent")
         let framings = lines.lines.dropFirst().map { String(decoding: $0, as: UTF8.self).lowercased() }
             .filter { $0.hasPrefix("content-length:") || $0.hasPrefix("transfer-encoding:") }
         try Violation.unless(framings.count <= 1, "A body with two ends")

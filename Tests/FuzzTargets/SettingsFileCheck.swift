@@ -15,7 +15,7 @@ struct SettingsFileCheck {
             "The settings that are shown give others")
     }
 
-    private static func settings(_ file: [UInt8]) throws -> ProxySettings {
+    static func settings(_ file: [UInt8]) throws -> ProxySettings {
         try ProxySettings(flags: [:], file: ConfigurationFile(file, path: "idemptx.json"))
     }
 }

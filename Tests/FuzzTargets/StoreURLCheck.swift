@@ -17,12 +17,12 @@ struct StoreURLCheck {
         let scheme = Self.schemes[Int(choice) % Self.schemes.count]
         let url = "\(scheme)://\(lines[0]):\(Self.password)\(lines[1])@\(lines[2])"
         if let location = StoreLocation(setting: url) {
-            try Violation.unless(!location.shown.text.contains(Self.password), "The password is shown")
+            try Violation.unless(!location.shown.text.utf8.contains(Self.password.utf8), "The password is shown")
         }
         do {
             _ = try RedisEndpoint(url: url)
         } catch {
-            try Violation.unless(!"\(error)".contains(Self.password), "The password is in an error")
+            try Violation.unless(!"\(error)".utf8.contains(Self.password.utf8), "The password is in an error")
         }
     }
 }

@@ -46,6 +46,12 @@ struct CheckTests {
         #expect(throws: Violation.self) { try FormCheck { _ in [] }.check(Array("a=%4".utf8)) }
     }
 
+    @Test("gets as far as the settings of a file")
+    func settings() throws {
+        let file = #"{"upstream": "http://127.0.0.1:9000", "routes": [{"path": "/a"}]}"#
+        #expect(try SettingsFileCheck.settings(Array(file.utf8)).shown.routes.count == 1)
+    }
+
     @Test("takes a head apart without the code that is fuzzed")
     func lines() throws {
         #expect(HeadLines(Array("GET / HTTP/1.1\r\nA: b\r\n\r\n".utf8))?.lines.count == 2)

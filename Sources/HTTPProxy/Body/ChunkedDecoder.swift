@@ -93,14 +93,14 @@ struct ChunkedDecoder {
     private mutating func addTrailer(_ line: ByteBuffer) throws(MalformedMessage) {
         self.trailersSize += line.readableBytes
         let text = String(buffer: line)
-        guard self.trailersSize <= Self.maxTrailersSize, let colon = text.firstIndex(of: ":") else {
+        guard self.trailersSize <= Self.maxTrailersSize, let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
             throw MalformedMessage("A trailer that is no field")
         }
         let name = text[..<colon]
         guard !name.isEmpty, name.utf8.allSatisfy(\.isTokenCharacter) else {
             throw MalformedMessage("A trailer that is no field")
         }
-        let value = text[text.index(after: colon)...].trimmed
+        let value = text[text.utf8.index(after: colon)...].trimmed
         guard value.utf8.allSatisfy(\.isFieldCharacter) else {
             throw MalformedMessage("A trailer with a control character")
         }

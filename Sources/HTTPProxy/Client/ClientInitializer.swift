@@ -11,11 +11,11 @@ struct ClientInitializer: Sendable {
 
     /// One connection at a time: Swift's runtime has crashed while two event loops looked up for the first time what the same
     /// types conform to.
-    private static let turn = Mutex(())
+    private static let setUpLock = Mutex(())
 
     /// On the event loop of the connection.
     func initialize(_ channel: any Channel, on loop: LoopState) throws {
-        try Self.turn.withLock { _ in try self.setUp(channel, on: loop) }
+        try Self.setUpLock.withLock { _ in try self.setUp(channel, on: loop) }
     }
 
     private func setUp(_ channel: any Channel, on loop: LoopState) throws {

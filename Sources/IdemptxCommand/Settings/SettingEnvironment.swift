@@ -4,7 +4,7 @@ import Foundation
 enum SettingEnvironment {
     /// Those of the package's own build and tests, which nobody means as settings.
     private static var others: some RegexComponent<Substring> {
-        /IDEMPTX_(?:TEST_.*|ADAPTER_PROOF|BENCHMARKS|DOCUMENTATION)/
+        /IDEMPTX_(?:TEST_.*|ADAPTER_PROOF|BENCHMARKS|BINARY|DOCUMENTATION|FUZZING|NATIVE_CLIENTS|TSAN)/
     }
 
     /// A misspelt variable must not pass for one that is not set.

@@ -28,10 +28,10 @@ struct OutcomeColumns {
                 head: Self.head("\(response.status.code) \(response.status.reasonPhrase)", response.headerFields),
                 body: response.body)
         case .tombstone(let tombstone):
-            let status = min(max(0, tombstone.status), 999)
             var fields = HTTPFields()
             if let location = tombstone.location { fields[.location] = location }
-            self.init(status: Int64(status), head: Self.head("\(status) ", fields), body: nil)
+            self.init(
+                status: Int64(tombstone.status), head: Self.head("\(tombstone.status) ", fields), body: nil)
         }
     }
 
@@ -52,19 +52,21 @@ struct OutcomeColumns {
     ///
     /// - Throws: `StoreError` with code `corruptRecord` if the columns are not of a form that this version writes.
     func outcome() throws(StoreError) -> Outcome {
+        // As bytes: a reason may begin with a combining mark, which would make the space before it another character.
+        let status = Array("\(self.status) ".utf8)
         var lines = self.head.split(separator: Self.lineFeed, omittingEmptySubsequences: false)
         guard (0...999).contains(self.status), lines.popLast()?.isEmpty == true, let statusLine = lines.first,
-            let text = String(validating: statusLine, as: UTF8.self), text.hasPrefix("\(self.status) ")
+            statusLine.starts(with: status),
+            let reason = String(validating: statusLine.dropFirst(status.count), as: UTF8.self)
         else { throw Self.damaged }
         var fields = HTTPFields()
         for line in lines.dropFirst() { fields.append(try Self.field(line)) }
         guard let body else {
             return .tombstone(Tombstone(status: Int(self.status), location: fields[.location]))
         }
-        let reason = text.drop { $0 != " " }.dropFirst()
         return .response(
             StoredResponse(
-                status: HTTPResponse.Status(code: Int(self.status), reasonPhrase: String(reason)),
+                status: HTTPResponse.Status(code: Int(self.status), reasonPhrase: reason),
                 headerFields: fields, body: body))
     }
 

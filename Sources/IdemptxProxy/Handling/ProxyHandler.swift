@@ -131,8 +131,10 @@ final class ProxyHandler: RequestHandler {
     }
 
     /// The path alone: a query may hold secrets, and the authority of an absolute form a password.
-    private static func path(of target: String) -> Substring {
-        let target = target.prefix { $0 != "?" && $0 != "#" }
+    static func path(of target: String) -> Substring {
+        // Byte by byte: to Swift, a question mark that a combining mark follows is another character.
+        let end = target.utf8.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? target.endIndex
+        let target = target[..<end]
         if target.hasPrefix("/") || target == "*" { return target }
         // Of CONNECT, the target is an authority alone.
         guard let scheme = target.firstRange(of: "://") else { return "-" }

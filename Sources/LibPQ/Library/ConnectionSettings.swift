@@ -35,7 +35,8 @@ struct ConnectionSettings: Sendable {
     private static func check(_ conninfo: String, _ pq: PQFunctions) throws(PostgresError) {
         var message: UnsafeMutablePointer<CChar>?
         // Only a URL or a string with an equals sign is one for libpq when it connects; all else is the name of a database.
-        let text = conninfo.contains("=") || conninfo.contains("://") ? conninfo : ""
+        let isString = conninfo.utf8.contains(UInt8(ascii: "=")) || conninfo.utf8.contains("://".utf8)
+        let text = isString ? conninfo : ""
         if let options = unsafe pq.conninfoParse(text, &message) { return unsafe pq.conninfoFree(options) }
         defer { unsafe pq.freemem(message) }
         let sentence = unsafe pq.sentence(message)
@@ -44,10 +45,21 @@ struct ConnectionSettings: Sendable {
 
     /// libpq quotes what it does not understand, which may be a part of a password.
     private static func hidingSecrets(_ sentence: String, of conninfo: String) -> String {
-        guard conninfo.contains("@") || conninfo.contains("password") else { return sentence }
-        let parts = sentence.split(separator: "\"", omittingEmptySubsequences: false)
-        // Every other part was in quotes.
-        return parts.enumerated().map { $0 % 2 == 0 || $1.count <= 1 ? String($1) : "…" }.joined(separator: "\"")
+        // Byte by byte: to Swift, a character that a combining mark follows is another one.
+        let hasSecret = conninfo.utf8.contains(UInt8(ascii: "@")) || conninfo.utf8.contains("password".utf8)
+        guard hasSecret else { return sentence }
+        let parts = sentence.utf8.split(separator: UInt8(ascii: "\""), omittingEmptySubsequences: false).map {
+            Substring($0)
+        }
+        return parts.enumerated().map { index, part in
+            let isOutside = index == 0 || index == parts.count - 1
+            return isOutside || part.utf8.count <= 1 || Self.isBetweenQuotes(part, index) ? String(part) : "…"
+        }.joined(separator: "\"")
+    }
+
+    /// Whether this is what libpq says between two things in quotes: a password may have quotes in it, too.
+    private static func isBetweenQuotes(_ part: Substring, _ index: Int) -> Bool {
+        index.isMultiple(of: 2) && part.hasPrefix(" ") && part.hasSuffix(" ")
     }
 
     /// Whether the string, the environment or a service file sets `connect_timeout`.
