@@ -133,6 +133,12 @@ struct ChunkedDecoderTests {
         #expect(throws: MalformedMessage.self) { try Self.decode(text) }
     }
 
+    /// To Swift, a colon that a combining mark follows is another character.
+    @Test("takes trailers whose values begin with a combining mark")
+    func combiningMark() throws {
+        #expect(try Self.decode("0\r\nX-Note:\u{301}a\r\n\r\n").1 == ["X-Note=\u{301}a"])
+    }
+
     @Test("keeps neither long lines nor long trailers")
     func bounds() {
         let long = String(repeating: "x", count: 5_000)
