@@ -1,4 +1,4 @@
-/// Something that reads what strangers write, and what has to be true of it for any input.
+/// A reader of untrusted input, and what has to be true of it for any input.
 ///
 /// A fuzzer looks for inputs that break it (`make fuzz`); the tests repeat all that were kept.
 public struct FuzzTarget: Sendable {

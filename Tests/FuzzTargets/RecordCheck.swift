@@ -41,7 +41,7 @@ struct RecordCheck {
         return (
             IdempotencyRecord(
                 fingerprint: fingerprint, owner: owner, attempt: attempt, created: created, expires: expires,
-                unknownSince: unknownSince, state: try Self.state(kind % 4, expires, &reader)),
+                unknownSince: unknownSince, state: try Self.state(kind % 4, &reader)),
             damage, place
         )
     }
@@ -52,7 +52,7 @@ struct RecordCheck {
     }
 
     private static func state(
-        _ kind: UInt8, _ expires: Timestamp, _ reader: inout ByteReader
+        _ kind: UInt8, _ reader: inout ByteReader
     ) throws(ByteReader.Damage) -> IdempotencyRecord.State {
         switch kind {
         case 0: return .claimed(leaseEnd: try Self.moment(&reader))

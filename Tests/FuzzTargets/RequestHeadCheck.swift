@@ -4,7 +4,7 @@ import NIOHTTP1
 
 @testable import HTTPProxy
 
-/// A request that is forwarded is one request to its next reader, and the same: nothing is smuggled in it.
+/// A request that is forwarded is one request to its next reader, with the same method and target: nothing is smuggled in it.
 struct RequestHeadCheck {
     func check(_ input: [UInt8]) throws {
         guard let first = Self.requests(in: input).first,
@@ -19,7 +19,7 @@ struct RequestHeadCheck {
         let framings = lines.lines.dropFirst().map { String(decoding: $0, as: UTF8.self).lowercased() }
             .filter { $0.hasPrefix("content-length:") || $0.hasPrefix("transfer-encoding:") }
         try Violation.unless(framings.count <= 1, "A body with two ends")
-        // A parser reads no further behind a wish to change the protocol.
+        // A parser reads no further after an Upgrade request.
         guard head.upgrade == nil, let body = Self.body(head.body) else { return }
         let next = Array("GET /next HTTP/1.1\r\nHost: next\r\n\r\n".utf8)
         let read = Self.requests(in: written + body + next)
