@@ -316,16 +316,24 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "HTTPProxy", "Idemptx", "IdemptxCommand", "RESP3",
+                "HTTPProxy", "Idemptx", "IdemptxCommand", "IdemptxPostgres", "RESP3",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
             ],
             path: "Tests/FuzzTargets"
         ),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "Idemptx"], exclude: ["Corpus"]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "FuzzTargets", "HTTPProxy", "Idemptx", "IdemptxCommand", "IdemptxPostgres",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            exclude: ["Corpus"]
+        ),
         .target(
             name: "HTTPTestSupport",
             dependencies: [
@@ -490,7 +498,7 @@ if Context.environment["IDEMPTX_NATIVE_CLIENTS"] != nil {
     ]
 }
 
-// Only for fuzzing: libFuzzer brings the main program, and is led by the branches that our own code takes. See Scripts/fuzz.
+// Only for fuzzing: libFuzzer, whose driver Tests/FuzzCommand calls, is led by the branches that our own code takes. See Scripts/fuzz.
 if Context.environment["IDEMPTX_FUZZING"] != nil {
     package.targets.append(
         .executableTarget(

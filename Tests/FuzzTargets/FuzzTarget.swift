@@ -29,6 +29,7 @@ public struct FuzzTarget: Sendable {
         FuzzTarget("record", RecordCheck().check),
         FuzzTarget("redis-reply", RedisReplyCheck().check),
         FuzzTarget("request-head", RequestHeadCheck().check),
+        FuzzTarget("http2-head", HTTP2HeadCheck().check),
         FuzzTarget("response-head", ResponseHeadCheck().check),
         FuzzTarget("chunked-body", ChunkedBodyCheck().check),
         FuzzTarget("settings-file", SettingsFileCheck().check),
@@ -62,8 +63,8 @@ extension [UInt8] {
 }
 
 extension String {
-    /// The text in quotes, with quotes and backslashes in it escaped: byte by byte, since a mark behind one of them would
-    /// make it another character.
+    /// The text in quotes, with quotes and backslashes in it escaped: byte by byte, since a mark behind one of them
+    /// would make it another character.
     var quoted: String {
         let escaped = self.utf8.flatMap { "\"\\".utf8.contains($0) ? [UInt8(ascii: "\\"), $0] : [$0] }
         return "\"\(String(decoding: escaped, as: UTF8.self))\""

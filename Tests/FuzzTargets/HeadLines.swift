@@ -1,3 +1,5 @@
+@testable import HTTPProxy
+
 /// The lines of a head, taken apart without any of the code that is fuzzed.
 struct HeadLines {
     let lines: [ArraySlice<UInt8>]
@@ -18,5 +20,32 @@ struct HeadLines {
             whole.append(text)
         }
         self.lines = whole
+    }
+
+    /// The values of the fields with a name in lower case, without the space around them.
+    func fields(named name: String) -> [String] {
+        self.lines.dropFirst().compactMap { line in
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+                String(decoding: line[..<colon], as: UTF8.self).lowercased() == name
+            else { return nil }
+            let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 }
+            let value = line[line.index(after: colon)...].drop(while: isSpace).reversed().drop(while: isSpace)
+                .reversed()
+            return String(decoding: Array(value), as: UTF8.self)
+        }
+    }
+
+    /// How the end of a body is found (RFC 9112, section 6.3), if neither the method nor the status says that there is
+    /// none; `nil` if the head leaves it in doubt.
+    ///
+    /// - Parameter otherwise: What holds if the head says nothing.
+    func framing(otherwise: BodyFraming) -> BodyFraming? {
+        switch (self.fields(named: "transfer-encoding"), self.fields(named: "content-length")) {
+        case (let codings, []) where codings.map { $0.lowercased() } == ["chunked"]: return .chunked
+        case ([], let lengths) where lengths.count == 1:
+            return lengths[0].wholeMatch(of: /[0-9]+/).flatMap { Int($0.output) }.map { .length($0) }
+        case ([], []): return otherwise
+        default: return nil
+        }
     }
 }

@@ -2,9 +2,11 @@ import NIOCore
 
 @testable import RESP3
 
-/// Replies are the same in whatever pieces they come, and so is a violation of the protocol.
+/// Replies are the same in whatever pieces they come, and so is a violation of the protocol; what was written is read.
 struct RedisReplyCheck {
-    private let limits: RESPLimits = {
+    var read: @Sendable ([[UInt8]]) -> [String] = { Self.read($0) }
+
+    private static let limits: RESPLimits = {
         var limits = RESPLimits()
         (limits.bulkSize, limits.replySize, limits.elements, limits.depth) = (512, 2_048, 64, 6)
         return limits
@@ -13,11 +15,14 @@ struct RedisReplyCheck {
     func check(_ input: [UInt8]) throws {
         let whole = self.read([Array(input.dropFirst())])
         try Violation.unless(self.read(input.pieces) == whole, "In pieces, the replies are others")
+        let bytes = Array(input.prefix(Self.limits.bulkSize))
+        let text = Array("*2\r\n$\(bytes.count)\r\n".utf8) + bytes + Array("\r\n:-7\r\n#t\r\n".utf8)
+        try Violation.unless(self.read([text]) == ["[\(bytes),-7]", "true"], "Other replies than what was written")
     }
 
     /// The values, and whether the protocol was violated.
-    private func read(_ pieces: [[UInt8]]) -> [String] {
-        var (decoder, buffer, seen) = (RESPDecoder(limits: self.limits), ByteBuffer(), [String]())
+    static func read(_ pieces: [[UInt8]]) -> [String] {
+        var (decoder, buffer, seen) = (RESPDecoder(limits: Self.limits), ByteBuffer(), [String]())
         for piece in pieces {
             buffer.writeBytes(piece)
             do {

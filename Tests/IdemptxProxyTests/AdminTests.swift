@@ -150,6 +150,14 @@ struct PrometheusRegistryTests {
         #expect(metrics["_9t_seconds_sum", [:]] == 0.02)
     }
 
+    /// To Swift, a quote that a combining mark follows is another character.
+    @Test("escapes a quote whatever follows it")
+    func combiningMark() {
+        let registry = PrometheusRegistry()
+        registry.makeCounter(label: "a", dimensions: [("x", "\"\u{301}")]).increment(by: 1)
+        #expect(registry.text.utf8.contains("a_total{x=\"\\\"\u{301}\"} 1".utf8))
+    }
+
     @Test("finds an instrument again by its name and dimensions, in any order")
     func identity() throws {
         let registry = PrometheusRegistry()

@@ -10,6 +10,13 @@ struct SimulationTests {
         for process in try await [first, second] { #expect(process.status == 0, "\(process.tail)") }
     }
 
+    /// Beyond the first ten thousand.
+    @Test("Seeds that once broke something do not", arguments: [10_672, 27_017, 37_442, 48_742, 54_515, 85_923])
+    func seed(_ seed: Int) async throws {
+        let process = try await SimulationProcess("play", "--from", "\(seed)", "--count", "1")
+        #expect(process.status == 0, "\(process.tail)")
+    }
+
     @Test("The same seed is the same history, in one process and in two")
     func determinism() async throws {
         async let first = SimulationProcess("twice", "--count", "100")

@@ -53,7 +53,7 @@ struct SettingsTests {
         arguments: [
             "postgres://me:sesame@[::1/", "password=sesame sesame", "host=x password='sesame", "sesame=x password=y",
             "postgres://me:sesame%zz@\u{301}host/db", "postgres://me:\u{301}sesame%zz@host/db",
-            "postgres://me:a\"sesame\"%zz@host/db",
+            "postgres://me:a\"sesame\"%zz@host/db", "postgres://me:a\" sesame \"%zz@host/db",
         ])
     func secrets(conninfo: String) {
         guard case .misconfigured(let sentence) = self.failure(conninfo) else {

@@ -155,7 +155,10 @@ struct KeysTests {
         try Data(#"{"id":"found"}"#.utf8).write(to: file)
         let complete = ["complete", "--yes", "--reason", "The bank says so", "--status", "201"] + store
         let first = try await self.keys(
-            complete + ["--key", "k-1", "--header", "Location: /charges/9", "--body-file", file.path])
+            complete + [
+                "--key", "k-1", "--header", "Location: /charges/9", "--header", "X-Note:\u{301}", "--body-file",
+                file.path,
+            ])
         #expect(first.outputText == "Completed.\n")
         #expect(first.errorText.contains("The bank says so"))
         #expect(try await self.keys(complete + ["--key", "k-2", "--tombstone"]).outputText == "Completed.\n")

@@ -98,6 +98,7 @@ struct ProxySettingsTests {
             "redis://h/0?PASSWORD=geheim", "redis://u:ge#heim@h", "redis:///:geheim", "redis://u:ge@heim@h",
             "postgres://u:geheim@h:5432/orders?sslmode=require", "postgresql://h/orders?password=geheim",
             "postgres:///orders?host=/run/postgresql&password=geheim", "postgres://u:ge/heim@h/orders",
+            "rediss://h?tls_ca=/ca.pem?password=geheim", "rediss://h?tls_server_name=a;password=geheim",
         ] {
             let printed = try await self.printed(["--upstream", "http://a", "--store", store])
             let text = try #require(printed["store"] as? String)
@@ -110,7 +111,8 @@ struct ProxySettingsTests {
     func malformedStore() async throws {
         for store in [
             #""redis://u:geheim@h""#, "redis:/u:geheim@h", "mysql://u:geheim@h/db", "redis://u:geheim@h:x",
-            "postgres:u:geheim@h", "postgres://u:geheim@h/db?nonsense=1",
+            "postgres:u:geheim@h", "postgres://u:geheim@h/db?nonsense=1", "redis+unix:///r.sock&password=geheim",
+            "redis://h&password=geheim",
         ] {
             let text = try await self.refusal(["--upstream", "http://a", "--store", store])
             #expect(text.hasPrefix("Error: --store: "))
@@ -211,6 +213,10 @@ struct ProxySettingsTests {
         (
             ["--upstream", "http://a", "--postgres-schema", "a-b"],
             "--postgres-schema: 'a-b' is not a name of at most 48 lower-case letters, digits and underscores."
+        ),
+        (
+            ["--upstream", "http://a", "--redis-prefix", "a{\u{301}"],
+            "--redis-prefix: 'a{\u{301}' is not a text without braces, in which a cluster would read a hash tag."
         ),
         (["--upstream", "http://a", "--mode", "loud"], "--mode: 'loud' is not one of enforce, observe, off."),
         (

@@ -38,6 +38,6 @@ package final class ClientAddress {
     /// A token as it is, anything else as a quoted string (RFC 9110, sections 5.6.2 and 5.6.4).
     private static func quotedIfNeeded(_ value: String) -> String {
         if !value.isEmpty, value.utf8.allSatisfy(\.isTokenCharacter) { return value }
-        return "\"\(value.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined())\""
+        return "\"\(value.unicodeScalars.map { "\"\\".unicodeScalars.contains($0) ? "\\\($0)" : "\($0)" }.joined())\""
     }
 }

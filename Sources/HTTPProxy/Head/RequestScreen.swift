@@ -57,7 +57,7 @@ struct RequestScreen {
                 guard name != "te" || value.lowercased() == "trailers" else { throw .badRequest }
                 try facts.add(name, value)
                 switch FieldKind(name.utf8) {
-                // Two different hosts are malformed (section 8.3.1).
+                // Said by `:authority`.
                 case .host: continue
                 // There are none of a connection (section 8.2.2).
                 case .connection, .keepAlive, .proxyConnection, .upgrade, .transferEncoding: throw .badRequest
@@ -75,8 +75,11 @@ struct RequestScreen {
         // Methods are case-sensitive: `post` is not POST, though it could be for an upstream. HTTP/1's parser knows none
         // such either.
         guard !method.utf8.contains(where: { (0x61...0x7A).contains($0) }) else { throw .notSupported }
-        guard authority != nil || facts.hostCount == 1 else { throw .badRequest }
         let asked = authority ?? facts.host ?? ""
+        // Two different hosts are malformed (section 8.3.1).
+        guard facts.hostCount == 1 || (facts.hostCount == 0 && authority != nil),
+            facts.host?.utf8.equalsLowercased(asked.lowercased()) != false
+        else { throw .badRequest }
         try Self.check(authority: asked)
         facts.isDelimited = !endsStream
         guard target.hasPrefix("/") || target == "*" else { throw .badRequest }

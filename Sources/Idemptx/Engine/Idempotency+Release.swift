@@ -1,8 +1,10 @@
 extension Idempotency {
     /// Frees a key under whose claim nothing ran.
+    ///
+    /// What became of an attempt that it has replaced is as unknown as before: the key stays that of the same request.
     func release(_ lease: Lease) {
         self.renewer.remove(lease)
-        let endsLease = lease.claim.retention.onAbandoned == .recover && lease.claim.unknownAttempt != nil
+        let endsLease = lease.claim.unknownAttempt != nil
         self.freeInBackground(
             lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil,
             grantedUntil: lease.mayBeGrantedUntil

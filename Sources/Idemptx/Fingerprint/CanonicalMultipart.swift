@@ -135,7 +135,7 @@ enum MultipartForm {
         var parts = try MultipartParts(body, boundary: boundary)
         var values: [ArraySlice<UInt8>] = []
         while let part = try parts.next() {
-            if self.name(of: part) == name { values.append(part.body) }
+            if self.name(of: part)?.utf8.elementsEqual(name.utf8) == true { values.append(part.body) }
         }
         return values
     }

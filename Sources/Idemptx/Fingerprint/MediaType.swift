@@ -53,13 +53,19 @@ struct MediaType: Equatable, Sendable {
 
     var isMultipart: Bool { self.essence.hasPrefix("multipart/") }
 
-    /// A text that is equal for two media types that mean the same to a fingerprint.
+    /// A text that is equal for two media types if they mean the same to a fingerprint, and for no two others.
     ///
     /// JSON has no parameters (RFC 8259, section 11), and the boundary of a multipart body says nothing.
     var comparable: String {
         let significant = self.isJSON ? [] : self.parameters.filter { $0.name != "boundary" || !self.isMultipart }
         return significant.sorted { $0.name < $1.name }
-            .reduce(self.essence) { "\($0);\($1.name)=\"\($1.value)\"" }
+            .reduce(self.essence) { "\($0);\($1.name)=\(Self.quoted($1.value))" }
+    }
+
+    /// A quoted string (RFC 9110, section 5.6.4): byte by byte, since a mark behind a quote would make it another character.
+    private static func quoted(_ value: String) -> String {
+        let escaped = value.utf8.flatMap { "\"\\".utf8.contains($0) ? [UInt8(ascii: "\\"), $0] : [$0] }
+        return "\"\(String(decoding: escaped, as: UTF8.self))\""
     }
 }
 

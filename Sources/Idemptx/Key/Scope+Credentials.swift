@@ -70,10 +70,10 @@ extension Scope {
 
     /// Whether an `Authorization` has a scheme whose credentials depend on a time, a nonce, a challenge or the message.
     private static func isSignedAnew(_ value: String) -> Bool {
-        let words = value.split(maxSplits: 1, omittingEmptySubsequences: true) { $0 == " " || $0 == "\t" }
+        let words = value.utf8.split(maxSplits: 1, omittingEmptySubsequences: true) { $0 == 0x20 || $0 == 0x09 }
         // A single word is a token without a scheme.
         guard words.count == 2 else { return false }
-        let scheme = words[0].uppercased()
+        let scheme = Substring(words[0]).uppercased()
         return self.signingSchemes.contains(scheme) || scheme.contains("HMAC")
             || ["AWS4-", "GOOG4-", "SCRAM-"].contains(where: scheme.hasPrefix)
     }

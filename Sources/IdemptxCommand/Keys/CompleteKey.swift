@@ -80,7 +80,8 @@ struct CompleteKey: AsyncParsableCommand {
     private func fields() throws(CommandError) -> HTTPFields {
         var fields = HTTPFields()
         for line in self.header {
-            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            // By scalars: a mark behind the colon would make it another character.
+            let parts = line.unicodeScalars.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count == 2 ? String(parts[1]).trimmingCharacters(in: .whitespaces) : ""
             guard parts.count == 2, let name = HTTPField.Name(String(parts[0])), HTTPField.isValidValue(value) else {
                 throw CommandError("--header: '\(line)' is not a header field, such as 'Location: /charges/1'.")

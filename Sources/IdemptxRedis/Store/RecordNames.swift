@@ -67,7 +67,9 @@ struct RecordNames: Sendable {
 
     /// A pattern that all our records match (Redis' `SCAN`).
     var pattern: String {
-        let escaped = self.prefix.map { "*?[]\\^".contains($0) ? "\\\($0)" : "\($0)" }.joined()
+        // By scalars: a mark behind a bracket would make it another character.
+        let escaped = self.prefix.unicodeScalars.map { "*?[]\\^".unicodeScalars.contains($0) ? "\\\($0)" : "\($0)" }
+            .joined()
         return escaped + String(repeating: "?", count: 2 * StorageKey.byteCount)
     }
 }

@@ -24,7 +24,9 @@ public struct RedisStoreConfiguration: Sendable {
         acknowledgement: ReplicaAcknowledgement? = nil,
         requireNoEviction: Bool = false
     ) {
-        precondition(!keyPrefix.contains { "{}".contains($0) }, "RedisStoreConfiguration.keyPrefix must have no braces")
+        precondition(
+            !keyPrefix.utf8.contains(where: "{}".utf8.contains), "RedisStoreConfiguration.keyPrefix must have no braces"
+        )
         self.keyPrefix = keyPrefix
         self.acknowledgement = acknowledgement
         self.requireNoEviction = requireNoEviction

@@ -47,19 +47,12 @@ struct ConnectionSettings: Sendable {
     private static func hidingSecrets(_ sentence: String, of conninfo: String) -> String {
         // Byte by byte: to Swift, a character that a combining mark follows is another one.
         let hasSecret = conninfo.utf8.contains(UInt8(ascii: "@")) || conninfo.utf8.contains("password".utf8)
-        guard hasSecret else { return sentence }
-        let parts = sentence.utf8.split(separator: UInt8(ascii: "\""), omittingEmptySubsequences: false).map {
-            Substring($0)
-        }
-        return parts.enumerated().map { index, part in
-            let isOutside = index == 0 || index == parts.count - 1
-            return isOutside || part.utf8.count <= 1 || Self.isBetweenQuotes(part, index) ? String(part) : "…"
-        }.joined(separator: "\"")
-    }
-
-    /// Whether this is what libpq says between two things in quotes: a password may have quotes in it, too.
-    private static func isBetweenQuotes(_ part: Substring, _ index: Int) -> Bool {
-        index.isMultiple(of: 2) && part.hasPrefix(" ") && part.hasSuffix(" ")
+        let quote = UInt8(ascii: "\"")
+        // A password may have quotes in it, too: nothing between the first and the last of them is shown.
+        guard hasSecret, let first = sentence.utf8.firstIndex(of: quote), let last = sentence.utf8.lastIndex(of: quote),
+            first < last
+        else { return sentence }
+        return "\(sentence[...first])…\(sentence[last...])"
     }
 
     /// Whether the string, the environment or a service file sets `connect_timeout`.

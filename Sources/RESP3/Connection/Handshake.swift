@@ -103,7 +103,8 @@ struct Handshake {
 
     /// No server quotes a password; but should one do so, it goes no further.
     private func redacted(_ error: ServerError) -> String {
-        guard let password = self.settings.credentials?.password, error.message.contains(password) else {
+        guard let password = self.settings.credentials?.password, error.message.utf8.contains(password.utf8)
+        else {
             return "\(error)"
         }
         return error.code

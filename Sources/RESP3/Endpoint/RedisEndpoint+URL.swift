@@ -56,10 +56,12 @@ extension RedisEndpoint {
         guard let name = path.first, !name.isEmpty else {
             throw InvalidRedisURL("A URL for sentinels ends with the name of the primary: redis+sentinel://host/name.")
         }
+        // Redis permits no other names. A mistyped separator would make a password part of one.
+        guard name.wholeMatch(of: /[A-Za-z0-9._\-]+/) != nil else {
+            throw InvalidRedisURL("The name of a primary has only letters, digits, and the characters . - and _.")
+        }
         self.init(
-            .sentinel(
-                try parts.addresses(defaultPort: 26379),
-                primary: try PercentEncoding.decode(name, of: "primary's name")),
+            .sentinel(try parts.addresses(defaultPort: 26379), primary: String(name)),
             credentials: try parts.credentials(),
             sentinelCredentials: try options.takeCredentials(user: "sentinel_user", password: "sentinel_password"),
             database: try Self.database(path.dropFirst().first ?? ""))
@@ -75,6 +77,10 @@ extension RedisEndpoint {
     private init(unixSocket parts: RedisURL, _ options: inout Options) throws(InvalidRedisURL) {
         guard parts.hosts.isEmpty, parts.userInfo == nil, !parts.path.isEmpty else {
             throw InvalidRedisURL("A URL for a Unix socket has three slashes: redis+unix:///path/to.sock.")
+        }
+        // A mistyped separator would make a password part of the path, which is shown.
+        guard parts.path.wholeMatch(of: /[A-Za-z0-9._~+,%\/\-]+/) != nil else {
+            throw InvalidRedisURL("The path of the Redis URL has a character that has to be percent-encoded.")
         }
         self.init(
             .standalone(.unixSocket(path: "/" + (try PercentEncoding.decode(parts.path, of: "path")))),

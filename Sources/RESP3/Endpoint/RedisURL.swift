@@ -75,11 +75,26 @@ struct RedisURL {
             (host, port) = text.split(atFirst: ":")
         }
         guard !host.isEmpty else { throw InvalidRedisURL("The Redis URL lacks a host.") }
+        // A separator that was mistyped would make a password part of the host, which is shown.
+        let isHost = text.first == "[" ? Self.isIPv6Character : Self.isHostCharacter
+        guard host.unicodeScalars.allSatisfy(isHost) else {
+            throw InvalidRedisURL("The Redis URL has a host with a character that no name of a host has.")
+        }
         guard let port else { return .tcp(host: String(host), port: defaultPort) }
         guard let number = UInt16(port), number > 0 else {
             throw InvalidRedisURL("The Redis URL has a port that is not a number from 1 to 65535.")
         }
         return .tcp(host: String(host), port: Int(number))
+    }
+
+    private static func isHostCharacter(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.isASCII
+            && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-._".unicodeScalars.contains(scalar))
+    }
+
+    /// A zone may follow the address (RFC 4007, section 11).
+    private static func isIPv6Character(_ scalar: Unicode.Scalar) -> Bool {
+        self.isHostCharacter(scalar) || ":%".unicodeScalars.contains(scalar)
     }
 }
 

@@ -232,26 +232,36 @@ struct RunTests {
     // MARK: Crowds
 
     @Test(
-        "A caller who is cancelled after claiming a key of unknown outcome leaves it unknown, so that attempts count up"
+        """
+        A caller who is cancelled after claiming a key of unknown outcome leaves it unknown: attempts count up, and the \
+        request stays the same
+        """
     )
     func cancelledRerun() async throws {
         let bench = Workbench { $0.lease = .seconds(30) }
         let gate = Gate()
-        let running = try await bench.startCharge(until: gate)
+        let order = Fingerprint(ofBytes: [1])
+        let running = try await bench.startCharge(fingerprint: order, until: gate)
         bench.store.breakDown(at: .renew)
         bench.clock.advance(by: .seconds(31))
 
         let other = bench.otherProcess()
         let claimed = Gate()
         other.store.inject(.waits { await claimed.pass() }, at: .claim)
-        let leaving = Task { try await other.charge() }
+        let leaving = Task { try await other.charge(fingerprint: order) }
         try await eventually { claimed.arrivals == 1 }
         leaving.cancel()
         claimed.open()
         await #expect(throws: CancellationError.self) { try await leaving.value }
 
+        try await eventually("The claim is withdrawn") {
+            try bench.memory.records(in: .claimed, after: nil, limit: 1).records.isEmpty
+        }
+        let another = await other.problem { try await other.charge(fingerprint: Fingerprint(ofBytes: [2])) }
+        #expect(another?.kind == .keyReused)
+
         // The first attempt may still be running: no later one may have its number, or that of the one that left.
-        let attempt = try await other.idempotency.run("charge", key: "k-1") { $0.attempt }
+        let attempt = try await other.idempotency.run("charge", key: "k-1", fingerprint: order) { $0.attempt }
         #expect(attempt == 3)
         gate.open()
         _ = try await running.value

@@ -160,6 +160,13 @@ struct FingerprintTests {
         #expect(self.fingerprint("[1]", type: type).disagrees(with: self.fingerprint("[1]")))
     }
 
+    @Test("A quote in a parameter is no end of it")
+    func quotedParameter() {
+        let one = self.fingerprint(type: #"text/plain; a="x\";b=\"y""#)
+        #expect(one.disagrees(with: self.fingerprint(type: #"text/plain; a="x"; b="y""#)))
+        #expect(one == self.fingerprint(type: #"text/plain ;a="\x\";b=\"y""#))
+    }
+
     // MARK: Forms
 
     private let form = "application/x-www-form-urlencoded"

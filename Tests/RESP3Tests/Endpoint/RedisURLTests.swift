@@ -78,7 +78,9 @@ struct RedisURLTests {
         "redis+sentinel://host", "redis+sentinel://host/", "redis+sentinel://host/name/x",
         "redis+sentinel://host/name?sentinel_user=x", "redis+cluster://host/1", "redis+unix://host/path",
         "redis+unix:///", "redis+unix://", "redis://u:%zz@host", "redis://u:%f@host", "redis://u:%ff@host",
-        "redis://::1",
+        "redis://::1", "redis://ho st", "redis://host#x", "redis://ho\u{301}st", "redis://[::1&x]",
+        "redis+sentinel://a/b&c",
+        "redis+unix:///a&b", "redis+unix:///a:b",
     ]
 
     @Test("that is wrong is refused with one sentence", arguments: Self.refused)
@@ -95,6 +97,8 @@ struct RedisURLTests {
             "redis://u:pre/hunter2@host", "redis://hunter2@host", "redis://u:pre?x=%hunter2@host",
             "redis+unix:///s?password=hunter2&x=1", "redis+sentinel://a/b?sentinel_password=hunter2&x=1",
             "redis://u:hunter2@host", "redis+cluster://u:hunter2@host", "redis://u:hunter2@\u{308}host:x",
+            "redis://host&password=hunter2", "redis+unix:///s&password=hunter2",
+            "redis+sentinel://a/b&password=hunter2",
         ])
     func redaction(url: String) {
         do {

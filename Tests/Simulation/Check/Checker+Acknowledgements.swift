@@ -34,7 +34,7 @@ extension Checker {
     }
 
     /// Whether a process that the store does not reply to responds with an outcome of its own.
-    private func knowsNoBetter(
+    private func respondsFromMemory(
         _ request: SentRequest,
         _ arrived: Moment,
         _ responded: Moment,
@@ -73,7 +73,7 @@ extension Checker {
         let isOther = request.variant != execution.variant
         if isOther, response.problem == .keyReused { return nil }
         if response.receipt?.execution == execution.id, !isOther { return nil }
-        if self.knowsNoBetter(request, arrived, responded, response) { return nil }
+        if self.respondsFromMemory(request, arrived, responded, response) { return nil }
         let runsUnprotected = self.evidence.history.executions.contains { $0.request == request.id && !$0.isProtected }
         if self.evidence.settings.isBypassing, runsUnprotected { return nil }
         if execution.behaviour.end == .succeedsAtLength, response.problem == .responseNotReplayable { return nil }

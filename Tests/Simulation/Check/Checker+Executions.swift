@@ -15,7 +15,9 @@ extension Checker {
         let mayBeUnprotected = settings.isObserving || settings.isBypassing
         if execution.isProtected || !mayBeUnprotected, !hadLoss {
             let leaseEnd = execution.record?.leaseEnd ?? .zero
-            if !execution.isProtected || leaseEnd <= execution.started || execution.record?.attempt != execution.attempt
+            let grant = self.evidence.grant(of: execution)
+            if !execution.isProtected || leaseEnd <= execution.started || grant == nil
+                || execution.record?.owner != grant?.owner
             {
                 violate(.startsUnderLease, "starts without a running lease of its own")
             }
@@ -75,12 +77,12 @@ extension Checker {
         guard self.hasCause(successor, earlier) else {
             return violate(.oneExecution, "took over at \(successor.at.milliseconds) ms without a cause")
         }
-        guard evidence.settings.rule == .recover, self.successorRuns(later, successor) else { return nil }
-        let recovery = evidence.history.recoveries.last {
-            $0.subject == later.subject && $0.process == later.process && ($0.ended ?? .distantFuture) <= later.started
+        guard evidence.settings.rule == .recover, !self.hasExpiredBetween(grant, later) else { return nil }
+        let isRecovered = evidence.history.recoveries.contains {
+            $0.subject == later.subject && $0.result == .rerun && successor.at <= $0.began
+                && ($0.ended ?? .distantFuture) <= later.started
         }
-        guard recovery?.result == .rerun else { return violate(.oneExecution, "took over without a recovery") }
-        return nil
+        return isRecovered ? nil : violate(.oneExecution, "took over without a recovery")
     }
 
     private func lastEvent(before event: StoreEvent) -> StoreEvent? {
@@ -112,7 +114,7 @@ extension Checker {
             return true
         }
         if evidence.isDead(earlier.process, by: successor.at) { return true }
-        if let maxRunTime = settings.maxRunTime, earlier.started + (maxRunTime - 1_000) <= successor.at { return true }
+        if let grant = evidence.grant(of: earlier), evidence.endOfRenewals(of: grant) <= successor.at { return true }
         return evidence.hasTrouble(earlier.process, from: successor.at - 2 * settings.lease - 1_000, to: successor.at)
     }
 
@@ -126,12 +128,16 @@ extension Checker {
         }
         guard execution.isProtected, let grant = self.evidence.grant(of: execution) else { return [] }
         let end = Moment.distantFuture
+        if execution.hadFalseLease,
+            !self.evidence.hasLoss(execution.subject, from: grant.at, to: execution.effect ?? end)
+        {
+            violate(.knowsItsLease, "takes itself for the owner of a key that another has")
+        }
         let isExcused =
             self.evidence.hasLoss(execution.subject, from: grant.at, to: end)
             || self.evidence.isDead(execution.process, by: end)
-        guard !isExcused else { return [] }
+        guard !isExcused else { return found }
         let successor = self.evidence.successor(of: execution)
-        if execution.hadFalseLease { violate(.knowsItsLease, "takes itself for the owner of a key that another has") }
         if execution.isCancelled, successor == nil, !self.recordHadExpired(execution) {
             violate(.hangUpCancelsNothing, "is cancelled, although it has its key")
         }
@@ -155,10 +161,10 @@ extension Checker {
         guard self.evidence.settings.maxRunTime == nil, let ended = execution.ended else { return nil }
         let calls = self.evidence.history.calls.filter { $0.owner == grant.owner && $0.process == execution.process }
         let isStored = [.keep, .tombstone].contains(self.evidence.disposition(of: execution))
-        let told = calls.first { $0.name == "complete" && $0.replied != nil }?.replied
-        guard !isStored || told != nil else { return nil }
+        let completed = calls.first { $0.name == "complete" && $0.replied != nil }?.replied
+        guard !isStored || completed != nil else { return nil }
         let lost = calls.first { $0.name == "renew" && $0.isRefused && $0.began < ended }?.replied
-        let end = min(isStored ? told ?? ended : ended, lost ?? .distantFuture)
+        let end = min(isStored ? completed ?? ended : ended, lost ?? .distantFuture)
         guard !self.evidence.isHeldUp(execution.process, from: execution.started, to: end) else { return nil }
         let renewals = calls.filter { $0.name == "renew" && $0.began <= end }.map(\.began)
         let moments = [execution.started] + renewals + [end]

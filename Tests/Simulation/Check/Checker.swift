@@ -33,16 +33,16 @@ struct Checker {
     private func checkRecoveries() -> [Violation] {
         var found: [Violation] = []
         let history = self.evidence.history
-        for recovery in history.recoveries {
-            let end = recovery.ended ?? .distantFuture
-            let hasLeft =
+        for (number, recovery) in history.recoveries.enumerated() {
+            let end = min(recovery.ended ?? .distantFuture, self.endOfRenewals(of: recovery))
+            let isExcused =
                 self.evidence.isDead(recovery.process, by: end)
                 || self.evidence.hasTrouble(
                     recovery.process, from: recovery.began - 2 * self.evidence.settings.lease, to: end)
                 || self.evidence.hasLoss(recovery.subject, from: .zero, to: end)
-            guard !hasLeft else { continue }
-            let isDoubled = history.recoveries.contains {
-                $0.subject == recovery.subject && recovery.began < $0.began && $0.began < end
+            guard !isExcused else { continue }
+            let isDoubled = history.recoveries.dropFirst(number + 1).contains {
+                $0.subject == recovery.subject && $0.began < end
             }
             let isOverrun = history.executions.contains {
                 $0.subject == recovery.subject && $0.isProtected && recovery.began < $0.started && $0.started < end
@@ -54,5 +54,12 @@ struct Checker {
                     text: "subject \(recovery.subject) is \(isDoubled ? "recovered twice" : "run") during a recovery"))
         }
         return found
+    }
+
+    private func endOfRenewals(of recovery: RecoveryRecord) -> Moment {
+        let grant = self.evidence.events(of: recovery.subject).last {
+            $0.isGrant && $0.process == recovery.process && $0.at <= recovery.began
+        }
+        return grant.map(self.evidence.endOfRenewals) ?? .distantFuture
     }
 }

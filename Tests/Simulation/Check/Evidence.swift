@@ -29,6 +29,11 @@ struct Evidence {
         }
     }
 
+    /// From when on the lease of a claim may run out although its attempt goes on.
+    func endOfRenewals(of grant: StoreEvent) -> Moment {
+        self.settings.maxRunTime.map { grant.at + $0 } ?? .distantFuture
+    }
+
     /// The moment at which another attempt gets the key that an execution runs under.
     func successor(of execution: Execution) -> StoreEvent? {
         guard let grant = self.grant(of: execution) else { return nil }
@@ -39,7 +44,10 @@ struct Evidence {
 
     /// What becomes of the key of an execution, by what was agreed.
     func disposition(of execution: Execution) -> Disposition {
-        self.settings.disposition(of: execution.behaviour.end)
+        let end = execution.behaviour.end
+        // A function has no status: what is none of its results is an error.
+        let isError = self.plan.subjects[execution.subject].driver != .http && end.status >= 400
+        return self.settings.disposition(of: isError ? .throwsError : end)
     }
 
     /// Whether it had freed its key by a moment.
@@ -49,7 +57,7 @@ struct Evidence {
     }
 
     func isAlive(_ execution: Execution, at moment: Moment) -> Bool {
-        if execution.isCancelled { return false }
+        if let cancelled = execution.cancelled, cancelled <= moment { return false }
         if let ended = execution.ended, ended <= moment { return false }
         return !self.isDead(execution.process, by: moment)
     }

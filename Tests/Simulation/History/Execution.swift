@@ -19,10 +19,12 @@ struct Execution: Sendable {
     let changeCount: Int
     var effect: Moment?
     var ended: Moment?
-    /// It was cancelled before its end.
-    var isCancelled = false
+    /// When it was cancelled, before its end.
+    var cancelled: Moment?
     /// It took itself for the owner of the key at a moment at which it was not.
     var hadFalseLease = false
+
+    var isCancelled: Bool { self.cancelled != nil }
 }
 
 /// A request as a client sent it, and what became of it.

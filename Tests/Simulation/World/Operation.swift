@@ -33,13 +33,18 @@ struct Operation: Sendable {
         do {
             try await self.sleep(behaviour.before, behaviour)
             if behaviour.end.hasEffect { self.haveEffect(execution, context) }
-            if behaviour.end != .streams { try await self.sleep(behaviour.after, behaviour) }
+            if !self.streams(execution) { try await self.sleep(behaviour.after, behaviour) }
         } catch {
             self.history.log(.ends, self.life.id, execution.id, "cancelled", "")
-            self.history.change(execution: execution.id) { $0.isCancelled = true }
+            self.history.change(execution: execution.id) { $0.cancelled = Scheduler.shared.now }
             throw error
         }
         return try self.end(execution, context)
+    }
+
+    /// Nobody asks a function for the pieces of its result.
+    private func streams(_ execution: Execution) -> Bool {
+        execution.behaviour.end == .streams && self.plan.subjects[execution.subject].driver == .http
     }
 
     private func sleep(_ milliseconds: Int, _ behaviour: Behaviour) async throws {
@@ -71,7 +76,7 @@ struct Operation: Sendable {
         default: break
         }
         let head = HTTPResponse(status: HTTPResponse.Status(code: end.status))
-        guard end == .streams else {
+        guard self.streams(execution) else {
             self.hasEnded(execution.id, end)
             let size = end == .succeedsAtLength ? Settings.maxResponseBody + 1 : 0
             return Result(

@@ -5,7 +5,7 @@ struct RedisPrefix: SettingWrapper {
     let content: String
 
     init?(setting text: String) {
-        guard !text.isEmpty, !text.contains(where: { "{}".contains($0) }) else { return nil }
+        guard !text.isEmpty, !text.utf8.contains(where: "{}".utf8.contains) else { return nil }
         self.init(text)
     }
 

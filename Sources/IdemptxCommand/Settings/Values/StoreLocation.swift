@@ -49,7 +49,7 @@ enum StoreLocation: SettingValue, Equatable {
         // A password may hold a question mark that is not escaped.
         let isClear = query?.contains("@") != true
         let isSocket = scheme.lowercased().hasSuffix("unix")
-        guard isClear, let last = place.last, isSocket ? last.hasPrefix("/") : Self.namesServers(last) else {
+        guard isClear, let last = place.last, isSocket ? Self.isPath(last) : Self.namesServers(last) else {
             return "\(scheme)://***"
         }
         let options = query.map { "?" + $0.split(separator: "&").map(Self.withoutSecret).joined(separator: "&") }
@@ -66,9 +66,13 @@ enum StoreLocation: SettingValue, Equatable {
         return areServers && parts.count <= 3 && parts.dropFirst().allSatisfy { $0.wholeMatch(of: /[\w.\-%]*/) != nil }
     }
 
+    private static func isPath(_ text: Substring) -> Bool { text.wholeMatch(of: /\/[\w.\-~+,%\/]+/) != nil }
+
     private static func withoutSecret(_ option: Substring) -> String {
         let name = option.prefix { $0 != "=" }
-        if Self.openOptions.contains(name) { return String(option) }
+        // A second question mark or another separator by mistake would make a password part of the value.
+        let isPlain = option.dropFirst(name.count + 1).wholeMatch(of: /[\w.\-+~%\/,:\[\]]*/) != nil
+        if Self.openOptions.contains(name), isPlain { return String(option) }
         return Self.secretOptions.contains(name) ? "\(name)=***" : "***"
     }
 
