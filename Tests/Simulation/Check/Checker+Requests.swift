@@ -101,7 +101,7 @@ extension Checker {
     ) {
         let history = self.evidence.history
         guard receipt.subject == request.subject, history.executions.indices.contains(receipt.execution),
-            receipt.variant == request.variant || self.isRecoveredAfterLoss(receipt, by: responded)
+            receipt.variant == request.variant || self.isMistakenByRecovery(receipt, by: responded)
         else {
             return violate(.ownResponse, "gets the response to another, of execution \(receipt.execution)")
         }
@@ -137,10 +137,12 @@ extension Checker {
         }
     }
 
-    /// Whether a recovery took an operation for one that the store had forgotten: it knows no more than the key.
-    private func isRecoveredAfterLoss(_ receipt: Receipt, by moment: Moment) -> Bool {
-        self.evidence.hasLoss(receipt.subject, from: .zero, to: moment)
-            && self.wasRecovered(self.evidence.history.executions[receipt.execution])
+    /// Whether a recovery took an operation for another with the same key, which the store had forgotten, or which
+    /// bypassed it: it knows no more than the key.
+    private func isMistakenByRecovery(_ receipt: Receipt, by moment: Moment) -> Bool {
+        let execution = self.evidence.history.executions[receipt.execution]
+        return self.wasRecovered(execution)
+            && (!execution.isProtected || self.evidence.hasLoss(receipt.subject, from: .zero, to: moment))
     }
 
     private func wasRecovered(_ execution: Execution) -> Bool {

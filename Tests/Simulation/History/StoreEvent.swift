@@ -64,9 +64,20 @@ extension IdempotencyRecord {
     }
 }
 
+/// By how much the clock of the store is ahead of the simulation's: no process may take it for its own.
+private let leadOfStoreClock: Int64 = 86_400_000
+
 extension Moment {
-    /// The same moment on the clock of the store.
+    /// When the clock of the store shows a time.
     init(_ timestamp: Timestamp) {
-        self.init(milliseconds: Int(min(timestamp.milliseconds, Int64(Moment.distantFuture.milliseconds))))
+        let milliseconds = timestamp.milliseconds - leadOfStoreClock
+        self.init(milliseconds: Int(min(milliseconds, Int64(Moment.distantFuture.milliseconds))))
+    }
+}
+
+extension Timestamp {
+    /// What the clock of the store shows at a moment.
+    init(onStoreClock moment: Moment) {
+        self.init(milliseconds: Int64(moment.milliseconds) + leadOfStoreClock)
     }
 }

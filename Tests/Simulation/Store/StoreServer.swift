@@ -23,7 +23,7 @@ final class StoreServer: Sendable {
 
     private static let onlyKey = StorageKey(bytes: Array(repeating: 0 as UInt8, count: StorageKey.byteCount))
 
-    private var now: Timestamp { Timestamp(milliseconds: Int64(Scheduler.shared.now.milliseconds)) }
+    private var now: Timestamp { Timestamp(onStoreClock: Scheduler.shared.now) }
 
     func add(_ link: StoreLink) {
         self.state.withLock { $0.links.append(link) }
