@@ -83,8 +83,12 @@ struct SecureTests {
     func http2Host() async throws {
         try await Self.with { proxy, certificates in
             try await HTTP2Client.with(port: proxy.port, authority: certificates.authority) { client async throws in
-                #expect(try await client.send(.head("GET", "/", [("host", "evil.test")])).status == "200")
+                #expect(try await client.send(.head("GET", "/", [("host", "API.test")])).status == "200")
                 #expect(proxy.upstream.requests.first?["Host"] == ["api.test"])
+                for hosts in [["evil.test"], ["api.test", "api.test"], ["api.test:1"], [""]] {
+                    let fields = hosts.map { ("host", $0) }
+                    #expect(try await client.send(.head("GET", "/", fields)).status != "200")
+                }
                 let odd: [(String, String)] = [
                     (":method", "GET"), (":scheme", "https"), (":authority", "a/b"), (":path", "/"),
                 ]

@@ -33,6 +33,8 @@ MALFORMED_HEADS = {
     "8.3.1: two schemes": lambda: _replacing(":scheme", "https", "https"),
     "8.3.1: two authorities": lambda: _replacing(":authority", "localhost", "other"),
     "8.3.1: an authority with a user": lambda: _replacing(":authority", "user@localhost"),
+    "8.3.1: another host": lambda: _with(("host", "other")),
+    "8.3.1: two hosts": lambda: _with(("host", "localhost"), ("host", "localhost")),
     "8.3: a pseudo-header field that is none": lambda: [(":unknown", "1"), *_with()],
     "8.3: one of responses": lambda: [(":status", "200"), *_with()],
     "8.3: one after the others": lambda: [*_with(("x-a", "1")), (":path", "/smuggled")],

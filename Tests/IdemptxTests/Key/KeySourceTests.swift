@@ -233,6 +233,22 @@ struct KeySourceTests {
                 == .problem("key-invalid", reason: "malformed"))
     }
 
+    @Test("is the field of a form whose name has the same bytes", arguments: ["\u{E9}", "e\u{301}"])
+    func normalForms(name: String) async throws {
+        let bodies: [(type: String, body: String)] = [
+            ("application/x-www-form-urlencoded", "\(name)=k-1"),
+            (
+                "multipart/form-data; boundary=x",
+                "--x\r\ncontent-disposition: form-data; name=\"\(name)\"\r\n\r\nk-1\r\n--x--"
+            ),
+        ]
+        let expected = name.utf8.count == 2 ? Result.key("k-1") : .problem("key-missing")
+        for (type, body) in bodies {
+            #expect(
+                try await self.send(.formField("\u{E9}"), body: body, headers: [.contentType: type]) == expected)
+        }
+    }
+
     @Test(
         "is not looked for in a body that is not a form",
         arguments: ["application/json", "multipart/mixed; boundary=x"])

@@ -160,7 +160,7 @@ struct ScopeTests {
             "AWS4-ECDSA-P256-SHA256 Credential=a", "aws4-hmac-sha256 Credential=a", "AWS key:signature",
             #"OAuth oauth_nonce="1""#, #"Digest username="u", nc=00000001"#, #"Signature keyId="k""#, "HMAC a:b",
             "HMAC-SHA256 a", "hmac a", "HmacSHA256 a", "TC3-HMAC-SHA256 Credential=a", #"Hawk id="a""#,
-            "SharedKey account:signature", "Negotiate YII", "Digest\ta",
+            "SharedKey account:signature", "Negotiate YII", "Digest\ta", "Digest \u{301}a",
         ])
     func signed(value: String) throws {
         for others in [[], [("X-API-Key", "k")], [("Cookie", "a=1")]] {
