@@ -157,8 +157,8 @@ extension Idempotency {
             return try await self.telemetry.storeCall(.complete) {
                 try await store.complete(claim, with: outcome, keyTTL: keyTTL)
             }
-        case .release: return try await self.telemetry.storeCall(.release) { try await store.release(claim) }
-        case .unknown: return try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
+        case .release: return try await self.free(claim)
+        case .unknown: return try await self.endLease(of: claim)
         }
     }
 

@@ -1,22 +1,18 @@
 extension Idempotency {
     /// Frees a key under whose claim nothing ran.
-    ///
-    /// What became of an attempt that it has replaced is as unknown as before: the key stays that of the same request.
     func release(_ lease: Lease) {
         self.renewer.remove(lease)
-        let endsLease = lease.claim.unknownAttempt != nil
         self.freeInBackground(
             lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil,
             grantedUntil: lease.mayBeGrantedUntil
         ) {
-            try await self.free(lease.claim, endsLease: endsLease)
+            try await self.free(lease.claim)
         }
     }
 
     /// Releases a claim that may have been granted, although its reply was lost.
     ///
-    /// Nothing ran under it, so that no request should wait for its lease, or be told of an unknown outcome. Under the
-    /// rule to recover, it may have replaced an attempt whose outcome is unknown, which it has to stay.
+    /// Nothing ran under it, so that no request should wait for its lease, or be told of an unknown outcome.
     func releaseUnconfirmed(_ request: ClaimRequest) {
         let grantedUntil = self.time.now.advanced(by: request.timeout ?? .zero)
         let box = ClaimBox(claim: Claim(granting: request, ClaimGrant(attempt: 1)))
@@ -24,7 +20,7 @@ extension Idempotency {
             request.key, rule: request.onAbandoned, until: grantedUntil.advanced(by: request.lease),
             grantedUntil: grantedUntil
         ) {
-            try await self.free(box.claim, endsLease: request.onAbandoned == .recover)
+            try await self.freeUnconfirmed(box.claim, request)
         }
     }
 
@@ -63,13 +59,36 @@ extension Idempotency {
         }
     }
 
-    private func free(_ claim: borrowing Claim, endsLease: Bool) async throws -> Bool {
+    /// Frees a claim of which it is not known whether it has replaced an attempt.
+    private func freeUnconfirmed(_ claim: borrowing Claim, _ request: ClaimRequest) async throws -> Bool {
+        // Under this rule, it has not.
+        if request.onAbandoned == .refuse { return try await self.free(claim) }
+        guard try await self.endLease(of: claim) else { return false }
+        // Only another claim with the same token tells. Nobody waits for its lease, should its reply be lost, too.
+        var brief = request
+        brief.lease = .zero
+        guard let grant = try await self.store.grantAgain(brief, self.telemetry) else { return true }
+        return try await self.free(Claim(granting: request, grant))
+    }
+
+    /// Frees the key of a claim under which nothing was done.
+    ///
+    /// If the claim has replaced an attempt whose outcome is unknown, that stays unknown, and the key that of the same
+    /// request: the lease is ended instead.
+    ///
+    /// - Returns: Whether the claim was there.
+    func free(_ claim: borrowing Claim) async throws -> Bool {
+        guard claim.unknownAttempt == nil else { return try await self.endLease(of: claim) }
         let store = self.store
-        return if endsLease {
-            try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
-        } else {
-            try await self.telemetry.storeCall(.release) { try await store.release(claim) }
-        }
+        return try await self.telemetry.storeCall(.release) { try await store.release(claim) }
+    }
+
+    /// Ends the lease of a claim, which leaves its outcome unknown.
+    ///
+    /// - Returns: Whether the claim was there.
+    func endLease(of claim: borrowing Claim) async throws -> Bool {
+        let store = self.store
+        return try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
     }
 }
 

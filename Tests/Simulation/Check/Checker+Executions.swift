@@ -70,7 +70,7 @@ extension Checker {
         }
         guard !evidence.isReleased(earlier, by: later.started) else { return nil }
         guard successor.kind == .tookOver else { return violate(.oneExecution, "its key was free") }
-        if later.variant != earlier.variant, self.successorRuns(later, successor) {
+        if later.variant != earlier.variant, !self.hasExpiredBetween(grant, later) {
             return violate(.mismatchIsRefused, "a different request took over")
         }
         guard evidence.settings.rule != .refuse else { return violate(.noTakeover, "took over") }
@@ -94,11 +94,6 @@ extension Checker {
     private func hasExpiredBetween(_ grant: StoreEvent, _ later: Execution) -> Bool {
         let events = self.evidence.events(of: later.subject).filter { grant.at <= $0.at && $0.at <= later.started }
         return zip(events, events.dropFirst()).contains { self.evidence.hasExpired(after: $0, by: $1.at) }
-    }
-
-    /// Whether an execution runs under the claim that took over.
-    private func successorRuns(_ execution: Execution, _ successor: StoreEvent) -> Bool {
-        self.evidence.grant(of: execution)?.owner == successor.owner
     }
 
     /// Whether there is a reason why the lease of an execution was over when another attempt took its key.
