@@ -89,11 +89,14 @@ struct SecureTests {
                     let fields = hosts.map { ("host", $0) }
                     #expect(try await client.send(.head("GET", "/", fields)).status != "200")
                 }
+                let empty = [(":method", "GET"), (":scheme", "https"), (":authority", ""), (":path", "/")]
+                #expect(try await client.send(empty).status != "200")
                 let odd: [(String, String)] = [
                     (":method", "GET"), (":scheme", "https"), (":authority", "a/b"), (":path", "/"),
                 ]
                 #expect(try await client.send(odd).status != "200")
                 #expect(try await client.send(.head("GET", "/a b")).status != "200")
+                #expect(try await client.send(.head("GET", "/a\nb")).status != "200")
                 #expect(try await client.send(.head("GET", "a")).status != "200")
                 #expect(try await client.send(.head("GET", "*")).status != "200")
                 let two = [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("host", "a"), ("host", "b")]
@@ -104,6 +107,7 @@ struct SecureTests {
                 #expect(try await client.send(.head("GET", "/", many)).status == "431")
             }
             #expect(proxy.upstream.requests.count == 1)
+            #expect(proxy.handler.records.allSatisfy { $0.target?.utf8.contains(0x0A) != true }, "Two lines of a log")
         }
     }
 

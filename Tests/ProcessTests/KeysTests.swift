@@ -332,6 +332,12 @@ struct KeysTests {
         ),
         (
             [
+                "complete", String(repeating: "a", count: 64), "-y", "--status", "201", "--reason", "r", "--header",
+                "Content-Length: 9", "--store", "sqlite:x",
+            ], "--header: no response is kept with Content-Length: every replay gets one of its own."
+        ),
+        (
+            [
                 "complete", String(repeating: "a", count: 64), "-y", "--status", "201", "--reason", "r", "--body-file",
                 "missing", "--store", "sqlite:x",
             ], "--body-file: 'missing' cannot be read."

@@ -76,8 +76,8 @@ struct RequestScreen {
         // such either.
         guard !method.utf8.contains(where: { (0x61...0x7A).contains($0) }) else { throw .notSupported }
         let asked = authority ?? facts.host ?? ""
-        // Two different hosts are malformed (section 8.3.1).
-        guard facts.hostCount == 1 || (facts.hostCount == 0 && authority != nil),
+        // As two different hosts are, or none (section 8.3.1).
+        guard !asked.isEmpty, facts.hostCount == 1 || (facts.hostCount == 0 && authority != nil),
             facts.host?.utf8.equalsLowercased(asked.lowercased()) != false
         else { throw .badRequest }
         try Self.check(authority: asked)

@@ -88,12 +88,16 @@ struct CompleteKey: AsyncParsableCommand {
             }
             fields.append(HTTPField(name: name, value: value))
         }
-        return HeaderFilter(dropped: []).kept(fields)
+        let kept = HeaderFilter(dropped: []).kept(fields)
+        if let dropped = fields.first(where: { !kept.contains($0.name) }) {
+            throw CommandError("--header: no response is kept with \(dropped.name): every replay gets one of its own.")
+        }
+        return kept
     }
 
     private func bodyBytes() throws(CommandError) -> [UInt8] {
         guard let bodyFile else { return Array((self.body ?? "").utf8) }
-        guard let data = FileManager.default.contents(atPath: bodyFile) else {
+        guard let file = FileHandle(forReadingAtPath: bodyFile), let data = try? file.readToEnd() ?? Data() else {
             throw CommandError("--body-file: '\(bodyFile)' cannot be read.")
         }
         return Array(data)

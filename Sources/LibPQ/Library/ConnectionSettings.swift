@@ -12,6 +12,9 @@ struct ConnectionSettings: Sendable {
         if configuration.conninfo.utf8.contains(0) {
             throw .misconfigured("The connection string has a zero byte in it.")
         }
+        if let flaw = ConnectionURL.flaw(in: configuration.conninfo) {
+            throw .misconfigured("The connection string is malformed: \(flaw).")
+        }
         try Self.check(configuration.conninfo, pq)
         self.conninfo = configuration.conninfo
         self.applicationName = configuration.applicationName

@@ -267,20 +267,45 @@ struct RunTests {
         _ = try await running.value
     }
 
-    @Test("A rerun whose reply was lost leaves the count of attempts")
+    @Test("A rerun that does nothing leaves the outcome unknown, and the key to the same request")
+    func releasedRerun() async throws {
+        let bench = Workbench { $0.lease = .seconds(30) }
+        let (gate, order) = (Gate(), Fingerprint(ofBytes: [1]))
+        let running = try await bench.startCharge(fingerprint: order, until: gate)
+        bench.store.breakDown(at: .renew)
+        bench.clock.advance(by: .seconds(31))
+        let other = bench.otherProcess()
+        let attempts = try await other.idempotency.run("charge", key: "k-1", fingerprint: order) { context in
+            context.release()
+            return context.attempt
+        }
+        #expect(attempts == 2)
+        let another = await other.problem { try await other.charge(fingerprint: Fingerprint(ofBytes: [2])) }
+        #expect(another?.kind == .keyReused)
+        #expect(try await other.idempotency.run("charge", key: "k-1", fingerprint: order) { $0.attempt } == 3)
+        gate.open()
+        _ = try await running.value
+    }
+
+    @Test("A rerun whose reply was lost leaves the count of attempts, and the request")
     func lostRerun() async throws {
         let bench = Workbench {
             $0.lease = .seconds(30)
             $0.claimRetryTime = .zero
         }
-        let gate = Gate()
-        let running = try await bench.startCharge(until: gate)
+        let (gate, order) = (Gate(), Fingerprint(ofBytes: [1]))
+        let running = try await bench.startCharge(fingerprint: order, until: gate)
         bench.store.breakDown(at: .renew)
         bench.clock.advance(by: .seconds(31))
         let other = bench.otherProcess()
         other.store.inject(.losesReply, at: .claim)
-        #expect(await bench.problem { try await other.charge() }?.kind == .storeUnavailable)
-        let attempt = try await other.idempotency.run("charge", key: "k-1") { $0.attempt }
+        #expect(await bench.problem { try await other.charge(fingerprint: order) }?.kind == .storeUnavailable)
+        try await eventually("The claim is withdrawn") {
+            try bench.memory.records(in: .claimed, after: nil, limit: 1).records.isEmpty
+        }
+        let another = await other.problem { try await other.charge(fingerprint: Fingerprint(ofBytes: [2])) }
+        #expect(another?.kind == .keyReused)
+        let attempt = try await other.idempotency.run("charge", key: "k-1", fingerprint: order) { $0.attempt }
         #expect(attempt == 3)
         gate.open()
         _ = try await running.value
