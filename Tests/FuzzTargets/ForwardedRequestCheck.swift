@@ -9,10 +9,13 @@ import NIOHTTP1
 struct ForwardedRequestCheck {
     var write: @Sendable (RequestHead) -> [UInt8] = { Self.write($0) }
 
+    /// Writes a head, and reads what was written.
+    ///
     /// - Parameters:
     ///   - head: The head that is forwarded.
     ///   - method: The method, as the client sent it.
     ///   - target: The target, as the client sent it.
+    /// - Throws: ``Violation``.
     func check(_ head: RequestHead, method: String, target: String) throws {
         let written = self.write(head)
         guard let lines = HeadLines(written) else { throw Violation("A head was written with broken lines") }
@@ -23,7 +26,8 @@ struct ForwardedRequestCheck {
             !isOriginForm || target.utf8.elementsEqual(head.target.utf8), "Another target than what was sent")
         try Violation.unless(lines.fields(named: "host").count == 1, "Not one host")
         let framing = lines.framing(otherwise: .none)
-        try Violation.unless((framing == .length(0) ? BodyFraming.none : framing) == head.body, "The body ends elsewhere")
+        try Violation.unless(
+            (framing == .length(0) ? BodyFraming.none : framing) == head.body, "The body ends elsewhere")
         // A parser reads no further after an Upgrade request, and finds none with a method that it does not know.
         guard head.upgrade == nil, Self.isKnown(method), let body = Self.body(head.body) else { return }
         let next = Array("GET /next HTTP/1.1\r\nHost: next\r\n\r\n".utf8)

@@ -36,9 +36,10 @@ struct HeadLines {
     }
 
     /// How the end of a body is found (RFC 9112, section 6.3), if neither the method nor the status says that there is
-    /// none; `nil` if the head leaves it in doubt.
+    /// none.
     ///
     /// - Parameter otherwise: What holds if the head says nothing.
+    /// - Returns: `nil` if the head leaves it in doubt.
     func framing(otherwise: BodyFraming) -> BodyFraming? {
         switch (self.fields(named: "transfer-encoding"), self.fields(named: "content-length")) {
         case (let codings, []) where codings.map { $0.lowercased() } == ["chunked"]: return .chunked

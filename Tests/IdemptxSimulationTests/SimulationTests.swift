@@ -11,7 +11,9 @@ struct SimulationTests {
     }
 
     /// Beyond the first ten thousand.
-    @Test("Seeds that once broke something do not", arguments: [10_672, 27_017, 37_442, 48_742, 54_515, 85_923, 90_638])
+    @Test(
+        "Seeds that once broke something do not",
+        arguments: [10_672, 27_017, 37_442, 48_742, 54_515, 85_923, 90_638])
     func seed(_ seed: Int) async throws {
         let process = try await SimulationProcess("play", "--from", "\(seed)", "--count", "1")
         #expect(process.status == 0, "\(process.tail)")
