@@ -68,7 +68,9 @@ extension Checker {
         {
             return violate(.growingAttempts, "attempt \(later.attempt) beside attempt \(earlier.attempt)")
         }
-        guard !evidence.isReleased(earlier, by: later.started) else { return nil }
+        guard !evidence.isReleased(earlier, by: later.started),
+            !evidence.isReleasedByOperator(later.subject, from: grant.at, to: later.started)
+        else { return nil }
         guard successor.kind == .tookOver else { return violate(.oneExecution, "its key was free") }
         if later.variant != earlier.variant, !self.hasExpiredBetween(grant, later) {
             return violate(.mismatchIsRefused, "a different request took over")
@@ -130,6 +132,7 @@ extension Checker {
         }
         let isExcused =
             self.evidence.hasLoss(execution.subject, from: grant.at, to: end)
+            || self.evidence.isReleasedByOperator(execution.subject, from: grant.at, to: end)
             || self.evidence.isDead(execution.process, by: end)
         guard !isExcused else { return found }
         let successor = self.evidence.successor(of: execution)

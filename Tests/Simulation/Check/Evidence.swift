@@ -74,6 +74,11 @@ struct Evidence {
         self.events[subject].contains { $0.kind == .forgotten && from <= $0.at && $0.at <= to }
     }
 
+    /// Whether an operator released the key of a subject in a span of time.
+    func isReleasedByOperator(_ subject: Int, from: Moment, to: Moment) -> Bool {
+        self.events[subject].contains { $0.kind == .releasedByOperator && from <= $0.at && $0.at <= to }
+    }
+
     /// Whether a process stood still, or its pool did.
     func isHeldUp(_ process: Int, from: Moment, to: Moment) -> Bool {
         self.hasFault([.pause, .blockedPool], process, from: from, to: to)
@@ -108,7 +113,7 @@ struct Evidence {
             guard let retention = self.settings.unresolvedRetention else { return false }
             let lease = event.leaseEnd.map { event.at.distance(to: $0) } ?? 0
             return age >= lease + retention
-        case .forgotten: return false
+        case .forgotten, .releasedByOperator: return false
         }
     }
 }

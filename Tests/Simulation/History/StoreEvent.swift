@@ -9,6 +9,7 @@ struct StoreEvent: Sendable {
         case renewed
         case completed
         case released
+        case releasedByOperator
         /// The store has lost a write.
         case forgotten
     }

@@ -59,6 +59,12 @@ extension Mutant? {
         return RecordTransitions.complete(record, owner: owner, outcome: outcome, keyTTL: keyTTL, now: now)
     }
 
+    func operatorRelease(_ record: IdempotencyRecord?, now: Timestamp) -> Transition<OperatorResult> {
+        let step = RecordTransitions.operatorRelease(record, force: false, now: now)
+        guard self == .attemptReset, step.change != .none else { return step }
+        return Transition(step.result, .remove)
+    }
+
     func release(_ record: IdempotencyRecord?, _ holder: StoreCall.Holder, now: Timestamp) -> Transition<Bool> {
         let owner = self == .unfencedRelease ? record?.owner ?? holder.owner : holder.owner
         let step = RecordTransitions.release(record, owner: owner, keyTTL: holder.retention.keyTTL, now: now)

@@ -57,7 +57,7 @@ struct Network: Sendable {
             case .resets:
                 fate.isReset = true
                 fate.requestDelay = random.pick([30, 400, 1_200])
-            case .crash, .pause, .blockedPool, .standStill, .full, .failover: continue
+            case .crash, .pause, .blockedPool, .standStill, .full, .failover, .operatorReleases: continue
             }
             self.history.happened(fault.kind)
             self.history.harmed(slot: slot, from: moment, until: moment + max(fate.requestDelay + fate.replyDelay, 500))

@@ -64,6 +64,24 @@ final class StoreServer: Sendable {
         for key in keys { self.history.add(StoreEvent(.forgotten, key: key, process: 0)) }
     }
 
+    /// Releases all keys whose outcome is unknown, as an operator does who has found out.
+    func releaseUnknown() {
+        let (now, rules) = (self.now, self.mutant)
+        let keys = self.state.withLock { state in
+            state.records.keys.sorted { "\($0)" < "\($1)" }.filter { key in
+                let transition = rules.operatorRelease(state.records[key], now: now)
+                guard transition.change != .none else { return false }
+                state.journal.append((key, state.records[key]))
+                transition.change.apply(to: &state.records[key])
+                return true
+            }
+        }
+        for key in keys {
+            self.history.add(StoreEvent(.releasedByOperator, key: key, process: 0))
+            self.announce(key)
+        }
+    }
+
     // MARK: Calls
 
     /// Takes a message, and replies once it has done what it says.

@@ -27,6 +27,8 @@ struct Fault: Sendable {
         case repeatedCalls
         /// Some connections break; the store still gets to what was sent, later than to what comes by another connection.
         case resets
+        /// An operator releases all keys whose outcome is unknown, now and at the end.
+        case operatorReleases
     }
 
     let kind: Kind
@@ -41,13 +43,23 @@ struct Fault: Sendable {
     init(random: inout SeededRandom, slotCount: Int) {
         // Those that the engine has the most to do with come up more often.
         self.kind = random.pick(
-            Kind.allCases + [.lateRequests, .lateRequests, .lateReplies, .lateReplies, .lostReplies, .lostReplies]
+            Kind.allCases.filter { $0 != .operatorReleases }
+                + [.lateRequests, .lateRequests, .lateReplies, .lateReplies, .lostReplies, .lostReplies]
                 + [.lostRequests, .lostRequests])
         self.slot = random.below(slotCount)
         self.at = random.below(9_000)
         self.duration = random.pick([300, 1_500, 4_000, 9_000])
         self.perMille = random.pick([150, 400, 1_000])
         self.count = random.in(1...4)
+    }
+
+    /// An operator who takes care of unknown outcomes.
+    init(operatorWith random: inout SeededRandom) {
+        self.kind = .operatorReleases
+        self.slot = 0
+        self.at = random.in(2_000...9_000)
+        self.duration = random.pick([300, 1_500, 4_000])
+        (self.perMille, self.count) = (0, 0)
     }
 
     /// Whether it lasts at a moment.

@@ -61,6 +61,7 @@ struct Plan: Sendable {
         // Some worlds are calm.
         let faultCount = random.pick([0, 1, 1, 2, 2, 3, 4, 5])
         for _ in 0..<faultCount { items.append(.fault(Fault(random: &random, slotCount: self.slotCount))) }
+        if random.chance(perMille: 200) { items.append(.fault(Fault(operatorWith: &random))) }
         self.items = items.enumerated().map { (number: $0.offset, item: $0.element) }.filter {
             !omitted.contains($0.number)
         }

@@ -133,6 +133,9 @@ final class World: Sendable {
         case .standStill: self.server.standStill(until: end)
         case .full: self.server.fill(until: end)
         case .failover: self.server.forget(fault.count)
+        case .operatorReleases:
+            self.server.releaseUnknown()
+            Scheduler.shared.schedule(at: end) { self.server.releaseUnknown() }
         case .partition, .refusedCalls, .lateRequests, .lateReplies, .lostRequests, .lostReplies, .repeatedCalls,
             .resets:
             // Counted when a message is harmed.
