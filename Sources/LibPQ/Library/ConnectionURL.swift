@@ -1,9 +1,9 @@
-/// The URL of a database, as far as its separators are where libpq looks for them.
+/// Checks that the separators in the URL of a database are where libpq looks for them.
 ///
-/// One that was mistyped, or is part of a password without being percent-encoded, would make a piece of that password a
-/// host, a port or the name of a database, which messages of libpq and of the server quote.
+/// If one was mistyped, or stands in a password without being percent-encoded, libpq takes a piece of that password for a
+/// host, a port or the name of a database, and its messages and the server's quote those.
 enum ConnectionURL {
-    /// What is wrong with a connection string, if it is a URL; without a quotation.
+    /// What is wrong with a connection string that is a URL, said without quoting any of it.
     static func flaw(in conninfo: String) -> String? {
         guard conninfo.utf8.starts(with: "postgres://".utf8) || conninfo.utf8.starts(with: "postgresql://".utf8) else {
             return nil
