@@ -157,8 +157,8 @@ extension Idempotency {
             return try await self.telemetry.storeCall(.complete) {
                 try await store.complete(claim, with: outcome, keyTTL: keyTTL)
             }
-        case .release: return try await self.free(claim)
-        case .unknown: return try await self.endLease(of: claim)
+        case .release: return try await store.free(claim, self.telemetry)
+        case .unknown: return try await store.endLease(of: claim, self.telemetry)
         }
     }
 

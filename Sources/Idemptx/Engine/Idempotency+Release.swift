@@ -6,7 +6,7 @@ extension Idempotency {
             lease.claim.key, rule: lease.claim.retention.onAbandoned, until: lease.heldUntil,
             grantedUntil: lease.mayBeGrantedUntil
         ) {
-            try await self.free(lease.claim)
+            try await self.store.free(lease.claim, self.telemetry)
         }
     }
 
@@ -59,36 +59,17 @@ extension Idempotency {
         }
     }
 
-    /// Frees a claim of which it is not known whether it has replaced an attempt.
+    /// Frees a claim that may have replaced an attempt whose outcome is unknown.
     private func freeUnconfirmed(_ claim: borrowing Claim, _ request: ClaimRequest) async throws -> Bool {
-        // Under this rule, it has not.
-        if request.onAbandoned == .refuse { return try await self.free(claim) }
-        guard try await self.endLease(of: claim) else { return false }
-        // Only another claim with the same token tells. Nobody waits for its lease, should its reply be lost, too.
-        var brief = request
-        brief.lease = .zero
-        guard let grant = try await self.store.grantAgain(brief, self.telemetry) else { return true }
-        return try await self.free(Claim(granting: request, grant))
-    }
-
-    /// Frees the key of a claim under which nothing was done.
-    ///
-    /// If the claim has replaced an attempt whose outcome is unknown, that stays unknown, and the key that of the same
-    /// request: the lease is ended instead.
-    ///
-    /// - Returns: Whether the claim was there.
-    func free(_ claim: borrowing Claim) async throws -> Bool {
-        guard claim.unknownAttempt == nil else { return try await self.endLease(of: claim) }
-        let store = self.store
-        return try await self.telemetry.storeCall(.release) { try await store.release(claim) }
-    }
-
-    /// Ends the lease of a claim, which leaves its outcome unknown.
-    ///
-    /// - Returns: Whether the claim was there.
-    func endLease(of claim: borrowing Claim) async throws -> Bool {
-        let store = self.store
-        return try await self.telemetry.storeCall(.renew) { try await store.renew(claim, lease: .zero) }
+        // This rule replaces none.
+        if request.onAbandoned == .refuse { return try await self.store.free(claim, self.telemetry) }
+        guard try await self.store.endLease(of: claim, self.telemetry) else { return false }
+        // The store tells what a claim replaced only when it is claimed again with the same token. The lease of that call
+        // has no length, so that nobody waits for it if its reply is lost as well.
+        var question = request
+        question.lease = .zero
+        guard let grant = try await self.store.grantAgain(question, self.telemetry) else { return true }
+        return try await self.store.free(Claim(granting: request, grant), self.telemetry)
     }
 }
 

@@ -148,11 +148,7 @@ final class LeaseRenewer: Sendable {
         let isOurs = grant.continues(lease.claim)
         // The operation may have ended, and freed its key, before the claim arrived.
         if isOurs, !lease.hasEnded { return true }
-        if grant.unknownAttempt == nil {
-            _ = try await self.telemetry.storeCall(.release) { try await self.store.release(lease.claim) }
-        } else {
-            _ = try await self.telemetry.storeCall(.renew) { try await self.store.renew(lease.claim, lease: .zero) }
-        }
+        _ = try await self.store.free(Claim(granting: lease.request, grant), self.telemetry)
         return isOurs
     }
 }
