@@ -68,6 +68,10 @@ struct BenchmarkServer: AsyncParsableCommand {
         }
         router.post("echo", use: idempotent(store: store.records) { try await payloads.echo($0, $1) })
 
+        router.post("busy/orders") { request, context in
+            try await orders.placeBusily(request, context)
+        }
+
         router.post(
             "slow/orders",
             use: idempotent(store: store.records, waitTimeout: .seconds(20)) { try await orders.placeSlowly($0, $1) })

@@ -38,6 +38,14 @@ final class Orders: Sendable {
         return response
     }
 
+    /// Keeps a thread busy for as long as the request's query says in `microseconds`, and touches hardly any memory.
+    func placeBusily(_ request: Request, _ context: some RequestContext) async throws -> Response {
+        let duration = try request.uri.queryParameters.require("microseconds", as: Int.self)
+        let end = ContinuousClock.now.advanced(by: .microseconds(duration))
+        while ContinuousClock.now < end {}
+        return try await self.place(request, context)
+    }
+
     /// Takes as long as the request's query says in `milliseconds`.
     func placeSlowly(_ request: Request, _ context: some RequestContext) async throws -> Response {
         let duration = try request.uri.queryParameters.require("milliseconds", as: Int.self)

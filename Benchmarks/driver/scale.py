@@ -17,7 +17,7 @@ ROUNDS = 3
 
 def curves():
     return {
-        "connections": connections, "keys in memory": keys_in_memory, "keys in SQLite": keys_in_sqlite,
+        "connections": connections, "busy handler": busy_handler, "keys in memory": keys_in_memory, "keys in SQLite": keys_in_sqlite,
         "keys in Redis": keys_in_redis, "body size": body_size, "hit rate": hit_rate, "waiters": waiters, "leases": leases,
     }
 
@@ -56,6 +56,16 @@ def connections(servers, progress):
             "replay": cost(server, "replay", "/orders", progress, connections=count),
         } for count in (1, 8, 64, 256, 512)
     ]
+
+
+def busy_handler(servers, progress):
+    """What it costs that a handler keeps its thread busy for some more time, without Idemptx."""
+    server = servers.hummingbird("memory")
+    points = []
+    for duration in (0, 5, 10, 20, 40, 80):
+        path = "/busy/orders?" + urlencode({"microseconds": duration})
+        points.append({"microseconds": duration, "bare": cost(server, "none", path, progress)})
+    return points
 
 
 def keys(server, counts, progress):

@@ -38,6 +38,15 @@ final class ClaimCoalescer: Sendable {
     ) async throws -> ClaimResult<Lease> {
         let subject = ClaimSubject(request)
         guard self.join(subject) else { return try await self.lead(subject) { try await call(true) } }
+        return try await self.follow(subject, call)
+    }
+
+    /// Waits for a claim that says the same.
+    @inline(never)
+    private func follow(
+        _ subject: ClaimSubject,
+        _ call: (_ isFirst: Bool) async throws -> ClaimResult<Lease>
+    ) async throws -> ClaimResult<Lease> {
         let message = await withCheckedContinuation { continuation in
             let isOver = self.calls.withLock { calls in
                 guard calls[subject] != nil else {

@@ -18,7 +18,25 @@ extension Idempotency {
         policy: SharedPolicy,
         onWait: (@Sendable () -> Void)? = nil
     ) async throws -> ClaimResult<Lease> {
-        var result = try await self.claimOrWait(request, policy: policy, onWait: onWait)
+        let result = try await self.claimOrWait(request, policy: policy, onWait: onWait)
+        guard case .granted(let lease) = result, !self.isReady(lease, policy: policy) else { return result }
+        return try await self.makeReady(result, key: key, policy: policy)
+    }
+
+    /// Whether nothing stands between a claim and its operation, as for nearly every claim.
+    private func isReady(_ lease: Lease, policy: SharedPolicy) -> Bool {
+        !Task.isCancelled && lease.maySafelyStart(at: self.time.now)
+            && (policy.onAbandoned.recover == nil || lease.claim.unknownAttempt == nil)
+    }
+
+    /// Claims again, and asks about unknown outcomes, until the operation may start.
+    @inline(never)
+    private func makeReady(
+        _ result: ClaimResult<Lease>,
+        key: IdempotencyKey,
+        policy: SharedPolicy
+    ) async throws -> ClaimResult<Lease> {
+        var result = result
         var recovered: UnknownAttempt?
         for _ in 0..<4 {
             guard case .granted(let lease) = result else { return result }
@@ -61,10 +79,22 @@ extension Idempotency {
         policy: SharedPolicy,
         onWait: (@Sendable () -> Void)?
     ) async throws -> ClaimResult<Lease> {
-        let result = try await self.claimUnlessBypassed(request, policy: policy)
+        let result =
+            policy.onStoreFailure == .bypass
+            ? try await self.claimOrBypass(request, policy: policy)
+            : try await self.claimRepeatedly(request, policy: policy)
         guard case .inProgress(let remainingLease) = result, policy.waitTimeout > .zero else { return result }
         onWait?()
-        return try await self.waiters.wait(
+        return try await self.wait(request, remainingLease: remainingLease, policy: policy)
+    }
+
+    @inline(never)
+    private func wait(
+        _ request: ClaimRequest,
+        remainingLease: Duration,
+        policy: SharedPolicy
+    ) async throws -> ClaimResult<Lease> {
+        try await self.waiters.wait(
             for: InFlightWaiters.Wait(request: request, timeout: policy.waitTimeout, remainingLease: remainingLease),
             limits: InFlightWaiters.Limits(perKey: policy.maxWaitersPerKey, total: policy.maxWaiters),
             claimer: InFlightWaiters.Claimer(
@@ -74,12 +104,12 @@ extension Idempotency {
         )
     }
 
-    /// Claims; where the operation may run without the store, a store that does not reply delays only a few requests.
-    private func claimUnlessBypassed(
+    /// Claims where the operation may run without the store: one that does not reply delays only a few requests.
+    @inline(never)
+    private func claimOrBypass(
         _ request: ClaimRequest,
         policy: SharedPolicy
     ) async throws -> ClaimResult<Lease> {
-        guard policy.onStoreFailure == .bypass else { return try await self.claimRepeatedly(request, policy: policy) }
         if let known = self.resultKnownHere(request, policy: policy) { return known }
         guard self.health.mayAsk() else {
             if let known = self.retrier.result(for: request) { return known }
@@ -143,6 +173,7 @@ extension Idempotency {
     }
 
     /// Goes on with a claim whose first call has failed.
+    @inline(never)
     private func claim(
         _ request: ClaimRequest,
         after failure: any Error,
@@ -219,6 +250,7 @@ extension Idempotency {
         return result
     }
 
+    @inline(never)
     private func askStore(
         _ request: ClaimRequest,
         policy: SharedPolicy,

@@ -129,8 +129,6 @@ extension Idempotency {
     }
 
     /// Tells the store.
-    ///
-    /// A record that is gone does not refuse the outcome: no other attempt has the key.
     private func tell(
         _ lease: Lease,
         _ disposition: Disposition,
@@ -138,6 +136,18 @@ extension Idempotency {
         keyTTL: Duration
     ) async throws -> Bool {
         if try await self.tellOnce(lease.claim, disposition, outcome, keyTTL: keyTTL) { return true }
+        return try await self.tellAgain(lease, disposition, outcome, keyTTL: keyTTL)
+    }
+
+    /// Tells the store again that has refused: a record that is gone does not refuse the outcome, since no other attempt has
+    /// the key.
+    @inline(never)
+    private func tellAgain(
+        _ lease: Lease,
+        _ disposition: Disposition,
+        _ outcome: Outcome?,
+        keyTTL: Duration
+    ) async throws -> Bool {
         guard disposition.isStored, try await self.store.grantAgain(lease.request, self.telemetry) != nil else {
             return false
         }
@@ -157,9 +167,15 @@ extension Idempotency {
             return try await self.telemetry.storeCall(.complete) {
                 try await store.complete(claim, with: outcome, keyTTL: keyTTL)
             }
-        case .release: return try await store.free(claim, self.telemetry)
-        case .unknown: return try await store.endLease(of: claim, self.telemetry)
+        case .release, .unknown: return try await self.free(claim, disposition)
         }
+    }
+
+    /// Tells the store that there is no outcome.
+    @inline(never)
+    private func free(_ claim: borrowing Claim, _ disposition: Disposition) async throws -> Bool {
+        if disposition == .release { return try await self.store.free(claim, self.telemetry) }
+        return try await self.store.endLease(of: claim, self.telemetry)
     }
 
     /// The end of the lease does as well as a release, under the rule to run again.

@@ -31,7 +31,7 @@ public final class BodyAllowance: Sendable {
     /// - Parameter count: How many there are.
     /// - Returns: `false` if there is no room: stop reading.
     public func take(_ count: Int) -> Bool {
-        self.take(count, of: \.taken)
+        self.state.withLock { self.take(count, counting: &$0.taken, refusal: &$0.refusal) }
     }
 
     /// Asks for room for what a compressed body says, besides its bytes: its limit is the same, and its own.
@@ -39,22 +39,20 @@ public final class BodyAllowance: Sendable {
     /// - Parameter count: How many bytes there are.
     /// - Returns: `false` if there is no room.
     package func takeDecoded(_ count: Int) -> Bool {
-        self.take(count, of: \.takenDecoded)
+        self.state.withLock { self.take(count, counting: &$0.takenDecoded, refusal: &$0.refusal) }
     }
 
-    private func take(_ count: Int, of taken: WritableKeyPath<State, Int>) -> Bool {
-        self.state.withLock { state in
-            guard count <= self.maximum - state[keyPath: taken] else {
-                state.refusal = .bodyTooLarge
-                return false
-            }
-            state[keyPath: taken] += count
-            guard Self.used.add(count, ordering: .relaxed).newValue <= self.budget else {
-                state.refusal = .bodyBudgetExhausted
-                return false
-            }
-            return true
+    private func take(_ count: Int, counting taken: inout Int, refusal: inout IdempotencyProblem.Kind?) -> Bool {
+        guard count <= self.maximum - taken else {
+            refusal = .bodyTooLarge
+            return false
         }
+        taken += count
+        guard Self.used.add(count, ordering: .relaxed).newValue <= self.budget else {
+            refusal = .bodyBudgetExhausted
+            return false
+        }
+        return true
     }
 
     /// The body is larger than permitted, however large that is.

@@ -54,6 +54,19 @@ extension Idempotency {
         let keyHeader = policy.keySource.echo(of: head)
         let body = try await self.body(
             of: &request, head: head, through: adapter, keyHeader: keyHeader, allowance: allowance, policy: policy)
+        return try self.guarded(head, body, keyInHead: keyInHead, keyHeader: keyHeader, scope: scope, policy: policy)
+    }
+
+    /// Finds out the same from a request that has been read.
+    @inline(never)
+    private func guarded(
+        _ head: HTTPRequest,
+        _ body: [UInt8],
+        keyInHead: IdempotencyKey?,
+        keyHeader: String?,
+        scope: Scope,
+        policy: SharedPolicy
+    ) throws -> GuardedRequest? {
         var builder = FingerprintBuilder(
             head: head, recipe: policy.fingerprint, keySource: keyInHead == nil ? policy.keySource : nil)
         builder.update(body)

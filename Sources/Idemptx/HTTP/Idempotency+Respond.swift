@@ -88,6 +88,7 @@ extension Idempotency {
     /// Runs the operation and records its response, in one task of its own, which the caller's cancellation does not reach.
     ///
     /// Without a lease, it runs unprotected.
+    @inline(never)
     private func run<Adapter: HTTPAdapter>(
         _ request: Adapter.Request,
         _ guarded: GuardedRequest,
@@ -155,15 +156,9 @@ extension Idempotency {
             handover.fulfil(markers.marked(parts, as: .unstored))
             return
         }
-        switch await self.joinedResult(of: lease, in: context) {
-        case .nothing: break
-        case .stored(let outcome):
-            self.end(lease, as: outcome.conclusion)
-            handover.fulfil(markers.marked(self.parts(parts, storedAs: outcome, in: context), as: .new))
-            return
-        case .unknown:
-            self.end(lease, as: .unstored)
-            handover.fulfil(Refusal(.storeUnavailable(under: policy), markers).response(under: policy))
+        if context.joinedOutcome != nil,
+            await self.recordJoined(parts, under: lease, in: context, markers: markers, policy: policy, handover)
+        {
             return
         }
         guard let parts else {
@@ -175,15 +170,49 @@ extension Idempotency {
             let recorder = StreamRecorder(limit: policy.maxResponseBody, time: self.time)
             handover.fulfil(markers.marked(ResponseParts(head: parts.head, body: recorder.sentBody), as: .new))
             let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
-            return await recording.run(produce) { disposition, outcome, report, atEnd in
-                await self.conclude(
-                    lease, as: disposition, outcome, policy: policy, report: report, atEnd: atEnd)
-            }
+            return await self.record(recording, of: produce, under: lease, policy: policy)
         }
         let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
         await self.conclude(lease, as: disposition, outcome, policy: policy) { conclusion in
             handover.fulfil(markers.marked(parts, as: conclusion == .unstored ? .unstored : .new))
         }
+    }
+
+    /// Stores a stream while it is sent.
+    @inline(never)
+    private func record(
+        _ recording: Recording,
+        of produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?,
+        under lease: Lease,
+        policy: SharedPolicy
+    ) async {
+        await recording.run(produce) { disposition, outcome, report, atEnd in
+            await self.conclude(lease, as: disposition, outcome, policy: policy, report: report, atEnd: atEnd)
+        }
+    }
+
+    /// Hands over the outcome that the application has stored itself.
+    ///
+    /// - Returns: `false` if it has stored none.
+    @inline(never)
+    private func recordJoined(
+        _ parts: ResponseParts?,
+        under lease: Lease,
+        in context: IdempotencyContext,
+        markers: MarkerHeaders,
+        policy: SharedPolicy,
+        _ handover: Handover<ResponseParts>
+    ) async -> Bool {
+        switch await self.joinedResult(of: lease, in: context) {
+        case .nothing: return false
+        case .stored(let outcome):
+            self.end(lease, as: outcome.conclusion)
+            handover.fulfil(markers.marked(self.parts(parts, storedAs: outcome, in: context), as: .new))
+        case .unknown:
+            self.end(lease, as: .unstored)
+            handover.fulfil(Refusal(.storeUnavailable(under: policy), markers).response(under: policy))
+        }
+        return true
     }
 
     /// The response to send if the application has stored the outcome itself: the stored one, even if the operation returned
