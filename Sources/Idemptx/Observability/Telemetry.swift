@@ -7,7 +7,7 @@ import Tracing
 /// The metrics, spans and log lines of the engine.
 ///
 /// None of them holds a key, an identity or a body: records are named by the first bytes of their storage key, a digest.
-/// Without a backend for metrics or traces at the time an engine is made, nothing is measured or traced.
+/// Without a metrics backend, nothing is measured.
 struct Telemetry: Sendable {
     /// The calls of the store contract, as they are named in metrics and spans.
     enum StoreCall: String, CaseIterable, Sendable {
@@ -21,15 +21,15 @@ struct Telemetry: Sendable {
 
     /// `nil` if the metrics system has no backend.
     private let metrics: EngineMetrics?
-    private let isTraced: Bool
 
     init() {
         self.metrics = MetricsSystem.factory is NOOPMetricsHandler ? nil : EngineMetrics()
-        self.isTraced = !(InstrumentationSystem.instrument is NoOpInstrument)
     }
 
     /// Whether anybody listens to metrics.
     var isMeasured: Bool { self.metrics != nil }
+
+    private var isTraced: Bool { !(InstrumentationSystem.instrument is NoOpInstrument) }
 
     // MARK: Requests
 
