@@ -88,6 +88,21 @@ struct HTTP2AttackTests {
         }
     }
 
+    @Test("tells a client that has cancelled many streams in good faith to begin anew, and serves it until then")
+    func cancelledStreams() async throws {
+        try await Self.with { _, client in
+            try await client.write([WireFrame(.settings)])
+            for number in 0..<199 { try await client.write(Flood.resets.frames.repeated(number)) }
+            try await client.write([WireFrame(.headers, flags: 5, stream: 399, WireFrame.get)])
+            let response = try #require(
+                try await client.readFrame { $0.isKind(.goAway) || $0.isKind(.headers) && $0.stream == 399 })
+            #expect(response.isKind(.headers))
+            try await client.write(Flood.resets.frames.repeated(200))
+            let goAway = try #require(try await client.readFrame { $0.isKind(.goAway) })
+            #expect(goAway.errorCode == 0)
+        }
+    }
+
     enum Flood: CaseIterable {
         case windowUpdates, pings, settings, priorities, emptyData, continuations, resets, unknown
 

@@ -15,9 +15,10 @@ struct SecureTests {
     private static func with(
         script: @escaping TestUpstream.Script = TestUpstream.responding { .response(body: $0.start) },
         configure change: Change = Change { _ in },
+        areRSA: Bool = false,
         _ body: (TestProxy, TestCertificates) async throws -> Void
     ) async throws {
-        try await TestCertificates.with { certificates in
+        try await TestCertificates.with(areRSA: areRSA) { certificates in
             let configure = Change {
                 $0.certificate = ServerCertificate(
                     chainPath: certificates.server.certificate, keyPath: certificates.server.key)
@@ -97,19 +98,42 @@ struct SecureTests {
         ])
     func versions(_ minimum: ProxyConfiguration.TLSVersion, _ spoken: TLSVersion, isAccepted: Bool) async throws {
         try await Self.with(configure: Change { $0.minimumTLSVersion = minimum }) { proxy, certificates in
-            var configuration = TLSConfiguration.makeClientConfiguration()
-            configuration.trustRoots = .file(certificates.authority)
-            configuration.minimumTLSVersion = .tlsv1
-            configuration.maximumTLSVersion = spoken
-            let tls = try NIOSSLContext(configuration: configuration)
-            let response = try? await RawConnection.open(port: proxy.port) { channel in
-                try channel.pipeline.syncOperations.addHandler(
-                    NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
-            } _: { connection async throws in
-                try await connection.send("GET /")
+            let status = try await Self.status(of: proxy, certificates) {
+                $0.minimumTLSVersion = .tlsv1
+                $0.maximumTLSVersion = spoken
             }
-            #expect((response?.status == 200) == isAccepted)
+            #expect((status == 200) == isAccepted)
         }
+    }
+
+    @Test(
+        "is spoken over TLS 1.2 with suites alone whose secret is gone when the server's key is lost",
+        arguments: [("ECDHE-RSA-AES128-GCM-SHA256", true), ("AES128-GCM-SHA256", false)])
+    func suites(suite: String, isAccepted: Bool) async throws {
+        try await Self.with(areRSA: true) { proxy, certificates in
+            let status = try await Self.status(of: proxy, certificates) {
+                $0.maximumTLSVersion = .tlsv12
+                $0.cipherSuites = suite
+            }
+            #expect((status == 200) == isAccepted)
+        }
+    }
+
+    /// The status of a response to a client of this kind; `nil` if it cannot connect.
+    private static func status(
+        of proxy: TestProxy, _ certificates: TestCertificates, _ change: (inout TLSConfiguration) -> Void
+    ) async throws -> Int? {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.trustRoots = .file(certificates.authority)
+        change(&configuration)
+        let tls = try NIOSSLContext(configuration: configuration)
+        let response = try? await RawConnection.open(port: proxy.port) { channel in
+            try channel.pipeline.syncOperations.addHandler(
+                NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+        } _: { connection async throws in
+            try await connection.send("GET /")
+        }
+        return response?.status
     }
 }
 

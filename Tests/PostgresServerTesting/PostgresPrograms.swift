@@ -36,9 +36,12 @@ struct PostgresPrograms: Sendable {
         self.user + ["\(self.directory)/\(program)"] + arguments
     }
 
+    /// The command line of a program of the system, as that user.
+    func systemCommand(_ arguments: [String]) -> [String] { self.user + arguments }
+
     /// Runs a program of the system as that user.
     func runSystem(_ arguments: [String]) async throws {
-        try await Self.run(self.user + arguments)
+        try await Self.run(self.systemCommand(arguments))
     }
 
     /// Runs a program of PostgreSQL to its end.

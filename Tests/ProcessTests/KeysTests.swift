@@ -150,7 +150,7 @@ struct KeysTests {
     @Test("completes a key whose outcome is unknown: its retries get what the operator found out")
     func completes() async throws {
         let store = ["--store", "sqlite:store.sqlite"]
-        try await self.crash(["k-1", "k-2"], store)
+        try await self.crash(["k-1", "k-2", "k-3"], store)
         let file = URL(filePath: self.directory.path).appending(path: "body.json")
         try Data(#"{"id":"found"}"#.utf8).write(to: file)
         let complete = ["complete", "--yes", "--reason", "The bank says so", "--status", "201"] + store
@@ -162,12 +162,16 @@ struct KeysTests {
         #expect(first.outputText == "Completed.\n")
         #expect(first.errorText.contains("The bank says so"))
         #expect(try await self.keys(complete + ["--key", "k-2", "--tombstone"]).outputText == "Completed.\n")
+        let told = ["--key", "k-3", "--body", #"{"id":"told"}"#]
+        #expect(try await self.keys(complete + told).outputText == "Completed.\n")
         let again = try await self.keys(complete + ["--key", "k-1"])
         #expect(again.errorText == "Error: The operation has an outcome already; nothing was changed.\n")
 
         let shown: Record = try await self.json(["show", "--key", "k-1", "--body"] + store)
         #expect(shown.status == 201)
         #expect(shown.bodyBase64 == Data(#"{"id":"found"}"#.utf8))
+        let toldOfIt: Record = try await self.json(["show", "--key", "k-3", "--body"] + store)
+        #expect(toldOfIt.bodyBase64 == Data(#"{"id":"told"}"#.utf8))
         let demo = try await Demo.start(store + ["--on-abandoned", "refuse"], in: self.directory)
         #expect(try await demo.charge(key: "k-2", latency: "60s").status == 409)
     }

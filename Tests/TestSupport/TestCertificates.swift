@@ -22,14 +22,15 @@ package struct TestCertificates: Sendable {
     /// Makes an authority and two certificates, which exist while `body` runs.
     @discardableResult
     package static func with<Value>(
-        serverNames: String = "DNS:localhost,IP:127.0.0.1", _ body: (TestCertificates) async throws -> Value
+        serverNames: String = "DNS:localhost,IP:127.0.0.1", areRSA: Bool = false,
+        _ body: (TestCertificates) async throws -> Value
     ) async throws -> Value {
-        let certificates = try await TestCertificates(serverNames)
+        let certificates = try await TestCertificates(serverNames, areRSA: areRSA)
         defer { try? FileManager.default.removeItem(at: certificates.directory) }
         return try await body(certificates)
     }
 
-    private init(_ serverNames: String) async throws {
+    private init(_ serverNames: String, areRSA: Bool) async throws {
         let name = "certificates-\(UInt32.random(in: 0...UInt32.max))"
         let directory = FileManager.default.temporaryDirectory.appending(path: name)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
@@ -37,10 +38,11 @@ package struct TestCertificates: Sendable {
         self.authority = directory.appending(path: "ca.pem").path
         self.server = Self.pair("server", directory)
         self.client = Self.pair("client", directory)
+        let kind = areRSA ? ["rsa:2048"] : ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         try await Self.openssl(
-            directory, Self.newKey("ca") + ["-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"])
-        try await Self.sign("server", "subjectAltName=\(serverNames)", directory)
-        try await Self.sign("client", "extendedKeyUsage=clientAuth", directory)
+            directory, Self.newKey("ca", kind) + ["-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"])
+        try await Self.sign("server", "subjectAltName=\(serverNames)", kind, directory)
+        try await Self.sign("client", "extendedKeyUsage=clientAuth", kind, directory)
     }
 
     private static func pair(_ name: String, _ directory: URL) -> Pair {
@@ -49,17 +51,14 @@ package struct TestCertificates: Sendable {
             key: directory.appending(path: "\(name).key").path)
     }
 
-    private static func newKey(_ name: String) -> [String] {
-        [
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-            "-subj", "/CN=\(name)", "-keyout", "\(name).key",
-        ]
+    private static func newKey(_ name: String, _ kind: [String]) -> [String] {
+        ["req", "-x509", "-newkey"] + kind + ["-nodes", "-days", "1", "-subj", "/CN=\(name)", "-keyout", "\(name).key"]
     }
 
-    private static func sign(_ name: String, _ addition: String, _ directory: URL) async throws {
+    private static func sign(_ name: String, _ addition: String, _ kind: [String], _ directory: URL) async throws {
         try await Self.openssl(
             directory,
-            Self.newKey(name) + [
+            Self.newKey(name, kind) + [
                 "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", addition, "-addext", "basicConstraints=CA:FALSE",
                 "-out", "\(name).pem",
             ])

@@ -1,4 +1,4 @@
-/// What became of an operation that ran: the dimension `ending` of the metric `idempotency.executions`.
+/// What became of an operation that ran: the dimension `conclusion` of the metric `idempotency.executions`.
 enum Conclusion: String, CaseIterable, Sendable {
     /// Its response is stored.
     case stored

@@ -207,7 +207,7 @@ extension Disposition {
     ///
     /// An outcome must not be lost because somebody has to repair the store first, such as by setting its password.
     fileprivate func mayBeTold(after error: StoreError) -> Bool {
-        guard self.isStored else { return error.isTransient }
+        guard self.isStored else { return error.isOutage }
         return error.code != .recordTooLarge && error.code != .corruptRecord
     }
 

@@ -40,22 +40,27 @@ extension Idempotency {
         grantedUntil: Timestamp? = nil,
         _ free: @escaping @Sendable () async throws -> Bool
     ) {
-        guard self.retrier.beginRelease() else { return }
+        guard self.retrier.beginRelease() else {
+            return self.telemetry.notReleased(key, rule: rule, reason: "too many others wait for that")
+        }
         startTask {
+            defer { self.retrier.endRelease() }
             // In a task that the cancellation of the caller does not reach.
             var backoff = Backoff()
             while !self.retrier.isStopped {
                 let askedAt = self.time.now
                 do {
                     if try await free() { self.waiters.hint(key) }
-                    if grantedUntil.map({ $0 <= askedAt }) ?? true { break }
+                    if grantedUntil.map({ $0 <= askedAt }) ?? true { return }
                 } catch {
-                    guard (error as? StoreError)?.isTransient == true else { break }
-                    if rule == .rerun, end <= self.time.now { break }
+                    if rule == .rerun, end <= self.time.now { return }
+                    guard (error as? StoreError)?.isOutage == true else {
+                        return self.telemetry.notReleased(key, rule: rule, reason: "\(error)")
+                    }
                 }
                 try? await self.time.sleep(for: backoff.next())
             }
-            self.retrier.endRelease()
+            self.telemetry.notReleased(key, rule: rule, reason: "the process shuts down")
         }
     }
 

@@ -35,7 +35,7 @@ final class EngineMetrics: Sendable {
         self.requests = requests
         self.executions = Dictionary(
             uniqueKeysWithValues: Conclusion.allCases.map {
-                ($0, Counter(label: "idempotency.executions", dimensions: [("ending", $0.rawValue)]))
+                ($0, Counter(label: "idempotency.executions", dimensions: [("conclusion", $0.rawValue)]))
             })
         self.storeDurations = Self.perCall { Timer(label: "idempotency.store.duration", dimensions: $0) }
         self.storeErrors = Self.perCall { Counter(label: "idempotency.store.errors", dimensions: $0) }

@@ -120,6 +120,15 @@ struct Telemetry: Sendable {
             ])
     }
 
+    /// Says that the store may keep a claim under which nothing ran: under a rule other than to run again, an operator has to
+    /// settle it.
+    func notReleased(_ key: StorageKey, rule: UnknownOutcomeRule.Kind, reason: String) {
+        Logger.current.log(
+            level: rule == .rerun ? .debug : .warning,
+            "Nothing ran under a claim that could not be released: its outcome may count as unknown",
+            metadata: ["idempotency.record": "\(Self.name(of: key))", "idempotency.reason": "\(reason)"])
+    }
+
     func storedLate(_ claim: borrowing Claim) {
         Logger.current.notice(
             "An outcome that could not be stored at first is stored",

@@ -41,6 +41,26 @@ struct ClaimTests {
         try await bench.whileTimePasses { try await eventually { (try? await bench.charge()) == 1 } }
     }
 
+    @Test("is released once its store works again, be it that somebody had to mend it", arguments: [true, false])
+    func releasedAfterMending(isUnconfirmed: Bool) async throws {
+        let bench = Workbench {
+            $0.onAbandoned = .refuse
+            $0.claimRetryTime = .zero
+        }
+        let refusal = FaultyStore.Fault.throwsError(StoreError(.misconfigured, "The password is wrong."))
+        bench.store.inject(refusal, at: .release, times: 4)
+        if isUnconfirmed {
+            bench.store.inject(.losesReply, at: .claim)
+            #expect(await bench.problem { try await bench.charge() }?.kind == .storeUnavailable)
+        } else {
+            try await bench.whileTimePasses {
+                try await bench.idempotency.run("charge", key: "k-1") { $0.release() }
+            }
+        }
+        try await bench.whileTimePasses { try await eventually { bench.store.count(of: .release) > 4 } }
+        try await bench.whileTimePasses { try await eventually { (try? await bench.charge()) == 1 } }
+    }
+
     @Test("that the store gets to after it has been released is released again")
     func ghostAfterRelease() async throws {
         let bench = Workbench {

@@ -1,0 +1,41 @@
+import Idemptx
+import IdemptxPostgres
+import Logging
+import ServiceLifecycle
+
+/// The service of a store that operations may run without: whatever is wrong with it, it is tried again until it runs.
+struct BypassedStore: Service {
+    private static let pause = Duration.seconds(5)
+
+    let store: any IdempotencyStore & Service
+    let logger: Logger
+
+    func run() async throws {
+        var lastFailure: String?
+        while true {
+            do {
+                try await cancelWhenGracefulShutdown { try await self.prepare() }
+                return try await self.store.run()
+            } catch is CancellationError {
+                return
+            } catch {
+                let failure = "\(error)"
+                self.logger.log(
+                    level: failure == lastFailure ? .debug : .warning, "The idempotency store cannot be set up yet",
+                    metadata: ["idempotency.error": "\(failure)"])
+                lastFailure = failure
+            }
+            do {
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.pause) }
+            } catch {
+                return
+            }
+        }
+    }
+
+    /// Installs what could not be installed at the start.
+    private func prepare() async throws {
+        guard let store = self.store as? PostgresStore else { return }
+        try await store.migrate()
+    }
+}

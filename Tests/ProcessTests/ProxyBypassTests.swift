@@ -1,0 +1,65 @@
+import PostgresServerTesting
+import RedisServerTesting
+import TestSupport
+import Testing
+
+@Suite("idemptx proxy whose store may be bypassed", .timeLimit(.minutes(3)))
+struct ProxyBypassTests {
+    private let directory: CommandProcess.Directory
+
+    init() throws {
+        self.directory = try CommandProcess.Directory()
+    }
+
+    @Test("starts without Redis, whatever is wrong with it, and uses it once it can")
+    func startsWithoutRedis() async throws {
+        var options = RedisServerOptions()
+        options.password = "correct"
+        try await RedisServer.with(options) { server in
+            let shop = try await Shop.start(in: self.directory)
+            let proxy = try await Proxy.start(
+                for: shop.server, ["--store", server.url(":wrong@"), "--on-store-failure", "bypass"], in: self.directory
+            )
+            for number in 1...2 {
+                let response = try await proxy.post("/slow-orders?seconds=0", key: "k-1")
+                #expect(response.status == 201)
+                #expect(response.header("X-Idempotency-Status") == "unstored")
+                #expect(try await shop.orders().count == number)
+            }
+            #expect(proxy.process.errorText.contains("operations run unprotected"))
+            #expect(!proxy.process.errorText.contains("wrong@"))
+
+            try await server.kill()
+            let second = try await Proxy.start(
+                for: shop.server, ["--store", server.url(":correct@"), "--on-store-failure", "bypass"],
+                in: self.directory)
+            #expect(try await second.post("/slow-orders?seconds=0", key: "k-2").status == 201)
+            try await server.restart()
+            try await eventually("The store is used") {
+                try await second.post("/slow-orders?seconds=0", key: "k-3").header("Idempotent-Replayed") == "true"
+            }
+        }
+    }
+
+    @Test("starts without PostgreSQL, and installs the schema there once it can")
+    func startsWithoutPostgres() async throws {
+        try await PostgresServer.with { server in
+            try await server.kill()
+            let shop = try await Shop.start(in: self.directory)
+            let proxy = try await Proxy.start(
+                for: shop.server,
+                [
+                    "--store", "postgres://postgres@\(server.host):\(server.port)/postgres", "--on-store-failure",
+                    "bypass",
+                ],
+                in: self.directory)
+            let response = try await proxy.post("/slow-orders?seconds=0", key: "k-1")
+            #expect(response.status == 201)
+            #expect(response.header("X-Idempotency-Status") == "unstored")
+            try await server.restart()
+            try await eventually("The store is used") {
+                try await proxy.post("/slow-orders?seconds=0", key: "k-1").header("Idempotent-Replayed") == "true"
+            }
+        }
+    }
+}
