@@ -115,6 +115,7 @@ struct ByteStream: AsyncBufferedSequence {
 
     struct AsyncIterator: AsyncBufferedIteratorProtocol {
         fileprivate var chunks: AsyncThrowingStream<[UInt8], any Error>.AsyncIterator
+        fileprivate let demand: AsyncStream<Void>.Continuation?
         fileprivate var rest: ArraySlice<UInt8> = []
 
         mutating func next() async throws -> UInt8? {
@@ -123,6 +124,7 @@ struct ByteStream: AsyncBufferedSequence {
 
         mutating func nextBuffer(suggested count: Int) async throws -> [UInt8]? {
             while self.rest.isEmpty {
+                self.demand?.yield()
                 guard let chunk = try await self.chunks.next(isolation: #isolation) else { return nil }
                 self.rest = chunk[...]
             }
@@ -132,14 +134,21 @@ struct ByteStream: AsyncBufferedSequence {
     }
 
     private let chunks: AsyncThrowingStream<[UInt8], any Error>
+    /// Asks for the next chunk; `nil` if that is made when it is read.
+    private let demand: AsyncStream<Void>.Continuation?
 
     /// What `produce` writes.
     init(_ produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?) {
         let (chunks, continuation) = AsyncThrowingStream.makeStream(of: [UInt8].self)
+        let (demands, demand) = AsyncStream.makeStream(of: Void.self)
         self.chunks = chunks
+        self.demand = demand
         let task = Task {
             do {
                 _ = try await produce { bytes in
+                    // There is room for a chunk when FlyingFox asks for it.
+                    var iterator = demands.makeAsyncIterator()
+                    guard await iterator.next(isolation: #isolation) != nil else { throw CancellationError() }
                     if case .terminated = continuation.yield(bytes) { throw CancellationError() }
                 }
                 continuation.finish()
@@ -148,11 +157,15 @@ struct ByteStream: AsyncBufferedSequence {
                 continuation.finish(throwing: error)
             }
         }
-        continuation.onTermination = { _ in task.cancel() }
+        continuation.onTermination = { _ in
+            demand.finish()
+            task.cancel()
+        }
     }
 
     /// `start`, and then what `next` returns.
     init(start: [UInt8], next: @escaping @Sendable () async throws -> [UInt8]?) {
+        self.demand = nil
         let isStarted = Started()
         self.chunks = AsyncThrowingStream {
             if isStarted.begin() { return start }
@@ -161,7 +174,7 @@ struct ByteStream: AsyncBufferedSequence {
     }
 
     func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(chunks: self.chunks.makeAsyncIterator())
+        AsyncIterator(chunks: self.chunks.makeAsyncIterator(), demand: self.demand)
     }
 
     /// Whether the first piece has been handed out; a stream asks for one piece at a time.
