@@ -119,7 +119,8 @@ def run(case, seconds, round_name):
     database_before = case.database.process.cpu_seconds() if case.database else 0.0
     before = case.server.cpu_seconds()
     result = wrk(case, seconds, round_name)
-    after_executions = settled(case.executions)
+    # What has begun ends without its client, and may wait for a disk meanwhile.
+    after_executions = settled(case.executions, 0.3 if case.kind in ("first", "mixed") else 0.05)
     cpu = case.server.cpu_seconds() - before
     database_cpu = case.database.process.cpu_seconds() - database_before if case.database else 0.0
     requests = result["requests"]
@@ -131,15 +132,15 @@ def run(case, seconds, round_name):
         database_commands=case.database.commands_per_request(requests) if case.database else {})
 
 
-def settled(executions):
-    """The count once it stands still: when wrk ends, some requests are still on their way."""
-    last = executions()
-    while True:
+def settled(executions, seconds=0.05):
+    """The count once it has stood still for so long: when wrk ends, some requests are still on their way."""
+    last, since = executions(), time.monotonic()
+    while time.monotonic() - since < seconds:
         time.sleep(0.05)
         count = executions()
-        if count == last:
-            return count
-        last = count
+        if count != last:
+            last, since = count, time.monotonic()
+    return last
 
 
 def wrk(case, seconds, round_name):
