@@ -26,6 +26,14 @@ struct FormFingerprintTests {
         #expect(fingerprint(lhs, type: self.form).disagrees(with: fingerprint(rhs, type: self.form)))
     }
 
+    @Test("A raw body does not pass for a canonical one")
+    func domains() {
+        // The second body is compared byte for byte, being no form, and is what the first one becomes.
+        let canonical = "\0\0\0\0\0\0\0\u{1}a\0\0\0\0\0\0\0\u{1}%"
+        let lhs = fingerprint("a=%25", type: self.form)
+        #expect(lhs.disagrees(with: fingerprint(canonical, type: self.form)))
+    }
+
     @Test("A form with more fields than can be sorted at little cost is compared byte for byte")
     func manyFields() {
         let few = (0..<10_000).map { "a\($0)=1" }
