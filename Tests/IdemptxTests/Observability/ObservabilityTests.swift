@@ -64,7 +64,7 @@ struct ObservabilityTests {
         bench.store.breakDown(at: .complete)
         _ = try await service.send(key: "k-5")
         for (ending, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
-            #expect(try observed.count("idempotency.executions", [("ending", ending)]) == count, "\(ending)")
+            #expect(try observed.count("idempotency.executions", [("conclusion", ending)]) == count, "\(ending)")
         }
     }
 
