@@ -24,8 +24,8 @@ FASTAPI = os.path.join(PACKAGE, ".build-fastapi")
 GROUPS = ["hummingbird", "proxy of a constant", "proxy of a route", "fastapi"]
 METHOD = (
     "`wrk` sends a small JSON order (60 bytes in, 62 out) over 64 connections of the loopback interface. The cases of a "
-    "group take turns: {rounds} rounds of {seconds} s each, after a warm-up that is not counted; half as many where the budget "
-    "does not name a case, and twice as many where requests per second count. Processor time is user and "
+    "group take turns: {rounds} rounds of {seconds} s each, after a warm-up that is not counted. Cases that the "
+    "budget does not name have half as many rounds, rounded up; those whose requests per second count have twice as many. Processor time is user and "
     "system time of the server's process as the operating system accounts for it, divided by the requests. A ratio is the "
     "median of the ratios round by round. A round with an error, a status of 400 or more, or a number of executions that "
     "does not fit (as many as requests for first runs, none for replays) ends the benchmark. Redis runs without "

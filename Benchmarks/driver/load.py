@@ -14,6 +14,9 @@ from processes import Failure, end_with_parent
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.lua")
 BODY = b'{"item":"books","quantity":1,"amount":4200,"currency":"EUR"}'
 REPLAYED_KEYS = 1000
+# How often executions are counted, and for how long their number has to stand still where a disk takes part.
+POLL_SECONDS = 0.05
+DISK_SECONDS = 0.3
 
 
 @dataclass
@@ -119,8 +122,8 @@ def run(case, seconds, round_name):
     database_before = case.database.process.cpu_seconds() if case.database else 0.0
     before = case.server.cpu_seconds()
     result = wrk(case, seconds, round_name)
-    # What has begun ends without its client, and may wait for a disk meanwhile.
-    after_executions = settled(case.executions, 0.3 if case.kind in ("first", "mixed") else 0.05)
+    # Operations that have begun go on after wrk has ended, and may wait for a disk.
+    after_executions = settled(case.executions, DISK_SECONDS if case.kind in ("first", "mixed") else POLL_SECONDS)
     cpu = case.server.cpu_seconds() - before
     database_cpu = case.database.process.cpu_seconds() - database_before if case.database else 0.0
     requests = result["requests"]
@@ -132,11 +135,11 @@ def run(case, seconds, round_name):
         database_commands=case.database.commands_per_request(requests) if case.database else {})
 
 
-def settled(executions, seconds=0.05):
+def settled(executions, seconds=POLL_SECONDS):
     """The count once it has stood still for so long: when wrk ends, some requests are still on their way."""
     last, since = executions(), time.monotonic()
     while time.monotonic() - since < seconds:
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
         count = executions()
         if count != last:
             last, since = count, time.monotonic()

@@ -13,7 +13,7 @@ from servers import count_at_hummingbird, count_at_nginx
 
 
 def fewer(rounds):
-    """How many rounds have the cases that the budget does not name."""
+    """The number of rounds of cases that the budget does not name."""
     return (rounds + 1) // 2
 
 
@@ -95,7 +95,7 @@ def proxies_of(servers, results, rounds, seconds, group, upstream, path, executi
         return Case(name, server, path, kind, executions, database, prefix=f"{name}-".replace(" ", "-"))
 
     def by_nginx(name, *arguments):
-        """Each next to a sample of nginx."""
+        """A case, and nginx before it."""
         return [case(f"nginx by {name}", nginx), case(name, *arguments)]
 
     results.alternate(group, [

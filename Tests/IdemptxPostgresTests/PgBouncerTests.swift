@@ -5,10 +5,10 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL behind PgBouncer in transaction mode", .timeLimit(.minutes(5)))
+@Suite("PostgreSQL behind PgBouncer in transaction mode", .timeLimit(.minutes(10)))
 struct PgBouncerTests {
     /// More connections than PgBouncer has sessions, so that each call may get the session of another.
-    private let connection = PostgresConnectionConfiguration(connections: 8, listens: false)
+    private let connection = PostgresConnectionConfiguration(connections: 4, listens: false)
 
     private func with(
         _ body: (PostgresServer, @escaping @Sendable () throws -> PostgresStore) async throws -> Void

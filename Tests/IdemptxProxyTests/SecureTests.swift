@@ -107,7 +107,7 @@ struct SecureTests {
     }
 
     @Test(
-        "is spoken over TLS 1.2 with suites alone whose secret is gone when the server's key is lost",
+        "accepts over TLS 1.2 only suites with forward secrecy",
         arguments: [("ECDHE-RSA-AES128-GCM-SHA256", true), ("AES128-GCM-SHA256", false)])
     func suites(suite: String, isAccepted: Bool) async throws {
         try await Self.with(areRSA: true) { proxy, certificates in

@@ -3,6 +3,7 @@ import TestSupport
 
 /// PgBouncer in transaction mode, in front of a server: each transaction of a client gets any of two sessions.
 package final class PgBouncer: Sendable {
+    private let host: String
     private let port: Int
     private let directory: URL
     private let process: ServerProcess
@@ -13,12 +14,17 @@ package final class PgBouncer: Sendable {
     ) async throws -> Value {
         let bouncer = try await PgBouncer(server)
         defer { bouncer.stop() }
-        try await eventually("PgBouncer starts: \(bouncer.process.log)") { bouncer.process.log.contains("process up") }
+        do {
+            try await eventually("PgBouncer starts") { bouncer.process.log.contains("process up") }
+        } catch {
+            throw ServerFailure("\(error) \(bouncer.process.log)")
+        }
         return try await body(bouncer)
     }
 
     private init(_ server: PostgresServer) async throws {
         let template = try await PostgresTemplate.shared()
+        self.host = server.host
         self.port = try await FreePort.reserve()
         self.directory = try await template.makeDirectory()
         let settings = """
@@ -31,7 +37,7 @@ package final class PgBouncer: Sendable {
             auth_type = any
             pool_mode = transaction
             default_pool_size = 2
-            max_client_conn = 100
+            max_client_conn = 1000
             """
         let file = self.directory.appending(path: "pgbouncer.ini")
         try settings.appending("\n").write(to: file, atomically: true, encoding: .utf8)
@@ -39,7 +45,7 @@ package final class PgBouncer: Sendable {
             ["/usr/bin/env"] + template.programs.systemCommand([try Self.program(), file.path]), in: self.directory)
     }
 
-    /// Debian keeps it where only root looks.
+    /// In `PATH`, or in /usr/sbin, which not everybody has there.
     private static func program() throws(ServerFailure) -> String {
         let path = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { String($0) }
         let candidates = (path + ["/usr/sbin"]).map { "\($0)/pgbouncer" }
@@ -50,7 +56,7 @@ package final class PgBouncer: Sendable {
     }
 
     /// How libpq is told to connect.
-    package var conninfo: String { "host=127.0.0.1 port=\(self.port) user=postgres dbname=postgres" }
+    package var conninfo: String { "host=\(self.host) port=\(self.port) user=postgres dbname=postgres" }
 
     private func stop() {
         self.process.stop()

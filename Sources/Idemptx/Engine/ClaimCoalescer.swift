@@ -41,7 +41,7 @@ final class ClaimCoalescer: Sendable {
         return try await self.follow(subject, call)
     }
 
-    /// Waits for a claim that says the same.
+    /// Waits for the call of a claim that says the same, and makes the next one if it is this one's turn.
     @inline(never)
     private func follow(
         _ subject: ClaimSubject,

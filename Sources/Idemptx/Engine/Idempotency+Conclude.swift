@@ -119,7 +119,12 @@ extension Idempotency {
                 let pause = backoff.next()
                 let isLate = completion.deadline <= self.time.now.advanced(by: pause)
                 let goesOn = disposition.mayBeTold(after: error) && self.mayRetry(completion)
-                if goesOn { self.keepForRetries(completion) }
+                if goesOn {
+                    self.keepForRetries(completion)
+                } else if disposition == .release, completion.policy.mode != .observe {
+                    // Somebody may have to mend the store first; the caller does not wait for that.
+                    self.release(lease)
+                }
                 if isLate || !goesOn, completion.report(disposition.conclusionIfLate) {
                     self.logUnstored(completion, "\(error)")
                 }
@@ -139,8 +144,8 @@ extension Idempotency {
         return try await self.tellAgain(lease, disposition, outcome, keyTTL: keyTTL)
     }
 
-    /// Tells the store again that has refused: a record that is gone does not refuse the outcome, since no other attempt has
-    /// the key.
+    /// Tells the store once more after it has refused: a record that is gone does not refuse, since no other attempt has the
+    /// key.
     @inline(never)
     private func tellAgain(
         _ lease: Lease,
@@ -167,13 +172,13 @@ extension Idempotency {
             return try await self.telemetry.storeCall(.complete) {
                 try await store.complete(claim, with: outcome, keyTTL: keyTTL)
             }
-        case .release, .unknown: return try await self.free(claim, disposition)
+        case .release, .unknown: return try await self.tellNoOutcome(claim, disposition)
         }
     }
 
     /// Tells the store that there is no outcome.
     @inline(never)
-    private func free(_ claim: borrowing Claim, _ disposition: Disposition) async throws -> Bool {
+    private func tellNoOutcome(_ claim: borrowing Claim, _ disposition: Disposition) async throws -> Bool {
         if disposition == .release { return try await self.store.free(claim, self.telemetry) }
         return try await self.store.endLease(of: claim, self.telemetry)
     }
@@ -207,7 +212,7 @@ extension Disposition {
     ///
     /// An outcome must not be lost because somebody has to repair the store first, such as by setting its password.
     fileprivate func mayBeTold(after error: StoreError) -> Bool {
-        guard self.isStored else { return error.isOutage }
+        guard self.isStored else { return error.isTransient }
         return error.code != .recordTooLarge && error.code != .corruptRecord
     }
 

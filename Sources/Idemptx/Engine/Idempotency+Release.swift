@@ -41,16 +41,19 @@ extension Idempotency {
         _ free: @escaping @Sendable () async throws -> Bool
     ) {
         guard self.retrier.beginRelease() else {
-            return self.telemetry.notReleased(key, rule: rule, reason: "too many others wait for that")
+            let reason = self.retrier.isStopped ? "the process shuts down" : "too many others are to be released"
+            return self.telemetry.notReleased(key, rule: rule, reason: reason)
         }
         startTask {
             defer { self.retrier.endRelease() }
             // In a task that the cancellation of the caller does not reach.
-            var backoff = Backoff()
+            var (backoff, isTold) = (Backoff(), false)
             while !self.retrier.isStopped {
                 let askedAt = self.time.now
                 do {
+                    isTold = false
                     if try await free() { self.waiters.hint(key) }
+                    isTold = true
                     if grantedUntil.map({ $0 <= askedAt }) ?? true { return }
                 } catch {
                     if rule == .rerun, end <= self.time.now { return }
@@ -60,7 +63,7 @@ extension Idempotency {
                 }
                 try? await self.time.sleep(for: backoff.next())
             }
-            self.telemetry.notReleased(key, rule: rule, reason: "the process shuts down")
+            if !isTold { self.telemetry.notReleased(key, rule: rule, reason: "the process shuts down") }
         }
     }
 

@@ -57,7 +57,9 @@ extension Idempotency {
         return try self.guarded(head, body, keyInHead: keyInHead, keyHeader: keyHeader, scope: scope, policy: policy)
     }
 
-    /// Finds out the same from a request that has been read.
+    /// Key, claim and marker headers of a request whose body has been read; `nil` if it passes unguarded.
+    ///
+    /// A function of its own, so that the task keeps nothing of it while it waits.
     @inline(never)
     private func guarded(
         _ head: HTTPRequest,

@@ -170,7 +170,7 @@ extension Idempotency {
             let recorder = StreamRecorder(limit: policy.maxResponseBody, time: self.time)
             handover.fulfil(markers.marked(ResponseParts(head: parts.head, body: recorder.sentBody), as: .new))
             let recording = Recording(head: parts.head, context: context, policy: policy, recorder: recorder)
-            return await self.record(recording, of: produce, under: lease, policy: policy)
+            return await self.recordStream(recording, of: produce, under: lease, policy: policy)
         }
         let (disposition, outcome) = policy.judge(parts.head, parts.bytes, in: context)
         await self.conclude(lease, as: disposition, outcome, policy: policy) { conclusion in
@@ -180,7 +180,7 @@ extension Idempotency {
 
     /// Stores a stream while it is sent.
     @inline(never)
-    private func record(
+    private func recordStream(
         _ recording: Recording,
         of produce: @escaping @Sendable (@escaping BodyWriter) async throws -> HTTPFields?,
         under lease: Lease,
@@ -193,7 +193,7 @@ extension Idempotency {
 
     /// Hands over the outcome that the application has stored itself.
     ///
-    /// - Returns: `false` if it has stored none.
+    /// - Returns: `false` if it has stored none after all: its transaction was rolled back.
     @inline(never)
     private func recordJoined(
         _ parts: ResponseParts?,

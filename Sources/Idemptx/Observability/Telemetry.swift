@@ -120,13 +120,17 @@ struct Telemetry: Sendable {
             ])
     }
 
-    /// Says that the store may keep a claim under which nothing ran: under a rule other than to run again, an operator has to
-    /// settle it.
+    /// Says that the store may keep a claim under which nothing was done.
     func notReleased(_ key: StorageKey, rule: UnknownOutcomeRule.Kind, reason: String) {
-        Logger.current.log(
-            level: rule == .rerun ? .debug : .warning,
-            "Nothing ran under a claim that could not be released: its outcome may count as unknown",
-            metadata: ["idempotency.record": "\(Self.name(of: key))", "idempotency.reason": "\(reason)"])
+        let metadata: Logger.Metadata = [
+            "idempotency.record": "\(Self.name(of: key))", "idempotency.reason": "\(reason)",
+        ]
+        guard rule != .rerun else {
+            return Logger.current.debug("A key could not be released: its lease has to end", metadata: metadata)
+        }
+        Logger.current.warning(
+            "A key could not be released: its outcome counts as unknown until an operator settles it",
+            metadata: metadata)
     }
 
     func storedLate(_ claim: borrowing Claim) {

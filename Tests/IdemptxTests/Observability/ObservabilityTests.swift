@@ -63,8 +63,8 @@ struct ObservabilityTests {
         _ = try await service.send(key: "k-4") { _ in TestResponse(head: HTTPResponse(status: .tooManyRequests)) }
         bench.store.breakDown(at: .complete)
         _ = try await service.send(key: "k-5")
-        for (ending, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
-            #expect(try observed.count("idempotency.executions", [("conclusion", ending)]) == count, "\(ending)")
+        for (conclusion, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
+            #expect(try observed.count("idempotency.executions", [("conclusion", conclusion)]) == count, "\(conclusion)")
         }
     }
 
@@ -181,6 +181,25 @@ struct ObservabilityTests {
         #expect(entry.metadata["idempotency.record"] == "\(key.description.prefix(16))")
         let decision = try #require(observed.log.entries.first { $0.level == .debug })
         #expect(decision.metadata["idempotency.outcome"] == "executed")
+    }
+
+    @Test(
+        "warns of a key that could not be released where an operator has to settle it, by its record",
+        arguments: [(UnknownOutcomeRule.rerun, Logger.Level.debug), (.refuse, .warning)])
+    func notReleased(rule: UnknownOutcomeRule, level: Logger.Level) async throws {
+        let bench = Workbench { $0.onAbandoned = rule }
+        let observed = Observed(bench)
+        try await observed.during {
+            bench.store.breakDown(.throwsError(StoreError(.corruptRecord, "It is damaged.")), at: .release)
+            try await bench.idempotency.run("charge", key: "k-1") { $0.release() }
+        }
+        let said = { observed.log.entries.first { $0.message.description.hasPrefix("A key could not be released") } }
+        try await eventually { said() != nil }
+        let entry = try #require(said())
+        #expect(entry.level == level)
+        let key = StorageKey(scope: .operation("charge"), key: try IdempotencyKey("k-1"))
+        #expect(entry.metadata["idempotency.record"] == "\(key.description.prefix(16))")
+        #expect(entry.metadata["idempotency.reason"] == "StoreError(corruptRecord): It is damaged.")
     }
 
     @Test("never holds a key, an identity, a body or a header")

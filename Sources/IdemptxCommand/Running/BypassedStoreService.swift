@@ -4,7 +4,7 @@ import Logging
 import ServiceLifecycle
 
 /// The service of a store that operations may run without: whatever is wrong with it, it is tried again until it runs.
-struct BypassedStore: Service {
+struct BypassedStoreService: Service {
     private static let pause = Duration.seconds(5)
 
     let store: any IdempotencyStore & Service
@@ -19,9 +19,10 @@ struct BypassedStore: Service {
             } catch is CancellationError {
                 return
             } catch {
+                if Task.isShuttingDownGracefully { return }
                 let failure = "\(error)"
                 self.logger.log(
-                    level: failure == lastFailure ? .debug : .warning, "The idempotency store cannot be set up yet",
+                    level: failure == lastFailure ? .debug : .info, "The idempotency store cannot be set up yet",
                     metadata: ["idempotency.error": "\(failure)"])
                 lastFailure = failure
             }
