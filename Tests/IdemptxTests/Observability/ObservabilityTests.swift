@@ -64,7 +64,8 @@ struct ObservabilityTests {
         bench.store.breakDown(at: .complete)
         _ = try await service.send(key: "k-5")
         for (conclusion, count) in ["stored": 2, "tombstone": 1, "released": 1, "unstored": 1] as [String: Int64] {
-            #expect(try observed.count("idempotency.executions", [("conclusion", conclusion)]) == count, "\(conclusion)")
+            let dimensions = [("conclusion", conclusion)]
+            #expect(try observed.count("idempotency.executions", dimensions) == count, "\(conclusion)")
         }
     }
 
