@@ -31,8 +31,9 @@ final class Orders: Sendable {
 
     func place(_ request: Request, _ context: some RequestContext) async throws -> Response {
         let new = try await request.decode(as: NewOrder.self, context: context)
-        self.executions.add(1, ordering: .relaxed)
-        let order = Order(id: 1_000_000_000, item: new.item, amount: new.amount, currency: new.currency)
+        // Of ten digits, and another one each time: a response shows which execution it is of.
+        let number = self.executions.add(1, ordering: .relaxed).newValue
+        let order = Order(id: 1_000_000_000 + number, item: new.item, amount: new.amount, currency: new.currency)
         var response = try order.response(from: request, context: context)
         response.status = .created
         return response

@@ -30,8 +30,12 @@ local function first()
     return before .. "Idempotency-Key: " .. prefix .. thread_id .. "-" .. counter .. "\r\n" .. after
 end
 
+-- Keys in turn, those of one thread half the way round from those of the other: requests under way at the same time have different
+-- keys, and share no call to a store.
 local function replay()
-    return before .. "Idempotency-Key: " .. seed .. math.random(keys) .. "\r\n" .. after
+    counter = counter + 1
+    local number = (counter + math.floor(thread_id * keys / 2)) % keys + 1
+    return before .. "Idempotency-Key: " .. seed .. number .. "\r\n" .. after
 end
 
 function request()

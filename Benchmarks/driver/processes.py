@@ -1,5 +1,6 @@
 """Starts programs, asks the operating system what they cost, and ends them whatever happens."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -84,13 +85,32 @@ class Process:
     def stop(self):
         if self.popen.poll() is None:
             try:
-                os.killpg(self.popen.pid, self.ending or signal.SIGTERM)
+                signal_group(self.popen, self.ending or signal.SIGTERM)
                 self.popen.wait(timeout=5)
-            except (subprocess.TimeoutExpired, ProcessLookupError):
-                os.killpg(self.popen.pid, signal.SIGKILL)
+            except subprocess.TimeoutExpired:
+                signal_group(self.popen, signal.SIGKILL)
                 self.popen.wait()
         if self.popen.stdout:
             self.popen.stdout.close()
+
+
+def signal_group(popen, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(popen.pid, number)
+
+
+def run_group(command):
+    """Runs a program that starts others, to its end; none of them goes on if this one has to stop."""
+    popen = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True)
+    try:
+        output, errors = popen.communicate()
+    except BaseException:
+        signal_group(popen, signal.SIGTERM)
+        popen.wait()
+        raise
+    return subprocess.CompletedProcess(command, popen.returncode, output, errors)
 
 
 def cpu_seconds(pid):

@@ -1,5 +1,6 @@
 """What was measured, for people (text, Markdown, a chart) and for machines (JSON)."""
 
+import json
 import os
 import platform
 import statistics
@@ -7,6 +8,10 @@ import statistics
 import postgres
 from servers import version
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Those whose versions matter most to a ratio.
+PACKAGES = ("hummingbird", "swift-nio", "swift-crypto", "swift-http-types")
+MEMORY_RECORDS = {"MemoryStore": 1_000_000, "Redis": 100_000}
 BASELINES = {"fingerprint": "sha256", "canonical": "sha256", "record": "sha256 record", "resp": "sha256 resp"}
 
 
@@ -26,12 +31,20 @@ def versions(python, swift):
         python, "-c",
         "from importlib.metadata import version as v;"
         "print(', '.join(f'{n} {v(n)}' for n in ('fastapi', 'uvicorn', 'idemptx', 'redis')))")
+    pins = pinned_versions()
     return {
         "Swift": version(swift, "--version"), "wrk": version("wrk", "-v").split(" [")[0],
         "nginx": version("nginx", "-v").removeprefix("nginx version: "), "Redis": version("redis-server", "--version"),
         "PostgreSQL": version(postgres.program("postgres"), "--version"),
-        "Python": f"{platform.python_version()}, {packages}",
+        "Python": f"{version(python, '--version').split()[-1]}, {packages}",
+        "Swift packages": ", ".join(f"{name} {pins[name]}" for name in PACKAGES),
     }
+
+
+def pinned_versions():
+    """What the build has resolved."""
+    with open(os.path.join(os.path.dirname(HERE), "Package.resolved"), encoding="utf-8") as file:
+        return {pin["identity"]: pin["state"].get("version", "?") for pin in json.load(file)["pins"]}
 
 
 def as_json(report):
@@ -42,7 +55,8 @@ def as_json(report):
         "budget": {
             row.key: {
                 figure.name: {
-                    "value": figure.value, "goal": figure.goal, "unit": figure.unit,
+                    "value": figure.value, "minimum": min(figure.values), "maximum": max(figure.values),
+                    "goal": figure.goal, "unit": figure.unit,
                     "better": "more" if figure.at_least else "less", "met": figure.is_met,
                 } for figure in row.figures
             } for row in report.rows
@@ -55,7 +69,7 @@ def as_json(report):
 
 
 def budget_table(report):
-    """One line a figure, next to that of the first edition, measured in the same way before anything was changed.
+    """One line a figure, next to that of the first edition, measured by an earlier form of this benchmark.
 
     What the first edition did not have has a dash there."""
     lines = [["", "first edition", "measured", "goal", "verdict"]]
@@ -64,7 +78,7 @@ def budget_table(report):
             name = row.title if len(row.figures) == 1 else f"{row.title}: {figure.name}"
             before = report.baseline.get(row.key, {}).get(figure.name)
             first_edition = figure.text(before["value"]) if before else "–"
-            lines.append([name, first_edition, figure.text(figure.value), figure.goal_text, figure.verdict])
+            lines.append([name, first_edition, figure.spread, figure.goal_text, figure.verdict])
     return lines
 
 
@@ -137,7 +151,7 @@ def as_results_page(report):
         "## Method\n", report.method + "\n",
         "".join(f"- {name}: {value}\n" for name, value in {**report.machine, **report.versions}.items()),
         "## Samples\n",
-        "Medians over the rounds, with minimum and maximum.\n",
+        "Medians over the rounds, with minimum and maximum; commands are those of the last round.\n",
     ]
     for group in report.groups:
         parts += [f"### {group[0].upper()}{group[1:]}\n", as_markdown(samples_table(report, group)) + "\n"]
@@ -147,7 +161,7 @@ def as_results_page(report):
         f"response, the time to store the outcome included: {spread(report.wake_ups, 2)} ms.\n",
         "### Memory\n",
         "".join(
-            f"- {name}: {value:.0f} MB per million records with a response of 60 bytes\n"
+            f"- {name}: {value:.0f} MB per million small records, computed from {MEMORY_RECORDS[name]:,}\n"
             for name, value in report.memory.items()),
         "### Micro benchmarks\n", as_markdown(micro_table(report)) + "\n",
     ]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -28,9 +29,8 @@ class Servers:
         self.stop_all()
 
     def stop_all(self):
-        for process in reversed(self.running):
-            process.stop()
-        self.running = []
+        while self.running:
+            self.running.pop().stop()
 
     def keep(self, process):
         self.running.append(process)
@@ -65,7 +65,8 @@ class Servers:
             file.write(NGINX.format(directory=directory, port=port, location=location, upstream=upstream))
         return self.keep(Process(
             ["nginx", "-p", directory, "-c", configuration, "-e", os.path.join(directory, "error.log")], port=port,
-            log=self.log("nginx")))
+            # Its workers outlive it if it is killed.
+            ending=signal.SIGTERM, log=self.log("nginx")))
 
     def nginx_constant(self):
         """The cheapest upstream there is."""
