@@ -146,7 +146,8 @@ def check_recorded(case, prefix, executions, count=10):
     """First runs have left their responses: a retry of some of them runs nothing."""
     body, content_type = payload(case)
     with Client(case.server.port) as client:
-        for number in range(1, count + 1):
+        # wrk makes the first request of its first thread for a look at it, and does not send it.
+        for number in range(2, count + 2):
             expect_created(case, client.send("POST", case.path, body, content_type, f"{prefix}1-{number}"))
     if settled(case.executions) != executions:
         raise Failure(f"{case.name}: retries of first runs ran again")
