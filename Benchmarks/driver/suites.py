@@ -141,11 +141,11 @@ def wake_up(servers, progress, count=100):
             thread.join()
         status, first, _, is_replay = replies[runner]
         waiter_status, second, received, is_waiters_replay = replies[waiter]
-        if is_replay or not is_waiters_replay:
-            # The request that was sent first came second.
-            continue
         if status != 200 or waiter_status != 200 or first != second:
             raise Failure(f"wake-up: statuses {status} and {waiter_status}, {first!r} and {second!r}")
+        if is_replay or not is_waiters_replay:
+            # The request that was sent first arrived second.
+            continue
         ended = int(first.split(b":")[1].rstrip(b"}"))
         milliseconds.append((received - ended) / 1e6)
     servers.stop_all()
