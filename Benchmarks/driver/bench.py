@@ -25,17 +25,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GROUPS = ["hummingbird", "proxy of a constant", "proxy of a route", "fastapi"]
 METHOD = (
     "`wrk` sends a small JSON order (60 bytes in, 63 out) over 64 connections of the loopback interface, on the same "
-    "processor cores as the servers. The cases of a group take turns: {rounds} rounds of {seconds} s each, after a warm-up that is not counted. Other stores "
-    "behind the proxy, and FastAPI without Redis, take turns by themselves, for half as many rounds; cases whose requests per second "
-    "count have twice as many. Processor time is user and "
-    "system time of the server's process as the operating system accounts for it, divided by the requests, those included that were under way when `wrk` ended. A ratio is "
-    "the median of the ratios round by round. A round with an error, a status of 400 or more, or a number of executions that "
-    "does not fit (as many as requests for first runs, none for replays, nor for a retry of ten of the first runs) ends the benchmark. Redis runs without "
-    "persistence; SQLite and PostgreSQL on files in the temporary directory, as durable as by default. The time of PostgreSQL "
-    "is that of all its processes, and `pg_stat_statements` counts its statements. nginx proxies with kept connections. "
-    "FastAPI runs on one process of uvicorn. The figure of a micro benchmark is its fastest sample, since a busy neighbour on "
-    "the same core slows ordinary code down and SHA-256 hardly. The figures of the first edition were measured on 2026-11-26 by this "
-    "benchmark as it was then: four rounds of two seconds, one bare sample for all cases of a round, and medians of micro benchmarks."
+    "processor cores as the servers. The cases of a group take turns: {rounds} rounds of {seconds} s each, after a "
+    "warm-up that is not counted. Other stores behind the proxy, and FastAPI without Redis, take turns by themselves,"
+    " for half as many rounds; cases whose requests per second count have twice as many. Processor time is user and "
+    "system time of the server's process as the operating system accounts for it, divided by the requests, those "
+    "included that were under way when `wrk` ended. A ratio is the median of the ratios round by round. A round with "
+    "an error, a status of 400 or more, or a number of executions that does not fit (as many as requests for first "
+    "runs, none for replays, nor for a retry of ten of the first runs) ends the benchmark. Redis runs without "
+    "persistence; SQLite and PostgreSQL on files in the temporary directory, as durable as by default. The time of "
+    "PostgreSQL is that of all its processes, and `pg_stat_statements` counts its statements. nginx proxies with kept"
+    " connections. FastAPI runs on one process of uvicorn. The figure of a micro benchmark is its fastest sample, "
+    "since a busy neighbour on the same core slows ordinary code down and SHA-256 hardly. The figures of the first "
+    "edition were measured on 2026-11-26 by this benchmark as it was then: four rounds of two seconds, one bare "
+    "sample for all cases of a round, and medians of micro benchmarks."
 )
 
 

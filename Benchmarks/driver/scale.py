@@ -17,8 +17,8 @@ ROUNDS = 3
 
 def curves():
     return {
-        "connections": connections, "busy handler": busy_handler, "keys in memory": keys_in_memory, "keys in SQLite": keys_in_sqlite,
-        "keys in Redis": keys_in_redis, "body size": body_size, "hit rate": hit_rate, "waiters": waiters, "leases": leases,
+        "connections": connections, "busy handler": busy_handler, "keys in memory": keys_in_memory,
+        "keys in SQLite": keys_in_sqlite, "keys in Redis": keys_in_redis, "body size": body_size, "hit rate": hit_rate, "waiters": waiters, "leases": leases,
     }
 
 

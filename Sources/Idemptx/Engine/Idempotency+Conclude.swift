@@ -122,7 +122,7 @@ extension Idempotency {
                 if goesOn {
                     self.keepForRetries(completion)
                 } else if disposition == .release, completion.policy.mode != .observe {
-                    // Somebody may have to mend the store first; the caller does not wait for that.
+                    // The store may need an operator first. The caller does not wait for one.
                     self.release(lease)
                 }
                 if isLate || !goesOn, completion.report(disposition.conclusionIfLate) {

@@ -72,8 +72,8 @@ extension Idempotency {
         // This rule replaces none.
         if request.onAbandoned == .refuse { return try await self.store.free(claim, self.telemetry) }
         guard try await self.store.endLease(of: claim, self.telemetry) else { return false }
-        // The store tells what a claim replaced only when it is claimed again with the same token. The lease of that call
-        // has no length, so that nobody waits for it if its reply is lost as well.
+        // A store says what a claim replaced only when the key is claimed again with the same token. That claim has a lease
+        // of zero: if its reply is lost too, no request has to wait for the lease to end.
         var question = request
         question.lease = .zero
         guard let grant = try await self.store.grantAgain(question, self.telemetry) else { return true }
