@@ -4,7 +4,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("Operations whose transactions wait for each other, in PostgreSQL", .timeLimit(.minutes(2)))
+@Suite("Operations whose transactions wait for each other, in PostgreSQL", .timeLimit(.minutes(10)))
 struct DeadlockTests {
     /// Moves money between two accounts; the first attempt stops between the two.
     private static func transfer(

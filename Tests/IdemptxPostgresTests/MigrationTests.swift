@@ -8,7 +8,7 @@ import StoreTestSupport
 import TestSupport
 import Testing
 
-@Suite("The schema in PostgreSQL", .timeLimit(.minutes(3)))
+@Suite("The schema in PostgreSQL", .timeLimit(.minutes(10)))
 struct MigrationTests {
     private func misconfiguration(_ call: () async throws -> Void) async -> String? {
         let error = await #expect(throws: StoreError.self) { try await call() }

@@ -11,7 +11,7 @@ import Testing
 // For the executor that the store brings, in whose way faults are put.
 @testable import IdemptxPostgres
 
-@Suite("Faults of PostgreSQL, or of the way to it", .timeLimit(.minutes(3)))
+@Suite("Faults of PostgreSQL, or of the way to it", .timeLimit(.minutes(10)))
 struct PostgresFaultTests {
     private let brisk = PostgresStoreConfiguration(callTimeout: .seconds(3))
 

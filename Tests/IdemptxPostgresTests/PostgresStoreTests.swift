@@ -11,7 +11,7 @@ import Testing
 // For the executor that the store brings, whose statements are looked at.
 @testable import IdemptxPostgres
 
-@Suite("The PostgreSQL store", .timeLimit(.minutes(3)))
+@Suite("The PostgreSQL store", .timeLimit(.minutes(10)))
 struct PostgresStoreTests {
     private func claim(_ request: ClaimRequest, in store: PostgresStore) async throws -> Claim? {
         guard case .granted(let claim) = try await store.claim(request) else {

@@ -10,7 +10,7 @@ import Testing
 @testable import IdemptxPostgres
 
 /// An operation whose writes and whose record are committed together.
-@Suite("One transaction for the effect and its record, in PostgreSQL", .timeLimit(.minutes(3)))
+@Suite("One transaction for the effect and its record, in PostgreSQL", .timeLimit(.minutes(10)))
 struct SameTransactionTests {
     private struct Declined: Error {}
 
