@@ -170,7 +170,9 @@ struct PostgresFaultTests {
             try await server.query("ALTER SYSTEM SET default_transaction_read_only = on")
             try await server.query("SELECT pg_reload_conf()")
             try await eventually("the setting is read") {
-                await store.claimed(ClaimRequest(key: try .named("k-3"))) == "unavailable"
+                // A key of its own each time: one that is held is not written.
+                let key = try StorageKey.named("k-\(UInt64.random(in: 3...UInt64.max))")
+                return await store.claimed(ClaimRequest(key: key)) == "unavailable"
             }
             #expect(
                 await self.error { _ = try await store.complete(other, with: .charged, keyTTL: .seconds(1)) }?.code

@@ -101,7 +101,7 @@ struct PostgresStoreTests {
         var options = PostgresServerOptions()
         options.settings = ["autovacuum": "off"]
         try await PostgresServer.with(options) { server in
-            let store = try await server.makeStore()
+            let store = try await server.makeStore(connection: PostgresConnectionConfiguration(connections: 1))
             for number in 0..<20 {
                 guard let claim = try await self.claim(ClaimRequest(key: try .named("k-\(number)")), in: store) else {
                     return
@@ -112,7 +112,11 @@ struct PostgresStoreTests {
             func count(_ column: String) async throws -> Int64 {
                 try await server.number("SELECT \(column) FROM pg_stat_user_tables WHERE relname = 'record'")
             }
-            try await eventually("the updates are counted") { try await count("n_tup_upd") == 40 }
+            try await eventually("the updates are counted") {
+                // Before PostgreSQL 15, a connection reports what it has done with one of its next statements.
+                #expect(await store.claimed(ClaimRequest(key: try .named("k-0"))) == "replay")
+                return try await count("n_tup_upd") == 40
+            }
             #expect(try await count("n_tup_hot_upd") == 40)
         }
     }

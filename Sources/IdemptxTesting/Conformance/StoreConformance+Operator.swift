@@ -50,7 +50,7 @@ extension StoreConformance {
             trial.expect(
                 requests.allSatisfy { unknownBefore[$0.key] == nil }, "No running attempt is listed as unknown")
 
-            try await trial.advance(units: 6)
+            try await trial.advance(units: 8)
             let later = try await self.list(inspector)
             trial.expect(
                 later[requests[1].key]?.first?.state == .unknown, "After its lease the outcome of an attempt is unknown"
