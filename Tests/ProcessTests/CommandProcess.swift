@@ -14,6 +14,16 @@ final class CommandProcess: Sendable {
             try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
         }
 
+        /// An environment in which the system finds a file that is no library where it looks for libpq first.
+        func environmentWithoutLibPQ() throws -> [String: String] {
+            let libraries = self.path + "/libraries"
+            try FileManager.default.createDirectory(atPath: libraries, withIntermediateDirectories: false)
+            for name in ["libpq.so.5", "libpq.so", "libpq.5.dylib"] {
+                try Data("no library".utf8).write(to: URL(filePath: "\(libraries)/\(name)"))
+            }
+            return ["LD_LIBRARY_PATH": libraries, "DYLD_LIBRARY_PATH": libraries]
+        }
+
         deinit {
             try? FileManager.default.removeItem(atPath: self.path)
         }

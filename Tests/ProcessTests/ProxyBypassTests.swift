@@ -1,3 +1,4 @@
+import Foundation
 import PostgresServerTesting
 import RedisServerTesting
 import TestSupport
@@ -61,5 +62,48 @@ struct ProxyBypassTests {
                 try await proxy.post("/slow-orders?seconds=0", key: "k-1").header("Idempotent-Replayed") == "true"
             }
         }
+    }
+
+    @Test("starts without its SQLite file, and opens it once it can")
+    func startsWithoutFile() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let folder = self.directory.path + "/records"
+        let proxy = try await Proxy.start(
+            for: shop.server, ["--store", "sqlite:\(folder)/idemptx.sqlite", "--on-store-failure", "bypass"],
+            in: self.directory)
+        let response = try await proxy.post("/slow-orders?seconds=0", key: "k-1")
+        #expect(response.status == 201)
+        #expect(response.header("X-Idempotency-Status") == "unstored")
+        #expect(proxy.process.errorText.contains("operations run unprotected"))
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try await eventually("The store is used") {
+            try await proxy.post("/slow-orders?seconds=0", key: "k-1").header("Idempotent-Replayed") == "true"
+        }
+        proxy.process.signal(SIGTERM)
+        #expect(try await proxy.process.exitStatus() == 0)
+    }
+
+    @Test("starts without libpq, and ends when it is told to")
+    func startsWithoutLibrary() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let store = ["--store", "postgres://127.0.0.1:1/orders"]
+        let environment = try self.directory.environmentWithoutLibPQ()
+        let proxy = try await Proxy.start(
+            for: shop.server, store + ["--on-store-failure", "bypass"], environment: environment, in: self.directory)
+        #expect(try await proxy.post("/slow-orders?seconds=0", key: "k-1").header("X-Idempotency-Status") == "unstored")
+        #expect(proxy.process.errorText.contains("libpq"))
+        proxy.process.signal(SIGTERM)
+        #expect(try await proxy.process.exitStatus() == 0)
+    }
+
+    @Test("does not start with a URL that nobody can read")
+    func badURL() async throws {
+        let process = try CommandProcess(
+            [
+                "proxy", "--port", "0", "--upstream", "http://127.0.0.1:1", "--store", "redis://a:x",
+                "--on-store-failure", "bypass",
+            ], in: self.directory)
+        #expect(try await process.exitStatus() != 0)
+        #expect(process.errorText.hasPrefix("Error: --store: "))
     }
 }

@@ -59,6 +59,22 @@ struct StartErrorTests {
         #expect(process.errorText.split(separator: "\n").count == 1)
     }
 
+    @Test("says what to install if libpq is not there, and works without it with other stores")
+    func missingLibrary() async throws {
+        let environment = try self.directory.environmentWithoutLibPQ()
+        let process = try CommandProcess(
+            ["demo", "--store", "postgres://127.0.0.1:1/orders"], in: self.directory, environment: environment)
+        #expect(try await process.exitStatus() != 0)
+        #expect(
+            process.errorText == """
+                Error: --store: PostgreSQL's client library libpq was not found: install libpq5 (Debian, Ubuntu) or libpq \
+                (brew).
+
+                """)
+        let version = try CommandProcess(["--version"], in: self.directory, environment: environment)
+        #expect(try await version.exitStatus() == 0)
+    }
+
     @Test("says so if the port is taken")
     func portInUse() async throws {
         let demo = try await Demo.start(in: self.directory)

@@ -7,7 +7,7 @@ extension Idempotency {
     ///
     /// Returns at once if no metrics backend is installed, or the store cannot count.
     package func recordUnknownOutcomes() async {
-        guard self.telemetry.isMeasured, let store = self.store as? any RecordCounting else { return }
+        guard self.telemetry.isMeasured, let store = self.store as? any UnknownOutcomeCounting else { return }
         while !Task.isCancelled {
             let start = self.time.now
             do {

@@ -65,12 +65,15 @@ public protocol KeyInspecting: Sendable {
 }
 
 /// A store that counts its records.
-package protocol RecordCounting: KeyInspecting {
+package protocol RecordCounting: KeyInspecting, UnknownOutcomeCounting {
     /// How many records are in which state.
     ///
     /// - Throws: ``StoreError``.
     func statistics() async throws -> StoreStatistics
+}
 
+/// A store that counts its unknown outcomes.
+package protocol UnknownOutcomeCounting: Sendable {
     /// How many records are in the state ``RecordState/unknown``, without reading through all others.
     ///
     /// - Throws: ``StoreError``.

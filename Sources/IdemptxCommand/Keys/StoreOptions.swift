@@ -32,6 +32,6 @@ struct StoreOptions: ParsableArguments {
         guard store.location != .memory else {
             throw CommandError("--store: the records of a memory store can be seen only by their own process.")
         }
-        return try await store.open(.existing)
+        return try await store.open(mustHoldRecords: true)
     }
 }

@@ -18,12 +18,11 @@ struct RunningProxy {
         // Before anything makes an instrument.
         let metrics = self.settings.adminPort.map { _ in PrometheusRegistry() }
         if let metrics { MetricsSystem.bootstrap(metrics) }
-        let isBypassed = self.settings.configuration.rules.standard.onStoreFailure == .bypass
-        let store = try await self.settings.store.open(isBypassed ? .unreachable : .any)
+        let store = try await self.store()
         // Before the files are read for the first time.
         let watcher = self.settings.configuration.certificate.map { CertificateWatcher($0) }
         let proxy = try self.proxy(store: store)
-        var services: [any Service] = [isBypassed ? BypassedStoreService(store: store, logger: self.logger) : store]
+        var services: [any Service] = [self.isBypassed ? BypassedStoreService(store: store, logger: self.logger) : store]
         // Not a request is taken before everything is in its place.
         let adminListens = Beacon()
         if let metrics, let port = self.settings.adminPort {
@@ -43,6 +42,13 @@ struct RunningProxy {
         // The proxy keeps to its own limit; the rest of the time is for storing the last outcomes.
         let shutdownTime = self.settings.configuration.limits.drainTimeout + .seconds(15)
         try await ServiceGroup.run(services, shutdownTime: shutdownTime, logger: self.logger)
+    }
+
+    private var isBypassed: Bool { self.settings.configuration.rules.standard.onStoreFailure == .bypass }
+
+    private func store() async throws -> any IdempotencyStore & Service {
+        guard self.isBypassed else { return try await self.settings.store.open() }
+        return try await self.settings.store.openForBypass(logger: self.logger)
     }
 
     private var address: HostPort {

@@ -1,20 +1,18 @@
 import Idemptx
-import IdemptxPostgres
 import Logging
 import ServiceLifecycle
 
 /// The service of a store that operations may run without: whatever is wrong with it, it is tried again until it runs.
 struct BypassedStoreService: Service {
-    private static let pause = Duration.seconds(5)
+    private static let pause = Duration.seconds(1)
 
-    let store: any IdempotencyStore & Service
+    let store: any Service
     let logger: Logger
 
     func run() async throws {
         var lastFailure: String?
         while true {
             do {
-                try await cancelWhenGracefulShutdown { try await self.prepare() }
                 return try await self.store.run()
             } catch is CancellationError {
                 return
@@ -32,11 +30,5 @@ struct BypassedStoreService: Service {
                 return
             }
         }
-    }
-
-    /// Installs what could not be installed at the start.
-    private func prepare() async throws {
-        guard let store = self.store as? PostgresStore else { return }
-        try await store.migrate()
     }
 }

@@ -36,43 +36,14 @@ struct StoreSettings: SettingTarget {
         #endif
     }
 
-    /// Which stores may be opened.
-    enum Condition {
-        /// Any; one that is not there is created, if it can be.
-        case any
-        /// Any, even if its server cannot be used yet.
-        case unreachable
-        /// Only one that a server has made.
-        case existing
-    }
-
     /// Opens the store.
+    ///
+    /// - Parameter mustHoldRecords: Whether only one will do that a server has made; else one that is not there is created.
     func open(
-        _ condition: Condition = .any
+        mustHoldRecords: Bool = false
     ) async throws(CommandError) -> any IdempotencyStore & RecordCounting & Service {
         do {
-            switch self.location {
-            case .memory: return MemoryStore()
-            case .sqlite(let path):
-                return try SQLiteStore(
-                    path: path, mustHoldRecords: condition == .existing, timeout: self.sqliteTimeout)
-            case .postgres(let url):
-                let store = try PostgresStore(
-                    url: url, connection: self.postgresConnection, configuration: self.postgres)
-                try await self.check(condition) {
-                    if condition != .existing { try await store.migrate() }
-                    try await store.verify()
-                }
-                return store
-            case .redis(let url):
-                #if Redis
-                let store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
-                try await self.check(condition, store.verify)
-                return store
-                #else
-                throw CommandError("--store: this program was built without the store in Redis.")
-                #endif
-            }
+            return try await self.connect(mustHoldRecords: mustHoldRecords)
         } catch let error as CommandError {
             throw error
         } catch let error as StoreError {
@@ -82,14 +53,45 @@ struct StoreSettings: SettingTarget {
         }
     }
 
-    /// Checks a server, which need not be there at the start where operations may run without it.
-    private func check(_ condition: Condition, _ verify: () async throws -> Void) async throws {
+    /// Opens the store for operations that may run without it: one that cannot be opened now is opened once it can.
+    func openForBypass(logger: Logger) async throws -> any IdempotencyStore & Service {
         do {
-            try await verify()
-        } catch  where condition == .unreachable {
-            Logger.current.warning(
+            return try await self.connect()
+        } catch let error as StoreError {
+            logger.warning(
                 "The idempotency store cannot be used: operations run unprotected until it can",
                 metadata: ["idempotency.error": "\(error)"])
+            return LateStore(failure: error) { try await self.connect() }
+        }
+    }
+
+    /// - Throws: `StoreError`, or ``CommandError`` where no such store can be opened by this program.
+    private func connect(
+        mustHoldRecords: Bool = false
+    ) async throws -> any IdempotencyStore & RecordCounting & Service {
+        switch self.location {
+        case .memory: return MemoryStore()
+        case .sqlite(let path):
+            return try SQLiteStore(path: path, mustHoldRecords: mustHoldRecords, timeout: self.sqliteTimeout)
+        case .postgres(let url):
+            let store = try PostgresStore(url: url, connection: self.postgresConnection, configuration: self.postgres)
+            if !mustHoldRecords { try await store.migrate() }
+            try await store.verify()
+            return store
+        case .redis(let url):
+            #if Redis
+            let store: RedisStore
+            do {
+                store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
+            } catch {
+                // A URL that cannot be read does not get better with time.
+                throw CommandError("--store: \(error.message)")
+            }
+            try await store.verify()
+            return store
+            #else
+            throw CommandError("--store: this program was built without the store in Redis.")
+            #endif
         }
     }
 }
