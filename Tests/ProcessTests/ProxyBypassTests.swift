@@ -89,7 +89,7 @@ struct ProxyBypassTests {
         let store = ["--store", "postgres://127.0.0.1:1/orders"]
         let environment = try self.directory.environmentWithoutLibPQ()
         let proxy = try await Proxy.start(
-            for: shop.server, store + ["--on-store-failure", "bypass"], environment: environment, in: self.directory)
+            for: shop.server, store + ["--on-store-failure", "bypass"], in: self.directory, environment: environment)
         #expect(try await proxy.post("/slow-orders?seconds=0", key: "k-1").header("X-Idempotency-Status") == "unstored")
         #expect(proxy.process.errorText.contains("libpq"))
         proxy.process.signal(SIGTERM)

@@ -22,7 +22,9 @@ struct RunningProxy {
         // Before the files are read for the first time.
         let watcher = self.settings.configuration.certificate.map { CertificateWatcher($0) }
         let proxy = try self.proxy(store: store)
-        var services: [any Service] = [self.isBypassed ? BypassedStoreService(store: store, logger: self.logger) : store]
+        var services: [any Service] = [
+            self.isBypassed ? BypassedStoreService(store: store, logger: self.logger) : store
+        ]
         // Not a request is taken before everything is in its place.
         let adminListens = Beacon()
         if let metrics, let port = self.settings.adminPort {

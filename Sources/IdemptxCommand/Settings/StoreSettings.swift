@@ -39,6 +39,8 @@ struct StoreSettings: SettingTarget {
     /// Opens the store.
     ///
     /// - Parameter mustHoldRecords: Whether only one will do that a server has made; else one that is not there is created.
+    /// - Returns: The store, which can be reached.
+    /// - Throws: Why not, in a sentence.
     func open(
         mustHoldRecords: Bool = false
     ) async throws(CommandError) -> any IdempotencyStore & RecordCounting & Service {
