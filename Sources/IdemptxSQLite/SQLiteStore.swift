@@ -178,12 +178,13 @@ extension SQLiteStore: KeyInspecting {
     }
 
     /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) async throws -> Bool {
+    public func remove(_ key: StorageKey, reason: String) async throws -> Bool {
         let time = self.time
         let isRemoved = try await self.writer.perform(priority: .settle) { db in
             let isExpired = try RecordTable.isExpired(key, now: time.now, in: db)
             return try RecordTable.remove(key, in: db) && !isExpired
         }
+        if isRemoved { OperatorAct.removed.log(key, reason: reason) }
         self.announce(key)
         return isRemoved
     }

@@ -117,7 +117,7 @@ struct MigrationTests {
             #expect(try await store.renew(claim, lease: .seconds(60)))
             #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(60)))
             #expect(try await store.statistics().count(of: .completed) == 1)
-            #expect(try await store.remove(request.key))
+            #expect(try await store.remove(request.key, reason: "a test"))
             #expect(try await store.sweepExpired(limit: 10) == 0)
             try await server.query("DROP SCHEMA idemptx CASCADE")
             #expect(await self.misconfiguration { try await store.migrate() }?.contains("permission denied") == true)

@@ -138,7 +138,7 @@ struct PostgresStoreTests {
                 case "release": #expect(try await first.release(claim))
                 case "unknown": #expect(try await first.renew(claim, lease: .zero))
                 case "operator": #expect(try await first.release(request.key, force: true, reason: "test") == .done)
-                default: #expect(try await first.remove(request.key))
+                default: #expect(try await first.remove(request.key, reason: "a test"))
                 }
                 #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
             }
@@ -318,7 +318,7 @@ struct PostgresStoreTests {
             #expect(error?.code == .corruptRecord)
             let records = try await store.records(in: nil, after: nil, limit: 10).records
             #expect(records.count == 2 && records.count { $0.state == .unreadable && $0.key == request.key } == 1)
-            #expect(try await store.remove(request.key))
+            #expect(try await store.remove(request.key, reason: "a test"))
             #expect(await store.claimed(request) == "attempt 1")
         }
     }

@@ -373,7 +373,7 @@ struct RedisFaultTests {
                 } while !isOver.withLock { $0 }
                 try await group.waitForAll()
             }
-            #expect(try await store.remove(request.key))
+            #expect(try await store.remove(request.key, reason: "a test"))
             #expect(try await store.record(for: request.key) == nil)
         }
     }

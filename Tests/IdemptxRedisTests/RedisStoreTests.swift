@@ -109,7 +109,7 @@ struct RedisStoreTests {
             case "release": #expect(try await first.release(claim))
             case "unknown": #expect(try await first.renew(claim, lease: .zero))
             case "operator": #expect(try await first.release(key, force: true, reason: "test") == .done)
-            default: #expect(try await first.remove(key))
+            default: #expect(try await first.remove(key, reason: "a test"))
             }
             #expect(await hints.next(isolation: #isolation) != nil, "\(ending) is hinted at")
         }
@@ -190,7 +190,7 @@ struct RedisStoreTests {
                 let statistics = try await store.statistics()
                 #expect(statistics.count(of: .unreadable) == 1 && statistics.count(of: .claimed) == 1)
             }
-            #expect(try await store.remove(request.key))
+            #expect(try await store.remove(request.key, reason: "a test"))
             #expect(await store.claimed(request) == "attempt 1")
         }
     }

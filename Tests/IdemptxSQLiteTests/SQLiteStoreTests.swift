@@ -141,7 +141,7 @@ struct SQLiteStoreTests {
         #expect(await claim.value?.code == .unavailable)
         try await self.unlock(other)
         // A call that comes later is done later.
-        #expect(try await !store.remove(key))
+        #expect(try await !store.remove(key, reason: "a test"))
     }
 
     @Test("A file that is locked for long makes calls fail at their deadline, and they work again afterwards")

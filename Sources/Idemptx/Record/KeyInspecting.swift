@@ -58,10 +58,12 @@ public protocol KeyInspecting: Sendable {
 
     /// Deletes a record in whatever state, so that the next claim runs the operation, as the first attempt.
     ///
-    /// - Parameter key: The record in question.
+    /// - Parameters:
+    ///   - key: The record in question.
+    ///   - reason: Why, for the log.
     /// - Returns: Whether there was one, readable or not.
     /// - Throws: ``StoreError``.
-    func remove(_ key: StorageKey) async throws -> Bool
+    func remove(_ key: StorageKey, reason: String) async throws -> Bool
 }
 
 /// A store that counts its records.
@@ -120,10 +122,11 @@ extension TransactionalStore {
     }
 
     /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) async throws -> Bool {
+    public func remove(_ key: StorageKey, reason: String) async throws -> Bool {
         let isRemoved = try await self.take(key, priority: .settle) { record, now in
             Transition(RecordTransitions.live(record, now: now) != nil, record == nil ? .none : .remove)
         }
+        if isRemoved { OperatorAct.removed.log(key, reason: reason) }
         self.announce(key)
         return isRemoved
     }
@@ -133,6 +136,7 @@ extension TransactionalStore {
 package enum OperatorAct: String, Sendable {
     case completed
     case released
+    case removed
 
     /// Logs the act with its reason.
     ///

@@ -5,7 +5,11 @@ import Idemptx
 struct ListKeys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Lists records: state, age, attempt, and what is left of lease and lifetime.")
+        abstract: "Lists records: state, age, attempt, and what is left of lease and lifetime.",
+        discussion: """
+            Redis and PostgreSQL list as unknown what ran under the rules refuse and recover only: under rerun, the next \
+            retry settles it.
+            """)
 
     private struct Listing: Encodable {
         let records: [RecordRow]

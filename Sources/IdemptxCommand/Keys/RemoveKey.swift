@@ -13,6 +13,9 @@ struct RemoveKey: AsyncParsableCommand {
 
     @OptionGroup var confirmation: Confirmation
 
+    @Option(help: "Why, for the log.")
+    var reason = "not given"
+
     func validate() throws {
         try self.record.requireOne()
     }
@@ -21,7 +24,7 @@ struct RemoveKey: AsyncParsableCommand {
         try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Remove \(key)? The next request with its key runs.")
-            guard try await store.remove(key) else { throw CommandError("There is no such record.") }
+            guard try await store.remove(key, reason: self.reason) else { throw CommandError("There is no such record.") }
             try Output.write("Removed.\n")
         }
     }

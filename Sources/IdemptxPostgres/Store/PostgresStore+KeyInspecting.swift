@@ -77,8 +77,9 @@ extension PostgresStore: KeyInspecting {
     }
 
     /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) async throws -> Bool {
+    public func remove(_ key: StorageKey, reason: String) async throws -> Bool {
         let isRemoved = try await self.flag(self.statements.remove(key, lockWait: self.lockWait))
+        if isRemoved { OperatorAct.removed.log(key, reason: reason) }
         self.listener.announce(key)
         return isRemoved
     }

@@ -107,12 +107,14 @@ extension RedisStore: KeyInspecting {
     }
 
     /// Deletes a record in whatever state.
-    public func remove(_ key: StorageKey) async throws -> Bool {
+    public func remove(_ key: StorageKey, reason: String) async throws -> Bool {
         let isIndexed = !self.executor.isCluster
-        return try await self.run(
+        let isRemoved = try await self.run(
             RecordScripts.remove, [self.names.key(of: key), self.names.outcome(of: key)] + self.index(isIndexed),
             [.text(try await self.executor.publishCommand()), self.names.channel(of: key), .flag(isIndexed)]
         ).flag()
+        if isRemoved { OperatorAct.removed.log(key, reason: reason) }
+        return isRemoved
     }
 }
 

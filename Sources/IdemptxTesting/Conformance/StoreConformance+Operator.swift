@@ -94,7 +94,7 @@ extension StoreConformance {
             let reason = "conformance"
             trial.expect(
                 try await inspector.release(trial.key, force: true, reason: reason) == .absent, "No record, no release")
-            trial.expect(try await !inspector.remove(trial.key), "No record, no removal")
+            trial.expect(try await !inspector.remove(trial.key, reason: reason), "No record, no removal")
 
             let held = try await trial.granted()
             guard case .leaseRunning = try await inspector.release(trial.key, force: false, reason: reason) else {
@@ -126,7 +126,7 @@ extension StoreConformance {
                 try await inspector.release(trial.key, force: true, reason: reason) == .alreadyCompleted,
                 "A completed key is not released")
             trial.expect(try await trial.claim(trial.request()), .completed(.sample), "and goes on to be replayed")
-            trial.expect(try await inspector.remove(trial.key), "A completed key can be removed")
+            trial.expect(try await inspector.remove(trial.key, reason: reason), "A completed key can be removed")
             trial.expect(try await trial.claim(trial.request()), .attempt(1), "and is absent then")
         }
     }

@@ -13,7 +13,7 @@ struct OutageTests {
 
     /// A store that has restarted without its last writes.
     private func forgetEverything(_ bench: Workbench) async throws {
-        for record in try self.claimed(bench) { #expect(try await bench.memory.remove(record.key)) }
+        for record in try self.claimed(bench) { #expect(try await bench.memory.remove(record.key, reason: "a test")) }
     }
 
     // MARK: A record that has gone
