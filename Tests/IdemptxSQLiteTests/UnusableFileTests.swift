@@ -60,7 +60,7 @@ struct UnusableFileTests {
             Issue.record("A damaged record does no harm to others")
             return
         }
-        _ = try await store.remove(keys[0])
+        _ = try await store.remove(keys[0], reason: "a test")
         guard case .granted = try await store.claim(ClaimRequest(key: keys[0])) else {
             Issue.record("A removed record frees its key")
             return

@@ -24,7 +24,9 @@ struct RemoveKey: AsyncParsableCommand {
         try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Remove \(key)? The next request with its key runs.")
-            guard try await store.remove(key, reason: self.reason) else { throw CommandError("There is no such record.") }
+            guard try await store.remove(key, reason: self.reason) else {
+                throw CommandError("There is no such record.")
+            }
             try Output.write("Removed.\n")
         }
     }
