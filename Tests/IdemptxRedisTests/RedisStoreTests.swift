@@ -249,7 +249,7 @@ struct RedisStoreTests {
             #expect(try await store.record(for: key)?.outcome == .charged)
         }
         #expect(try await store.statistics().count(of: .completed) == 8)
-        #expect(try await store.remove(.named("k-0", reason: "a test")))
+        #expect(try await store.remove(.named("k-0"), reason: "a test"))
     }
 
     @Test("keeps a record for no time when no time is asked for", arguments: RedisBinary.all)
