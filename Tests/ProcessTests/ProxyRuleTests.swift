@@ -27,6 +27,43 @@ struct ProxyRuleTests {
         #expect(try await shop.orders().count == 2)
     }
 
+    @Test("A status after which nobody knows leaves the outcome to the rule for unknown ones")
+    func unknown() async throws {
+        let (shop, proxy) = try await self.start(#""unknownStatuses": [201], "onAbandoned": "refuse""#)
+        #expect(try await proxy.post("/orders", key: "k-1").status == 201)
+        let retry = try await proxy.post("/orders", key: "k-1")
+        #expect(retry.status == 409)
+        #expect(retry.body.contains("urn:idemptx:problem:outcome-unknown"))
+        #expect(try await shop.orders().count == 1)
+    }
+
+    @Test("A status whose response is kept is replayed, though it would say that nothing was done")
+    func keeps() async throws {
+        let (shop, proxy) = try await self.start(#""keepStatuses": [429]"#)
+        let first = try await proxy.post("/orders?status=429", key: "k-1")
+        #expect(first.status == 429)
+        let replay = try await proxy.post("/orders?status=429", key: "k-1")
+        #expect(replay.header("Idempotent-Replayed") == "true")
+        #expect(replay.body == first.body)
+        #expect(try await shop.orders().count == 1)
+    }
+
+    @Test("Lists of statuses hold for all requests as flags, too")
+    func flags() async throws {
+        let shop = try await Shop.start(in: self.directory)
+        let proxy = try await Proxy.start(
+            for: shop.server,
+            [
+                "--release-statuses", "402,419", "--keep-statuses", "429", "--unknown-statuses", "504", "--on-abandoned",
+                "refuse",
+            ], in: self.directory)
+        for (status, retried) in [(402, 402), (419, 419), (429, 429), (504, 409), (500, 500)] {
+            #expect(try await proxy.post("/orders?status=\(status)", key: "k-\(status)").status == status)
+            #expect(try await proxy.post("/orders?status=\(status)", key: "k-\(status)").status == retried)
+        }
+        #expect(try await shop.orders().count == 2 + 2 + 1 + 1 + 1)
+    }
+
     @Test("A status whose response is not kept leaves a tombstone")
     func tombstones() async throws {
         let (shop, proxy) = try await self.start(#""tombstoneStatuses": ["201"]"#)
@@ -74,6 +111,18 @@ struct ProxyRuleTests {
         ]
         for _ in 0..<2 { #expect(try await proxy.post(path, key: nil, body: body, headers: headers).status == 201) }
         #expect(try await shop.orders().count == 1)
+    }
+
+    @Test("One of several headers that is missing is a missing key", arguments: [true, false])
+    func missingHeader(isRequired: Bool) async throws {
+        let (shop, proxy) = try await self.start(
+            #""keyFrom": "header:X-Sender,header:X-Ref", "requireKey": \#(isRequired)"#)
+        for _ in 0..<2 {
+            let response = try await proxy.post("/orders", key: nil, headers: ["X-Sender": "s"])
+            #expect(response.status == (isRequired ? 400 : 201))
+            #expect(response.body.contains("urn:idemptx:problem:key-missing") == isRequired)
+        }
+        #expect(try await shop.orders().count == (isRequired ? 0 : 2))
     }
 
     @Test("A claim that no replica acknowledges is refused, if one has to")

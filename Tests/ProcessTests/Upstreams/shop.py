@@ -20,8 +20,9 @@ async def take(request: Request) -> dict:
 
 
 @app.post("/orders", status_code=201)
-async def add_order(request: Request, response: Response):
+async def add_order(request: Request, response: Response, status: int = 201):
     order = await take(request)
+    response.status_code = status
     response.headers["Location"] = f"/orders/{order['id']}"
     response.headers.append("X-Part", "b")
     response.headers.append("X-Part", "a")
