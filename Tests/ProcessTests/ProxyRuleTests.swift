@@ -54,8 +54,8 @@ struct ProxyRuleTests {
         let proxy = try await Proxy.start(
             for: shop.server,
             [
-                "--release-statuses", "402,419", "--keep-statuses", "429", "--unknown-statuses", "504", "--on-abandoned",
-                "refuse",
+                "--release-statuses", "402,419", "--keep-statuses", "429", "--unknown-statuses", "504",
+                "--on-abandoned", "refuse",
             ], in: self.directory)
         for (status, retried) in [(402, 402), (419, 419), (429, 429), (504, 409), (500, 500)] {
             #expect(try await proxy.post("/orders?status=\(status)", key: "k-\(status)").status == status)

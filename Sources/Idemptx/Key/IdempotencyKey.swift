@@ -103,8 +103,6 @@ package struct IdempotencyKey: Sendable {
         /// The header of the key stands on more than one line, even if the lines are equal (RFC 9110, section 5.3); or a
         /// form or query has more than one field of its name.
         case repeated
-        /// The key is made of several headers, and only some of them are there.
-        case incomplete
         /// The key is looked for in a body, and bodies of this media type cannot have it there.
         case unsupportedMediaType = "unsupported_media_type"
     }

@@ -34,7 +34,7 @@ public struct KeySource: Sendable {
 
     /// Several headers, whose values are the key together, such as the number of a message and that of its sender.
     ///
-    /// A request without any of them has no key. One with only some of them is refused.
+    /// A request without one of them has no key.
     ///
     /// - Parameter names: The names of the headers, in any order.
     /// - Returns: The source.
@@ -107,7 +107,7 @@ extension KeySource {
     func mayHaveKey(hasField: (HTTPField.Name) -> Bool) -> Bool {
         switch self.origin {
         case .idempotencyKey: hasField(.idempotencyKey)
-        case .headers(let names): names.contains(where: hasField)
+        case .headers(let names): names.allSatisfy(hasField)
         case .query, .json, .form, .custom: true
         }
     }
@@ -122,8 +122,7 @@ extension KeySource {
             return .key(key)
         case .headers(let names):
             let keys = try Self.keys(in: head.headerFields, of: names, maximumLength: maximumLength)
-            guard let key = keys.first else { return .none }
-            guard keys.count == names.count else { throw .incomplete }
+            guard let key = keys.first, keys.count == names.count else { return .none }
             return .key(keys.count == 1 ? key : try IdempotencyKey(joining: keys, maximumLength: maximumLength))
         case .query(let name):
             guard let query = head.query, let text = try FormFields.onlyValue(of: name, in: query[...]) else {

@@ -76,7 +76,7 @@ struct MemoryStoreTests {
         repeat {
             let page = try store.records(in: nil, after: cursor, limit: 100)
             listed.formUnion(page.records.map(\.key))
-            for _ in 0..<100 where !leaving.isEmpty { _ = try await store.remove(leaving.removeLast(), reason: "a test") }
+            for _ in 0..<100 where !leaving.isEmpty { _ = try await store.remove(leaving.removeLast(), reason: "test") }
             cursor = page.next
         } while cursor != nil
         #expect(staying.isSubset(of: listed))
