@@ -1,8 +1,11 @@
 """How the cost of a request grows: `make bench-scale`. Each function measures one curve."""
 
+import http.client
+import resource
 import statistics
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlencode
 
 import load
@@ -18,7 +21,8 @@ ROUNDS = 3
 def curves():
     return {
         "connections": connections, "busy handler": busy_handler, "keys in memory": keys_in_memory,
-        "keys in SQLite": keys_in_sqlite, "keys in Redis": keys_in_redis, "body size": body_size, "hit rate": hit_rate, "waiters": waiters, "leases": leases,
+        "keys in SQLite": keys_in_sqlite, "keys in Redis": keys_in_redis, "body size": body_size,
+        "hit rate": hit_rate, "waiters": waiters, "leases": leases, "proxy's memory": proxy_memory,
     }
 
 
@@ -189,7 +193,96 @@ def leases(servers, progress):
     return points
 
 
+class LargeBodies(BaseHTTPRequestHandler):
+    """Sends and takes large bodies."""
+
+    protocol_version = "HTTP/1.1"
+    size = 500 * 10**6
+    piece = bytes(10**6)
+
+    def do_GET(self):
+        size = int(self.path[1:])
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        for start in range(0, size, len(self.piece)):
+            self.wfile.write(self.piece[:size - start])
+
+    def do_PUT(self):
+        size = int(self.headers["Content-Length"])
+        while size:
+            size -= len(self.rfile.read(min(size, len(self.piece))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def proxy_memory(servers, progress):
+    """What the proxy needs while connections are idle, and at most while a large body passes through it either way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 10_000), hard))
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), LargeBodies)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+
+    def point(name, use):
+        progress(name)
+        proxy = servers.proxy(upstream.server_port, "memory")
+        result = {"": name, "MB of the proxy": round(use(proxy) / 1e6, 1)}
+        servers.stop_all()
+        return result
+
+    def idle(proxy, count):
+        clients = [Client(proxy.port) for _ in range(count)]
+        for client in clients:
+            if client.send("GET", "/60") != (200, LargeBodies.piece[:60]):
+                raise Failure("proxy's memory: a response is not that of the upstream")
+        resident = proxy.resident_bytes()
+        for client in clients:
+            client.socket.close()
+        return resident
+
+    def download(proxy):
+        with Client(proxy.port) as client:
+            client.socket.sendall(f"GET /{LargeBodies.size} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            response = http.client.HTTPResponse(client.socket)
+            response.begin()
+            most, received = 0, 0
+            while received < LargeBodies.size:
+                piece = response.read(10 * len(LargeBodies.piece))
+                if not piece:
+                    raise Failure("proxy's memory: the response ended early")
+                received += len(piece)
+                most = max(most, proxy.resident_bytes())
+            return most
+
+    def upload(proxy):
+        with Client(proxy.port) as client:
+            head = f"PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {LargeBodies.size}\r\n\r\n"
+            client.socket.sendall(head.encode())
+            most = 0
+            for _ in range(LargeBodies.size // (10 * len(LargeBodies.piece))):
+                client.socket.sendall(LargeBodies.piece * 10)
+                most = max(most, proxy.resident_bytes())
+            response = http.client.HTTPResponse(client.socket)
+            response.begin()
+            if response.status != 204:
+                raise Failure(f"proxy's memory: status {response.status}")
+            return most
+
+    try:
+        return [
+            point("just started", lambda proxy: proxy.resident_bytes()),
+            point("2,000 idle connections", lambda proxy: idle(proxy, 2000)),
+            point("500 MB to a client", download), point("500 MB from a client", upload),
+        ]
+    finally:
+        upstream.shutdown()
+
+
 def as_lines(points):
     """A table of one curve."""
     names = list(points[0])
-    return [names] + [[f"{point[name]:,}" for name in names] for point in points]
+    return [names] + [
+        [value if isinstance(value, str) else f"{value:,}" for value in map(point.get, names)] for point in points]
