@@ -128,12 +128,12 @@ public struct IdempotencyPolicy: Sendable {
 
     /// The header fields of a response that a replay does not repeat.
     ///
-    /// By default those that tell about the first exchange rather than the result: cookies, which a replay must not revive,
+    /// By default those that tell about the first request rather than the result: cookies, which a replay must not revive,
     /// the server's identity, rate limits and retry hints, and the ids of requests and traces. Fields that belong to one
     /// connection or one message are never repeated (RFC 9110, section 7.6.1).
     public var droppedHeaders = HeaderFilter.droppedByDefault
 
-    /// The only header fields of a response that a replay repeats; `nil` stands for all.
+    /// The only header fields of a response that a replay sends; `nil` stands for all.
     public var keptHeaders: Set<HTTPField.Name>?
 
     /// What of a request enters its fingerprint.

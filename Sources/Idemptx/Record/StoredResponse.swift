@@ -14,7 +14,7 @@ public struct StoredResponse: Hashable, Sendable {
     /// The final status, with its reason phrase.
     package var status: HTTPResponse.Status
 
-    /// The header fields that a replay repeats; see ``IdempotencyPolicy/droppedHeaders`` for those it does not.
+    /// The header fields that a replay sends; see ``IdempotencyPolicy/droppedHeaders`` for those it does not.
     package var headerFields: HTTPFields
 
     /// The body, unframed and without content coding of the connection.
@@ -24,7 +24,7 @@ public struct StoredResponse: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - status: The final status.
-    ///   - headerFields: The header fields that a replay repeats.
+    ///   - headerFields: The header fields that a replay sends.
     ///   - body: The body.
     public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
         self.status = status

@@ -1,6 +1,6 @@
 package import HTTPTypes
 
-/// Which header fields of a response a replay repeats.
+/// Which header fields of a response a replay sends.
 ///
 /// A field is kept if ``allowed`` permits it and ``dropped`` does not name it. Fields that belong to one connection or
 /// one message are never kept, whatever the lists say: the hop-by-hop fields and those that `Connection` names (RFC 9110,
@@ -23,7 +23,7 @@ package struct HeaderFilter: Hashable, Sendable {
         self.allowed = allowed
     }
 
-    /// Fields that tell about the first exchange rather than the result: cookies (a replay must not revive a session),
+    /// Fields that tell about the first request rather than the result: cookies (a replay must not revive a session),
     /// the server's identity, rate limits and retry hints, and the ids of requests and traces.
     package static let droppedByDefault = HTTPField.Name.set(
         "Set-Cookie", "Server", "Via", "Alt-Svc", "Server-Timing", "Retry-After",
@@ -36,7 +36,7 @@ package struct HeaderFilter: Hashable, Sendable {
     private static let neverKept = HTTPField.Name.set(
         "Connection", "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "Trailer", "Content-Length", "Date", "Age")
 
-    /// The fields of `fields` that a replay repeats, in their order.
+    /// The fields of `fields` that a replay sends, in their order.
     ///
     /// - Parameter fields: The header fields of the first response.
     /// - Returns: Those to store.
