@@ -197,6 +197,7 @@ class LargeBodies(BaseHTTPRequestHandler):
     """Sends and takes large bodies."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     size = 500 * 10**6
     piece = bytes(10**6)
 
