@@ -296,6 +296,20 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]
         ),
+        .testTarget(
+            name: "DocumentationTests",
+            dependencies: [
+                "Idemptx", "IdemptxHummingbird", "IdemptxPostgres", "IdemptxProxy", "IdemptxRedis", "IdemptxSQLite",
+                "IdemptxTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
         .target(name: "SimulationRuntime", path: "Tests/SimulationRuntime"),
         .target(
             name: "Simulation",
