@@ -2,6 +2,7 @@ import IdemptxProxy
 import IdemptxSQLite
 import Logging
 import ServiceLifecycle
+import UnixSignals
 
 enum ProxyPage {
     static func run() async throws {
