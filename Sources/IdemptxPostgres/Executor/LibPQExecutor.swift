@@ -10,7 +10,8 @@ struct LibPQExecutor: PostgresExecutor {
     func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
         try await Self.values { () async throws(PostgresError) in
             try await self.client.query(
-                statement.sql, statement.parameters.map { PostgresParameter($0) }, timeout: timeout)
+                statement.sql, statement.parameters.map { PostgresParameter($0) }, timeout: timeout,
+                goesFirst: statement.priority == .settle)
         }
     }
 

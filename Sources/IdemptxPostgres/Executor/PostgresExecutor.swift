@@ -7,7 +7,8 @@ public protocol PostgresExecutor: Sendable {
     /// Runs one statement, in a transaction of its own.
     ///
     /// Committed means that the server has said so: wait for `ReadyForQuery`, not for the rows alone. No statement of a store
-    /// depends on the session that it runs in.
+    /// depends on the session that it runs in. Where statements wait for a connection, send those of priority `settle` first:
+    /// they end what has begun already.
     ///
     /// - Parameters:
     ///   - statement: The statement. Send it without a name: a pooler may give each one another session.

@@ -1,3 +1,5 @@
+public import Idemptx
+
 /// A statement of SQL and the values of its parameters.
 public struct PostgresStatement: Hashable, Sendable {
     /// One statement, with `$1`, `$2`, … for parameters.
@@ -6,14 +8,19 @@ public struct PostgresStatement: Hashable, Sendable {
     /// The values of the parameters.
     public let parameters: [PostgresValue]
 
+    /// What goes first if statements have to wait for a connection.
+    public let priority: TransactionPriority
+
     /// Creates a statement.
     ///
     /// - Parameters:
     ///   - sql: One statement, with `$1`, `$2`, … for parameters.
     ///   - parameters: Their values.
-    public init(_ sql: String, _ parameters: [PostgresValue] = []) {
+    ///   - priority: What goes first if statements have to wait for a connection.
+    public init(_ sql: String, _ parameters: [PostgresValue] = [], priority: TransactionPriority = .claim) {
         self.sql = sql
         self.parameters = parameters
+        self.priority = priority
     }
 }
 

@@ -38,7 +38,8 @@ struct RecordStatements: Sendable {
     ) -> PostgresStatement {
         PostgresStatement(
             "SELECT \(self.schema).renew($1, $2, $3, $4, $5)",
-            [.bytes(key.bytes), .bytes(owner.bytes), .span(lease), .kept(retention, lease), .span(lockWait)])
+            [.bytes(key.bytes), .bytes(owner.bytes), .span(lease), .kept(retention, lease), .span(lockWait)],
+            priority: .settle)
     }
 
     func complete(
@@ -50,7 +51,7 @@ struct RecordStatements: Sendable {
             [
                 .bytes(key.bytes), .bytes(owner.bytes), .integer(outcome.status), .bytes(outcome.head),
                 .bytes(outcome.body), .span(keyTTL), .span(lockWait), .boolean(mayRepeat),
-            ])
+            ], priority: .settle)
     }
 
     func release(
@@ -58,7 +59,7 @@ struct RecordStatements: Sendable {
     ) -> PostgresStatement {
         PostgresStatement(
             "SELECT \(self.schema).release($1, $2, $3, $4)",
-            [.bytes(key.bytes), .bytes(owner.bytes), .span(keyTTL), .span(lockWait)])
+            [.bytes(key.bytes), .bytes(owner.bytes), .span(keyTTL), .span(lockWait)], priority: .settle)
     }
 
     // MARK: Operators
@@ -72,11 +73,12 @@ struct RecordStatements: Sendable {
             [
                 .bytes(key.bytes), .boolean(force), .integer(outcome?.status), .bytes(outcome?.head),
                 .bytes(outcome?.body), .span(keyTTL), .span(lockWait),
-            ])
+            ], priority: .settle)
     }
 
     func remove(_ key: StorageKey, lockWait: Duration) -> PostgresStatement {
-        PostgresStatement("SELECT \(self.schema).remove($1, $2)", [.bytes(key.bytes), .span(lockWait)])
+        PostgresStatement(
+            "SELECT \(self.schema).remove($1, $2)", [.bytes(key.bytes), .span(lockWait)], priority: .settle)
     }
 
     /// A record that has not expired, with its outcome.
@@ -131,7 +133,8 @@ struct RecordStatements: Sendable {
 
     func sweep(records: Int, bytes: Int) -> PostgresStatement {
         PostgresStatement(
-            "SELECT * FROM \(self.schema).sweep($1, $2)", [.integer(Int64(records)), .integer(Int64(bytes))])
+            "SELECT * FROM \(self.schema).sweep($1, $2)", [.integer(Int64(records)), .integer(Int64(bytes))],
+            priority: .background)
     }
 
     var clock: PostgresStatement { PostgresStatement("SELECT \(self.schema).clock()") }

@@ -48,13 +48,14 @@ package final class PostgresClient: Sendable {
     ///   - sql: One statement, with `$1`, `$2`, … for parameters. It neither begins nor ends a transaction.
     ///   - parameters: Their values.
     ///   - timeout: How long to wait; ``PostgresConfiguration/statementTimeout`` if `nil`.
+    ///   - goesFirst: Whether it is sent before other statements that wait for a connection, too.
     /// - Returns: The rows, once the server has committed.
     /// - Throws: ``PostgresError``, whose ``PostgresError/mayHaveHappened`` says what is known about the statement.
     @discardableResult
     package func query(
-        _ sql: String, _ parameters: [PostgresParameter] = [], timeout: Duration? = nil
+        _ sql: String, _ parameters: [PostgresParameter] = [], timeout: Duration? = nil, goesFirst: Bool = false
     ) async throws(PostgresError) -> PostgresResult {
-        try await self.run(EncodedStatement(sql, parameters), .alone, timeout: timeout)
+        try await self.run(EncodedStatement(sql, parameters), .alone, timeout: timeout, goesFirst: goesFirst)
     }
 
     /// Runs a transaction on a connection of its own: commits when `body` returns, rolls back when it throws.
@@ -124,15 +125,16 @@ package final class PostgresClient: Sendable {
 
     /// Runs a statement and waits for its replies.
     func run(
-        _ statement: EncodedStatement, _ role: Entry.Role, lease: ConnectionLease? = nil, timeout: Duration?
+        _ statement: EncodedStatement, _ role: Entry.Role, lease: ConnectionLease? = nil, timeout: Duration?,
+        goesFirst: Bool = false
     ) async throws(PostgresError) -> PostgresResult {
         let deadline = ContinuousClock.now + (timeout ?? self.configuration.statementTimeout)
         let ticket = Ticket()
         let outcome: Entry.Outcome = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let submission = Submission(
-                    statements: [statement], role: role, deadline: deadline, ticket: ticket, lease: lease,
-                    continuation: continuation)
+                    statements: [statement], role: role, deadline: deadline, goesFirst: goesFirst, ticket: ticket,
+                    lease: lease, continuation: continuation)
                 if !self.inbox.post(.submit(submission)) { continuation.resume(returning: .failure(.closed)) }
             }
         } onCancel: {

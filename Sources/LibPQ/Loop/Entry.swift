@@ -19,6 +19,8 @@ final class Entry {
     let statements: [EncodedStatement]
     let role: Role
     let deadline: ContinuousClock.Instant
+    /// Whether it is sent before others that wait for a connection, too.
+    let goesFirst: Bool
     let ticket: Ticket?
     let lease: ConnectionLease?
     /// How many statements at the start are not the caller's.
@@ -30,12 +32,13 @@ final class Entry {
     private var completion: ((Outcome) -> Void)?
 
     init(
-        _ statements: [EncodedStatement], role: Role, deadline: ContinuousClock.Instant, ticket: Ticket? = nil,
-        lease: ConnectionLease? = nil, prefix: Int = 0, completion: @escaping (Outcome) -> Void
+        _ statements: [EncodedStatement], role: Role, deadline: ContinuousClock.Instant, goesFirst: Bool = false,
+        ticket: Ticket? = nil, lease: ConnectionLease? = nil, prefix: Int = 0, completion: @escaping (Outcome) -> Void
     ) {
         self.statements = statements
         self.role = role
         self.deadline = deadline
+        self.goesFirst = goesFirst
         self.ticket = ticket
         self.lease = lease
         self.prefix = prefix
@@ -44,8 +47,10 @@ final class Entry {
 
     convenience init(_ submission: Submission) {
         self.init(
-            submission.statements, role: submission.role, deadline: submission.deadline, ticket: submission.ticket,
-            lease: submission.lease, completion: { submission.continuation.resume(returning: $0) })
+            submission.statements, role: submission.role, deadline: submission.deadline,
+            goesFirst: submission.goesFirst,
+            ticket: submission.ticket, lease: submission.lease,
+            completion: { submission.continuation.resume(returning: $0) })
     }
 
     /// How much memory it takes, roughly.
@@ -62,8 +67,8 @@ final class Entry {
         let completion = self.completion
         self.completion = nil
         return Entry(
-            [statement] + self.statements, role: self.role, deadline: self.deadline, ticket: self.ticket,
-            lease: self.lease, prefix: self.prefix + 1, completion: completion ?? { _ in })
+            [statement] + self.statements, role: self.role, deadline: self.deadline, goesFirst: self.goesFirst,
+            ticket: self.ticket, lease: self.lease, prefix: self.prefix + 1, completion: completion ?? { _ in })
     }
 
     /// Tells the caller, who waits for it no more.
@@ -120,6 +125,7 @@ struct Submission: Sendable {
     let statements: [EncodedStatement]
     let role: Entry.Role
     let deadline: ContinuousClock.Instant
+    let goesFirst: Bool
     let ticket: Ticket
     let lease: ConnectionLease?
     let continuation: CheckedContinuation<Entry.Outcome, Never>

@@ -1,50 +1,72 @@
-/// Calls that wait for a connection, the oldest first.
+/// Calls that wait for a connection: first those that go first, and the oldest first among equals.
 struct PendingQueue {
     private let maximumCount: Int
     private let maximumSize: Int
-    private var entries: [Entry] = []
-    /// How many at the start of `entries` are gone.
-    private var start = 0
-    private var size = 0
+    private var urgent = Lane()
+    private var others = Lane()
 
     init(maximumCount: Int, maximumSize: Int) {
         self.maximumCount = maximumCount
         self.maximumSize = maximumSize
     }
 
-    var count: Int { self.entries.count - self.start }
-    var isEmpty: Bool { self.count == 0 }
-    var deadlines: some Sequence<ContinuousClock.Instant> { self.entries[self.start...].lazy.map(\.deadline) }
+    var count: Int { self.urgent.count + self.others.count }
+    var isEmpty: Bool { self.urgent.isEmpty && self.others.isEmpty }
+    var deadlines: some Sequence<ContinuousClock.Instant> {
+        [self.urgent.entries, self.others.entries].joined().lazy.map(\.deadline)
+    }
 
     /// - Returns: Whether there was room.
     mutating func append(_ entry: Entry) -> Bool {
-        guard self.count < self.maximumCount, self.isEmpty || self.size + entry.size <= self.maximumSize else {
-            return false
-        }
-        self.entries.append(entry)
-        self.size += entry.size
+        let size = self.urgent.size + self.others.size + entry.size
+        guard self.count < self.maximumCount, self.isEmpty || size <= self.maximumSize else { return false }
+        if entry.goesFirst { self.urgent.append(entry) } else { self.others.append(entry) }
         return true
     }
 
     mutating func popFirst() -> Entry? {
-        guard self.start < self.entries.count else { return nil }
-        let entry = self.entries[self.start]
+        self.urgent.popFirst() ?? self.others.popFirst()
+    }
+
+    mutating func removeAll(where condition: (Entry) -> Bool) -> [Entry] {
+        self.urgent.removeAll(where: condition) + self.others.removeAll(where: condition)
+    }
+}
+
+/// Calls that are taken in the order in which they came.
+private struct Lane {
+    private var stored: [Entry] = []
+    /// How many at the start of `stored` are gone.
+    private var start = 0
+    private(set) var size = 0
+
+    var count: Int { self.stored.count - self.start }
+    var isEmpty: Bool { self.count == 0 }
+    var entries: ArraySlice<Entry> { self.stored[self.start...] }
+
+    mutating func append(_ entry: Entry) {
+        self.stored.append(entry)
+        self.size += entry.size
+    }
+
+    mutating func popFirst() -> Entry? {
+        guard let entry = self.entries.first else { return nil }
         self.start += 1
         self.size -= entry.size
         // The front half is moved away now and then, so that each entry is moved about once.
-        if self.start * 2 >= self.entries.count {
-            self.entries.removeFirst(self.start)
+        if self.start * 2 >= self.stored.count {
+            self.stored.removeFirst(self.start)
             self.start = 0
         }
         return entry
     }
 
     mutating func removeAll(where condition: (Entry) -> Bool) -> [Entry] {
-        let (removed, kept) = self.entries[self.start...].reduce(into: ([Entry](), [Entry]())) { parts, entry in
+        let (removed, kept) = self.entries.reduce(into: ([Entry](), [Entry]())) { parts, entry in
             if condition(entry) { parts.0.append(entry) } else { parts.1.append(entry) }
         }
         if removed.isEmpty { return [] }
-        (self.entries, self.start) = (kept, 0)
+        (self.stored, self.start) = (kept, 0)
         self.size = kept.reduce(0) { $0 + $1.size }
         return removed
     }

@@ -3,7 +3,8 @@ import NIOCore
 /// The commands of one connection that have no reply yet, in their order: first those that were sent, then those that
 /// were not.
 ///
-/// Commands that belong together form one entry and stay together.
+/// Commands that belong together form one entry and stay together. None goes ahead of others: each is sent as soon as the
+/// connection takes it, and the server replies in this order whatever is sent first.
 ///
 /// On a connection for calls that end with a `WAIT`, those that come in the meantime leave together when it is over, with
 /// one `WAIT` for all of them: it is about everything that the connection has written.
