@@ -15,6 +15,11 @@ struct PendingQueueTests {
 
     private func number(_ entry: Entry) -> Int { Int(self.now.duration(to: entry.deadline) / .seconds(1)) }
 
+    /// - Returns: For how many there was room.
+    private func append(_ entries: [Entry], to queue: inout PendingQueue) -> Int {
+        entries.reduce(0) { count, entry in queue.append(entry) ? count + 1 : count }
+    }
+
     private func drain(_ queue: inout PendingQueue) -> [Int] {
         var numbers: [Int] = []
         while let entry = queue.popFirst() { numbers.append(self.number(entry)) }
@@ -24,7 +29,7 @@ struct PendingQueueTests {
     @Test("are taken in their order, those that go first before all others")
     func order() {
         var queue = PendingQueue(maximumCount: 100, maximumSize: 1 << 20)
-        for number in 1...6 { #expect(queue.append(self.entry(number, goesFirst: number.isMultiple(of: 3)))) }
+        #expect(self.append((1...6).map { self.entry($0, goesFirst: $0.isMultiple(of: 3)) }, to: &queue) == 6)
         #expect(queue.count == 6)
         #expect(queue.deadlines.min() == self.now + .seconds(1))
         #expect(self.drain(&queue) == [3, 6, 1, 2, 4, 5])
@@ -34,24 +39,23 @@ struct PendingQueueTests {
     @Test("have one bound, whether they go first or not")
     func bounds() throws {
         var few = PendingQueue(maximumCount: 2, maximumSize: 1 << 20)
-        #expect(few.append(self.entry(1)))
-        #expect(few.append(self.entry(2, goesFirst: true)))
-        #expect(!few.append(self.entry(3, goesFirst: true)))
+        let entries = [self.entry(1), self.entry(2, goesFirst: true), self.entry(3, goesFirst: true)]
+        #expect(self.append(entries, to: &few) == 2)
         #expect(self.drain(&few) == [2, 1])
 
         // Whatever its size, one has room in an empty queue.
         var small = PendingQueue(maximumCount: 100, maximumSize: 1)
-        #expect(small.append(self.entry(1)))
-        #expect(!small.append(self.entry(2, goesFirst: true)))
+        #expect(self.append([self.entry(1), self.entry(2, goesFirst: true)], to: &small) == 1)
+        #expect(self.drain(&small) == [1])
     }
 
     @Test("can leave, and make room")
     func leave() {
         var queue = PendingQueue(maximumCount: 4, maximumSize: 1 << 20)
-        for number in 1...4 { #expect(queue.append(self.entry(number, goesFirst: number > 2))) }
+        #expect(self.append((1...4).map { self.entry($0, goesFirst: $0 > 2) }, to: &queue) == 4)
         let gone = queue.removeAll { self.number($0).isMultiple(of: 2) }
         #expect(gone.map(self.number).sorted() == [2, 4])
-        #expect(queue.append(self.entry(5)))
+        #expect(self.append([self.entry(5)], to: &queue) == 1)
         #expect(self.drain(&queue) == [3, 1, 5])
     }
 }
