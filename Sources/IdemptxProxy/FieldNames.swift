@@ -1,7 +1,7 @@
 public import HTTPTypes
 
 extension HTTPField.Name {
-    /// `X-Idempotency-Attempt`: tells the upstream which attempt a guarded request is: 1, then one more after each unknown outcome.
+    /// `X-Idempotency-Attempt`: tells the upstream which attempt a guarded request is; from 2 on, an earlier one may have run.
     public static let idempotencyAttempt = HTTPField.Name.constant("X-Idempotency-Attempt")
 
     /// `X-Idempotency-Disposition`: what becomes of the key, by the upstream's own word; it never reaches the client.

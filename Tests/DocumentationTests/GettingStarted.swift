@@ -42,7 +42,7 @@ enum GettingStarted {
         messageID: HTTPField.Name,
         sender: HTTPField.Name
     ) throws {
-        // A webhook that is delivered at least once, each under a number of its own, such as X-GitHub-Delivery.
+        // A webhook that is delivered at least once, each under a number of its own: HTTPField.Name("X-GitHub-Delivery").
         policy.keySource = .header(deliveryNumber)
         // An API with the key in its JSON body.
         policy.keySource = .json(try JSONPointer("/idempotency_key"))

@@ -4,14 +4,6 @@ import IdemptxHummingbird
 import IdemptxSQLite
 
 enum HummingbirdPage {
-    static func route(router: Router<AppContext>, store: SQLiteStore) {
-        router.post(
-            "orders",
-            use: idempotent(store: store, keyTTL: .seconds(60), waitTimeout: .seconds(3)) { request, context in
-                try await placeOrder(request, context)
-            })
-    }
-
     static func group(router: Router<AppContext>, store: SQLiteStore) {
         router.group("orders")
             .add(

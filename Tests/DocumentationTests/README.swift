@@ -24,16 +24,6 @@ enum README {
         return receipt
     }
 
-    static func oneTransaction(router: Router<BasicRequestContext>, store: SQLiteStore) {
-        router.post(
-            "orders",
-            use: idempotent(in: store) { request, context, db in
-                let order = try await request.decode(as: Order.self, context: context)
-                try order.insert(db)
-                return order
-            })
-    }
-
     static func redis() throws -> RedisStore {
         let store = try RedisStore(url: "redis://localhost")
         return store

@@ -3,7 +3,7 @@ import Hummingbird
 import Idemptx
 import IdemptxPostgres
 
-// What the examples of the documentation take for granted. Nothing here runs: that it is compiled is the test.
+// What the examples of the documentation take for granted. That they are compiled is the test.
 
 struct Order: ResponseCodable, Sendable {
     let id: String

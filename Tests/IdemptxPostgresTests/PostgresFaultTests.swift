@@ -170,7 +170,7 @@ struct PostgresFaultTests {
             try await server.query("ALTER SYSTEM SET default_transaction_read_only = on")
             try await server.query("SELECT pg_reload_conf()")
             try await eventually("the setting is read") {
-                // A key of its own each time: one that is held is not written.
+                // A new key each time: claiming one that is held writes nothing.
                 let key = try StorageKey.named("k-\(UInt64.random(in: 3...UInt64.max))")
                 return await store.claimed(ClaimRequest(key: key)) == "unavailable"
             }

@@ -3,7 +3,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("Deadlines and cancellation", .timeLimit(.minutes(5)))
+@Suite("Deadlines and cancellation", .timeLimit(.minutes(10)))
 struct DeadlineTests {
     @Test("A caller whose time is over goes, and the connection stays", arguments: [true, false])
     func late(usesPipelines: Bool) async throws {

@@ -3,7 +3,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("Faults of a server or of the way to it", .timeLimit(.minutes(5)))
+@Suite("Faults of a server or of the way to it", .timeLimit(.minutes(10)))
 struct FaultTests {
     @Test("A statement that was under way when the server was killed may have happened")
     func killed() async throws {

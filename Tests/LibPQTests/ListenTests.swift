@@ -3,7 +3,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("Listening", .timeLimit(.minutes(5)))
+@Suite("Listening", .timeLimit(.minutes(10)))
 struct ListenTests {
     @Test("A listener is told that it listens, and then what was sent", arguments: [true, false])
     func notifications(usesPipelines: Bool) async throws {

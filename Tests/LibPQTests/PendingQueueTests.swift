@@ -36,17 +36,17 @@ struct PendingQueueTests {
         #expect(queue.isEmpty)
     }
 
-    @Test("have one bound, whether they go first or not")
-    func bounds() throws {
+    @Test("have a bound, which others do not use up for those that go first", arguments: [true, false])
+    func bounds(goesFirst: Bool) {
         var few = PendingQueue(maximumCount: 2, maximumSize: 1 << 20)
-        let entries = [self.entry(1), self.entry(2, goesFirst: true), self.entry(3, goesFirst: true)]
-        #expect(self.append(entries, to: &few) == 2)
-        #expect(self.drain(&few) == [2, 1])
+        #expect(self.append((1...3).map { self.entry($0, goesFirst: goesFirst) }, to: &few) == 2)
+        #expect(self.append((4...6).map { self.entry($0, goesFirst: !goesFirst) }, to: &few) == 2)
+        #expect(self.drain(&few) == (goesFirst ? [1, 2, 4, 5] : [4, 5, 1, 2]))
 
-        // Whatever its size, one has room in an empty queue.
+        // Whatever its size, one has room among none.
         var small = PendingQueue(maximumCount: 100, maximumSize: 1)
-        #expect(self.append([self.entry(1), self.entry(2, goesFirst: true)], to: &small) == 1)
-        #expect(self.drain(&small) == [1])
+        #expect(self.append((1...2).map { self.entry($0, goesFirst: goesFirst) }, to: &small) == 1)
+        #expect(self.append([self.entry(3, goesFirst: !goesFirst)], to: &small) == 1)
     }
 
     @Test("can leave, and make room")

@@ -3,7 +3,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("Callers that share connections", .timeLimit(.minutes(5)))
+@Suite("Callers that share connections", .timeLimit(.minutes(10)))
 struct PipelineTests {
     @Test("A thousand callers get their own results over a few connections", arguments: [true, false])
     func thousand(usesPipelines: Bool) async throws {
@@ -58,6 +58,56 @@ struct PipelineTests {
                 }
                 #expect(try await client.integer("SELECT 2") == 2)
             }
+        }
+    }
+
+    @Test("A statement that goes first is run before those that wait already")
+    func goesFirst() async throws {
+        try await Fixture.withDatabase(
+            .with {
+                $0.maximumConnections = 1
+                $0.usesPipelines = false
+                $0.maximumPendingStatements = 1
+            }
+        ) { client, database in
+            try await client.query("CREATE TABLE entry (id int GENERATED ALWAYS AS IDENTITY, name text)")
+            /// Starts a call that is queued when this returns: the queue has room for one of each kind.
+            func queue(_ name: String, goesFirst: Bool) async throws -> Task<Void, any Error> {
+                let task = Task<Void, any Error> {
+                    let sql = "INSERT INTO entry (name) VALUES ($1)"
+                    while true {
+                        do {
+                            try await client.query(sql, [.text(name)], goesFirst: goesFirst)
+                            return
+                        } catch PostgresError.queueFull {
+                            // One that looks whether this is queued has its place.
+                            await Task.yield()
+                        }
+                    }
+                }
+                try await eventually("\(name) is queued") {
+                    do {
+                        try await client.query("SELECT 1", timeout: .milliseconds(10), goesFirst: goesFirst)
+                    } catch PostgresError.queueFull {
+                        return true
+                    } catch PostgresError.timedOut {}
+                    return false
+                }
+                return task
+            }
+            try await Fixture.withClient(database.conninfo()) { other in
+                let tasks = try await other.withTransaction { transaction in
+                    try await transaction.query("SELECT pg_advisory_xact_lock(1)")
+                    let lock = Task<Void, any Error> { try await client.query("SELECT pg_advisory_xact_lock(1)") }
+                    try await eventually("it waits") { try await other.running("SELECT pg_advisory_xact_lock(1)") == 1 }
+                    return [
+                        lock, try await queue("usual", goesFirst: false), try await queue("urgent", goesFirst: true),
+                    ]
+                }
+                for task in tasks { try await task.value }
+            }
+            let names = try await client.query("SELECT name FROM entry ORDER BY id").rows.map { try $0.text(0) }
+            #expect(names == ["urgent", "usual"])
         }
     }
 

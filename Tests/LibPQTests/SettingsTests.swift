@@ -4,7 +4,7 @@ import PostgresServerTesting
 import TestSupport
 import Testing
 
-@Suite("The library, and how it is told to connect", .timeLimit(.minutes(5)))
+@Suite("The library, and how it is told to connect", .timeLimit(.minutes(10)))
 struct SettingsTests {
     private func failure(_ conninfo: String, _ libraryPaths: [String]? = nil) -> PostgresError? {
         _ = Fixture.serviceFile

@@ -1,7 +1,7 @@
 import LibPQ
 import Testing
 
-@Suite("Statements and their results", .timeLimit(.minutes(5)))
+@Suite("Statements and their results", .timeLimit(.minutes(10)))
 struct StatementTests {
     @Test("Values of each kind come back as they were sent", arguments: [true, false])
     func values(usesPipelines: Bool) async throws {

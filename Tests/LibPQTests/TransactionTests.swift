@@ -5,7 +5,7 @@ import Testing
 
 private struct Refusal: Error {}
 
-@Suite("Transactions", .timeLimit(.minutes(5)))
+@Suite("Transactions", .timeLimit(.minutes(10)))
 struct TransactionTests {
     private func withTable(
         _ changes: Changes = .none, _ body: (PostgresClient, PostgresDatabase) async throws -> Void

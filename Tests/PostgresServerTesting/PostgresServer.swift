@@ -38,10 +38,10 @@ package final class PostgresServer: Sendable {
     package static func with<Value>(
         _ options: PostgresServerOptions = PostgresServerOptions(), _ body: (PostgresServer) async throws -> Value
     ) async throws -> Value {
-        try await Self.turns.run { try await Self.start(options).whileRunning(body) }
+        try await Self.limit.run { try await Self.start(options).whileRunning(body) }
     }
 
-    private static let turns = Turns(atATime: 6)
+    private static let limit = ConcurrencyLimit(6)
 
     /// Runs a hot standby of this server while `body` runs, which streams what this one commits.
     @discardableResult
@@ -63,7 +63,7 @@ package final class PostgresServer: Sendable {
     /// Runs `body` with a new database, on a server that all tests of this process share and none disturbs.
     @discardableResult
     package static func withDatabase<Value>(_ body: (PostgresDatabase) async throws -> Value) async throws -> Value {
-        try await Self.turns.run { try await Self.whileExisting(body) }
+        try await Self.limit.run { try await Self.whileExisting(body) }
     }
 
     private static func whileExisting<Value>(

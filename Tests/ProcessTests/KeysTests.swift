@@ -5,7 +5,7 @@ import RedisServerTesting
 import TestSupport
 import Testing
 
-@Suite("idemptx keys", .timeLimit(.minutes(3)))
+@Suite("idemptx keys", .timeLimit(.minutes(10)))
 struct KeysTests {
     enum StoreKind: CaseIterable {
         case sqlite

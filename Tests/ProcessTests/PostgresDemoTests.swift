@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Two processes share one PostgreSQL, and one ledger.
-@Suite("idemptx on PostgreSQL", .timeLimit(.minutes(3)))
+@Suite("idemptx on PostgreSQL", .timeLimit(.minutes(10)))
 struct PostgresDemoTests {
     private let directory: CommandProcess.Directory
 

@@ -6,7 +6,7 @@ import RedisServerTesting
 import TestSupport
 import Testing
 
-@Suite("/readyz of idemptx proxy is 503 while the store cannot write", .timeLimit(.minutes(3)))
+@Suite("/readyz of idemptx proxy is 503 while the store cannot write", .timeLimit(.minutes(10)))
 struct ProxyReadinessTests {
     private let directory: CommandProcess.Directory
 
@@ -17,21 +17,21 @@ struct ProxyReadinessTests {
     /// Starts a proxy, breaks its store and mends it.
     private func expectUnready(
         _ store: String,
-        while isBroken: () async throws -> Void,
-        mend: () async throws -> Void
+        breaking breakStore: () async throws -> Void,
+        mending mendStore: () async throws -> Void
     ) async throws {
         let proxy = try await Proxy.start(
             for: LocalServer(port: 9), ["--store", store, "--admin-port", "0"], in: self.directory)
         let admin = try await proxy.admin()
         #expect(try await admin.send(.GET, "/readyz").status == 200)
-        try await isBroken()
+        try await breakStore()
         try await eventually("The proxy is not ready") { try await admin.send(.GET, "/readyz").status == 503 }
         #expect(try await admin.send(.HEAD, "/readyz").status == 503)
         #expect(try await admin.send(.GET, "/healthz").status == 200)
         let refused = try await proxy.post("/orders", key: "k-1")
         #expect(refused.status == 503)
         #expect(refused.body.contains("urn:idemptx:problem:store-unavailable"))
-        try await mend()
+        try await mendStore()
         try await eventually("The proxy is ready again") { try await admin.send(.GET, "/readyz").status == 200 }
         // Its upstream is not there: the request has got past the store.
         #expect(try await proxy.post("/orders", key: "k-1").status == 502)
@@ -46,8 +46,8 @@ struct ProxyReadinessTests {
             }
             try await self.expectUnready(
                 "postgres://postgres@127.0.0.1:\(server.port)/postgres",
-                while: { try await set("on") },
-                mend: { try await set("off") })
+                breaking: { try await set("on") },
+                mending: { try await set("off") })
         }
     }
 
@@ -56,11 +56,11 @@ struct ProxyReadinessTests {
         try await RedisServer.with { server in
             try await self.expectUnready(
                 server.url(),
-                while: {
+                breaking: {
                     try await server.send(["CONFIG", "SET", "maxmemory-policy", "noeviction"])
                     try await server.send(["CONFIG", "SET", "maxmemory", "1"])
                 },
-                mend: { try await server.send(["CONFIG", "SET", "maxmemory", "0"]) })
+                mending: { try await server.send(["CONFIG", "SET", "maxmemory", "0"]) })
         }
     }
 
@@ -69,8 +69,8 @@ struct ProxyReadinessTests {
         try await RedisServer.with { server in
             try await self.expectUnready(
                 server.url(),
-                while: { try await server.send(["REPLICAOF", RedisArgument("127.0.0.1"), "1"]) },
-                mend: { try await server.send(["REPLICAOF", "NO", "ONE"]) })
+                breaking: { try await server.send(["REPLICAOF", RedisArgument("127.0.0.1"), "1"]) },
+                mending: { try await server.send(["REPLICAOF", "NO", "ONE"]) })
         }
     }
 
@@ -79,7 +79,7 @@ struct ProxyReadinessTests {
         let (file, elsewhere) = (self.directory.path + "/idemptx.sqlite", self.directory.path + "/elsewhere.sqlite")
         try await self.expectUnready(
             "sqlite:\(file)",
-            while: { try FileManager.default.moveItem(atPath: file, toPath: elsewhere) },
-            mend: { try FileManager.default.moveItem(atPath: elsewhere, toPath: file) })
+            breaking: { try FileManager.default.moveItem(atPath: file, toPath: elsewhere) },
+            mending: { try FileManager.default.moveItem(atPath: elsewhere, toPath: file) })
     }
 }

@@ -126,11 +126,11 @@ public struct IdempotencyPolicy: Sendable {
     /// A tombstone takes its place.
     public var honorsNoStore = false
 
-    /// The header fields of a response that a replay does not repeat.
+    /// The header fields of a response that a replay does not send.
     ///
     /// By default those that tell about the first request rather than the result: cookies, which a replay must not revive,
     /// the server's identity, rate limits and retry hints, and the ids of requests and traces. Fields that belong to one
-    /// connection or one message are never repeated (RFC 9110, section 7.6.1).
+    /// connection or one message are never sent again (RFC 9110, section 7.6.1).
     public var droppedHeaders = HeaderFilter.droppedByDefault
 
     /// The only header fields of a response that a replay sends; `nil` stands for all.

@@ -34,7 +34,7 @@ public struct KeySource: Sendable {
 
     /// Several headers, whose values are the key together, such as the number of a message and that of its sender.
     ///
-    /// A request without one of them has no key.
+    /// A request that lacks one or more of them has no key.
     ///
     /// - Parameter names: The names of the headers, in any order.
     /// - Returns: The source.
@@ -121,8 +121,9 @@ extension KeySource {
             guard let key = try KeyHeader.key(in: head.headerFields, maximumLength: maximumLength) else { return .none }
             return .key(key)
         case .headers(let names):
+            guard names.allSatisfy(head.headerFields.contains) else { return .none }
             let keys = try Self.keys(in: head.headerFields, of: names, maximumLength: maximumLength)
-            guard let key = keys.first, keys.count == names.count else { return .none }
+            guard let key = keys.first else { return .none }
             return .key(keys.count == 1 ? key : try IdempotencyKey(joining: keys, maximumLength: maximumLength))
         case .query(let name):
             guard let query = head.query, let text = try FormFields.onlyValue(of: name, in: query[...]) else {

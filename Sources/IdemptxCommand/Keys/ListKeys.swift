@@ -7,8 +7,8 @@ struct ListKeys: AsyncParsableCommand {
         commandName: "list",
         abstract: "Lists records: state, age, attempt, and what is left of lease and lifetime.",
         discussion: """
-            Redis and PostgreSQL list as unknown what ran under the rules refuse and recover only: under rerun, the next \
-            retry settles it.
+            On PostgreSQL, and on Redis without a cluster, --state unknown lists only what ran under the rules refuse and \
+            recover: under rerun, the next retry settles it.
             """)
 
     private struct Listing: Encodable {

@@ -4,13 +4,14 @@ import ServiceLifecycle
 
 /// The service of a store that operations may run without: whatever is wrong with it, it is tried again until it runs.
 struct BypassedStoreService: Service {
-    private static let pause = Duration.seconds(1)
+    private static let longestPause = Duration.seconds(30)
 
     let store: any Service
     let logger: Logger
 
     func run() async throws {
         var lastFailure: String?
+        var pause = Duration.seconds(1)
         while true {
             do {
                 return try await self.store.run()
@@ -25,10 +26,11 @@ struct BypassedStoreService: Service {
                 lastFailure = failure
             }
             do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.pause) }
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }
             } catch {
                 return
             }
+            pause = min(pause * 2, Self.longestPause)
         }
     }
 }

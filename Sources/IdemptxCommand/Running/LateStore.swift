@@ -1,34 +1,56 @@
+import Foundation
 import Idemptx
 import ServiceLifecycle
 import Synchronization
 
-/// A store that could not be opened at the start: until it is, each call fails as that has failed last.
+/// A store that could not be prepared at the start, or not even be opened.
+///
+/// Until it is open, each call throws the error of the last try.
 final class LateStore: IdempotencyStore, UnknownOutcomeCounting, Service {
     typealias Store = IdempotencyStore & UnknownOutcomeCounting & Service
 
-    private let open: @Sendable () async throws -> any Store
-    private let opened: Mutex<Result<any Store, StoreError>>
+    private let connect: @Sendable () throws -> any Store
+    private let prepare: @Sendable (any Store) async throws -> Void
+    private let connected: Mutex<Result<any Store, StoreError>>
 
     /// - Parameters:
-    ///   - failure: Why it could not be opened.
-    ///   - open: Opens it.
-    init(failure: StoreError, open: @escaping @Sendable () async throws -> any Store) {
-        self.open = open
-        self.opened = Mutex(.failure(failure))
+    ///   - connected: The store, or why it could not be opened.
+    ///   - connect: Opens it, which may block the thread.
+    ///   - prepare: Does what its server has to be asked for.
+    init(
+        _ connected: Result<any Store, StoreError>,
+        connect: @escaping @Sendable () throws -> any Store,
+        prepare: @escaping @Sendable (any Store) async throws -> Void
+    ) {
+        self.connected = Mutex(connected)
+        self.connect = connect
+        self.prepare = prepare
     }
 
-    /// Tries once to open the store, if it is not open yet, and runs it.
+    /// Tries once to open the store and to prepare it, and runs it.
     func run() async throws {
-        if case .failure = self.opened.withLock({ $0 }) {
-            do {
-                let store = try await cancelWhenGracefulShutdown { try await self.open() }
-                self.opened.withLock { $0 = .success(store) }
-            } catch let error as StoreError {
-                self.opened.withLock { $0 = .failure(error) }
-                throw error
+        try await cancelWhenGracefulShutdown {
+            if case .failure = self.connected.withLock({ $0 }) {
+                let result = await Self.onThread(self.connect)
+                self.connected.withLock { $0 = result }
             }
+            try await self.prepare(self.store())
         }
         try await self.store().run()
+    }
+
+    /// Calls a function that may block its thread on one of its own.
+    private static func onThread(
+        _ connect: @escaping @Sendable () throws -> any Store
+    ) async -> Result<any Store, StoreError> {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    returning: Result { try connect() }.mapError {
+                        $0 as? StoreError ?? StoreError(.unavailable, "The store cannot be opened: \($0).")
+                    })
+            }
+        }
     }
 
     func claim(_ request: ClaimRequest) async throws -> ClaimResult<Claim> {
@@ -57,6 +79,6 @@ final class LateStore: IdempotencyStore, UnknownOutcomeCounting, Service {
     }
 
     private func store() throws(StoreError) -> any Store {
-        try self.opened.withLock { $0 }.get()
+        try self.connected.withLock { $0 }.get()
     }
 }

@@ -36,64 +36,98 @@ struct StoreSettings: SettingTarget {
         #endif
     }
 
+    typealias Store = IdempotencyStore & RecordCounting & Service
+
     /// Opens the store.
     ///
-    /// - Parameter mustHoldRecords: Whether only one will do that a server has made; else one that is not there is created.
+    /// - Parameter mustHoldRecords: Whether the store must hold records already. Otherwise it is created.
     /// - Returns: The store, which can be reached.
-    /// - Throws: Why not, in a sentence.
-    func open(
-        mustHoldRecords: Bool = false
-    ) async throws(CommandError) -> any IdempotencyStore & RecordCounting & Service {
+    /// - Throws: The reason, as one sentence.
+    func open(mustHoldRecords: Bool = false) async throws(CommandError) -> any Store {
         do {
-            return try await self.connect(mustHoldRecords: mustHoldRecords)
-        } catch let error as CommandError {
-            throw error
+            let store = try self.connect(mustHoldRecords: mustHoldRecords)
+            try await Self.prepare(store, installs: !mustHoldRecords)
+            return store
         } catch let error as StoreError {
             throw CommandError("--store: \(error.message)")
+        } catch let error as CommandError {
+            throw error
         } catch {
             throw CommandError("--store: \(error)")
         }
     }
 
-    /// Opens the store for operations that may run without it: one that cannot be opened now is opened once it can.
-    func openForBypass(logger: Logger) async throws -> any IdempotencyStore & Service {
+    /// Opens the store for operations that may run without it: the service of the store goes on with what cannot be done yet.
+    ///
+    /// - Parameter logger: For what cannot be done yet.
+    /// - Returns: The store.
+    /// - Throws: The reason, as one sentence, if it does not get better with time, such as a URL that cannot be read.
+    func openForBypass(logger: Logger) async throws(CommandError) -> any IdempotencyStore & Service {
         do {
-            return try await self.connect()
+            let store = try self.connect()
+            do {
+                try await Self.prepare(store, installs: true)
+                return store
+            } catch {
+                return self.lateStore(.success(store), after: error, logger: logger)
+            }
+        } catch let error as StoreError where self.mayConnectLater(after: error) {
+            return self.lateStore(.failure(error), after: error, logger: logger)
         } catch let error as StoreError {
-            logger.warning(
-                "The idempotency store cannot be used: operations run unprotected until it can",
-                metadata: ["idempotency.error": "\(error)"])
-            return LateStore(failure: error) { try await self.connect() }
+            throw CommandError("--store: \(error.message)")
+        } catch let error as CommandError {
+            throw error
+        } catch {
+            throw CommandError("--store: \(error)")
         }
     }
 
-    /// - Throws: `StoreError`, or ``CommandError`` where no such store can be opened by this program.
-    private func connect(
-        mustHoldRecords: Bool = false
-    ) async throws -> any IdempotencyStore & RecordCounting & Service {
+    private func lateStore(
+        _ connected: Result<any LateStore.Store, StoreError>, after error: any Error, logger: Logger
+    ) -> LateStore {
+        logger.warning(
+            "The idempotency store cannot be used: operations run unprotected until it can",
+            metadata: ["idempotency.error": "\(error)"])
+        return LateStore(
+            connected, connect: { try self.connect() }, prepare: { try await Self.prepare($0, installs: true) })
+    }
+
+    /// Makes the store, and opens its file; a server is not asked yet.
+    private func connect(mustHoldRecords: Bool = false) throws -> any Store {
         switch self.location {
-        case .memory: return MemoryStore()
+        case .memory: MemoryStore()
         case .sqlite(let path):
-            return try SQLiteStore(path: path, mustHoldRecords: mustHoldRecords, timeout: self.sqliteTimeout)
+            try SQLiteStore(path: path, mustHoldRecords: mustHoldRecords, timeout: self.sqliteTimeout)
         case .postgres(let url):
-            let store = try PostgresStore(url: url, connection: self.postgresConnection, configuration: self.postgres)
-            if !mustHoldRecords { try await store.migrate() }
-            try await store.verify()
-            return store
-        case .redis(let url):
-            #if Redis
-            let store: RedisStore
-            do {
-                store = try RedisStore(url: url, connection: self.connection, configuration: self.redis)
-            } catch {
-                // A URL that cannot be read does not get better with time.
-                throw CommandError("--store: \(error.message)")
-            }
-            try await store.verify()
-            return store
-            #else
-            throw CommandError("--store: this program was built without the store in Redis.")
-            #endif
+            try PostgresStore(url: url, connection: self.postgresConnection, configuration: self.postgres)
+        case .redis(let url): try self.connect(toRedis: url)
         }
+    }
+
+    private func connect(toRedis url: String) throws -> any Store {
+        #if Redis
+        try RedisStore(url: url, connection: self.connection, configuration: self.redis)
+        #else
+        throw CommandError("--store: this program was built without the store in Redis.")
+        #endif
+    }
+
+    private func mayConnectLater(after error: StoreError) -> Bool {
+        switch self.location {
+        case .sqlite: true
+        case .postgres: error.isMissingLibPQ
+        case .memory, .redis: false
+        }
+    }
+
+    /// Installs what the store needs at its server, and checks it.
+    private static func prepare(_ store: any IdempotencyStore, installs: Bool) async throws {
+        if let store = store as? PostgresStore {
+            if installs { try await store.migrate() }
+            try await store.verify()
+        }
+        #if Redis
+        try await (store as? RedisStore)?.verify()
+        #endif
     }
 }

@@ -8,7 +8,8 @@ public struct PostgresStatement: Hashable, Sendable {
     /// The values of the parameters.
     public let parameters: [PostgresValue]
 
-    /// What goes first if statements have to wait for a connection.
+    /// What goes first if statements have to wait for a connection: `settle` before all others, which the store's own client
+    /// does not tell apart.
     public let priority: TransactionPriority
 
     /// Creates a statement.

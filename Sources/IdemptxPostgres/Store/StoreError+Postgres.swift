@@ -1,4 +1,5 @@
-import Idemptx
+package import Idemptx
+import LibPQ
 
 extension PostgresServerError {
     /// Whether the same statement can succeed at once: the transaction lost against another.
@@ -9,6 +10,11 @@ extension PostgresServerError {
 }
 
 extension StoreError {
+    /// Whether this machine has no libpq: it can be installed later.
+    package var isMissingLibPQ: Bool {
+        if case .libraryMissing? = self.underlyingError as? PostgresError { true } else { false }
+    }
+
     /// What a server refused, and rolled back: nothing has changed.
     ///
     /// The server's message is quoted only where it names nothing but objects and roles of the database.

@@ -50,6 +50,7 @@ extension StoreConformance {
             trial.expect(
                 requests.allSatisfy { unknownBefore[$0.key] == nil }, "No running attempt is listed as unknown")
 
+            // The last claim may have come as late as is tolerated: its lease is over, too.
             try await trial.advance(units: 8)
             let later = try await self.list(inspector)
             trial.expect(

@@ -48,7 +48,7 @@ package final class PostgresClient: Sendable {
     ///   - sql: One statement, with `$1`, `$2`, … for parameters. It neither begins nor ends a transaction.
     ///   - parameters: Their values.
     ///   - timeout: How long to wait; ``PostgresConfiguration/statementTimeout`` if `nil`.
-    ///   - goesFirst: Whether it is sent before other statements that wait for a connection, too.
+    ///   - goesFirst: Whether it goes ahead of others that wait for a connection.
     /// - Returns: The rows, once the server has committed.
     /// - Throws: ``PostgresError``, whose ``PostgresError/mayHaveHappened`` says what is known about the statement.
     @discardableResult

@@ -19,7 +19,7 @@ final class Entry {
     let statements: [EncodedStatement]
     let role: Role
     let deadline: ContinuousClock.Instant
-    /// Whether it is sent before others that wait for a connection, too.
+    /// Whether it goes ahead of others that wait for a connection.
     let goesFirst: Bool
     let ticket: Ticket?
     let lease: ConnectionLease?

@@ -1,13 +1,12 @@
 /// Calls that wait for a connection: first those that go first, and the oldest first among equals.
 struct PendingQueue {
-    private let maximumCount: Int
-    private let maximumSize: Int
-    private var urgent = Lane()
-    private var others = Lane()
+    private var urgent: Lane
+    private var others: Lane
 
+    /// The bounds hold for each of both: who goes first is not kept out by others.
     init(maximumCount: Int, maximumSize: Int) {
-        self.maximumCount = maximumCount
-        self.maximumSize = maximumSize
+        self.urgent = Lane(maximumCount: maximumCount, maximumSize: maximumSize)
+        self.others = self.urgent
     }
 
     var count: Int { self.urgent.count + self.others.count }
@@ -18,10 +17,7 @@ struct PendingQueue {
 
     /// - Returns: Whether there was room.
     mutating func append(_ entry: Entry) -> Bool {
-        let size = self.urgent.size + self.others.size + entry.size
-        guard self.count < self.maximumCount, self.isEmpty || size <= self.maximumSize else { return false }
-        if entry.goesFirst { self.urgent.append(entry) } else { self.others.append(entry) }
-        return true
+        entry.goesFirst ? self.urgent.append(entry) : self.others.append(entry)
     }
 
     mutating func popFirst() -> Entry? {
@@ -35,18 +31,29 @@ struct PendingQueue {
 
 /// Calls that are taken in the order in which they came.
 private struct Lane {
+    private let maximumCount: Int
+    private let maximumSize: Int
     private var stored: [Entry] = []
     /// How many at the start of `stored` are gone.
     private var start = 0
-    private(set) var size = 0
+    private var size = 0
+
+    init(maximumCount: Int, maximumSize: Int) {
+        self.maximumCount = maximumCount
+        self.maximumSize = maximumSize
+    }
 
     var count: Int { self.stored.count - self.start }
     var isEmpty: Bool { self.count == 0 }
     var entries: ArraySlice<Entry> { self.stored[self.start...] }
 
-    mutating func append(_ entry: Entry) {
+    mutating func append(_ entry: Entry) -> Bool {
+        guard self.count < self.maximumCount, self.isEmpty || self.size + entry.size <= self.maximumSize else {
+            return false
+        }
         self.stored.append(entry)
         self.size += entry.size
+        return true
     }
 
     mutating func popFirst() -> Entry? {

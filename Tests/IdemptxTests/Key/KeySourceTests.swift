@@ -126,7 +126,7 @@ struct KeySourceTests {
 
     @Test("is missing without one of several headers")
     func someHeaders() async throws {
-        for headers in [[:], self.headers("a"), self.headers(nil, "a")] {
+        for headers in [[:], self.headers("a"), self.headers(nil, "a"), self.headers("null")] {
             #expect(
                 try await self.send(self.messageAndSender, headers: headers) { $0.required = true }
                     == .problem("key-missing"))
