@@ -26,7 +26,7 @@ struct BypassedStoreService: Service {
                 lastFailure = failure
             }
             do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }
+                try await cancelWhenGracefulShutdown { [pause] in try await Task.sleep(for: pause) }
             } catch {
                 return
             }
