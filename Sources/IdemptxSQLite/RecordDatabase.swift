@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 import Idemptx
 
 /// The open database: its connections, its settings and its schema.
@@ -25,6 +26,8 @@ struct RecordDatabase: Sendable {
             configuration.allowsUnsafeTransactions = true
             configuration.busyMode = .timeout(busyTimeout / .seconds(1))
             let pool = try DatabasePool(path: path, configuration: configuration)
+            // Operators may look at what they cannot change.
+            if !mustHoldRecords { try pool.writeWithoutTransaction(Self.checkWritable) }
             try pool.writeWithoutTransaction(Self.makeDurable)
             try Self.migrate(pool)
             self.writer = pool
@@ -78,6 +81,13 @@ struct RecordDatabase: Sendable {
         }
         guard holdsRecords else {
             throw StoreError(.misconfigured, "The SQLite file holds no records of idemptx.")
+        }
+    }
+
+    /// SQLite opens a file that it may not write read-only, without a word.
+    private static func checkWritable(_ db: Database) throws {
+        guard unsafe sqlite3_db_readonly(db.sqliteConnection, "main") == 0 else {
+            throw StoreError(.misconfigured, "The SQLite file cannot be written: its permissions do not allow it.")
         }
     }
 

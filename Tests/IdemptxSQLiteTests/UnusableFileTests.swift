@@ -32,6 +32,17 @@ struct UnusableFileTests {
         }
     }
 
+    @Test("is refused if it can only be read", .enabled(if: geteuid() != 0, "root may write every file"))
+    func readOnly() throws {
+        _ = try SQLiteStore(path: self.file.path)
+        try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: self.file.path)
+        let error = try #require(self.openingFails(self.file.path))
+        #expect(error.code == .misconfigured)
+        #expect(error.message.contains("cannot be written"))
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: self.file.path)
+        #expect(self.openingFails(self.file.path) == nil)
+    }
+
     @Test("is refused if a later version made it")
     func laterVersion() throws {
         _ = try SQLiteStore(path: self.file.path)

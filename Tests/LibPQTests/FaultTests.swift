@@ -5,6 +5,22 @@ import Testing
 
 @Suite("Faults of a server or of the way to it", .timeLimit(.minutes(10)))
 struct FaultTests {
+    @Test("A session that is read-only is replaced: a new one may write")
+    func readOnlySession() async throws {
+        try await Fixture.withDatabase { client, database in
+            let option = "default_transaction_read_only"
+            try await client.query("ALTER DATABASE \(database.name) SET \(option) = on")
+            try await Fixture.withClient(database.conninfo(), { $0.maximumConnections = 1 }) { other in
+                let error = await Fixture.error { try await other.query("CREATE TABLE entry ()") }
+                #expect(error?.sqlState == "25006")
+                try await client.query("ALTER DATABASE \(database.name) RESET \(option)")
+                try await eventually("it writes") {
+                    (try? await other.query("CREATE TABLE IF NOT EXISTS entry ()")) != nil
+                }
+            }
+        }
+    }
+
     @Test("A statement that was under way when the server was killed may have happened")
     func killed() async throws {
         try await Fixture.withServer { server in

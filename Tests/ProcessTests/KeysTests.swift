@@ -104,9 +104,9 @@ struct KeysTests {
                     "claimed": 1, "unknown": 0, "completed": 1, "tombstone": 0, "free": 0, "unreadable": 0, "total": 2,
                 ])
 
-            let removal = try await self.keys(["remove", short, "--yes", "--reason", "A test charge"] + store)
+            let removal = try await self.keys(["remove", short, "--yes", "--reason", "A test\ncharge"] + store)
             #expect(removal.outputText == "Removed.\n")
-            #expect(removal.errorText.contains("A test charge"))
+            #expect(removal.errorText.contains(#"A test\ncharge"#), "in one line")
             #expect(try await demo.charge(key: "k-1").header("X-Idempotency-Status") == "new")
             #expect(try await demo.ledger().count == 3)
         }

@@ -142,13 +142,23 @@ package enum OperatorAct: String, Sendable {
     ///
     /// - Parameters:
     ///   - key: The record; its first digits are logged.
-    ///   - reason: Why.
+    ///   - reason: Why; what would break or hide a line is escaped.
     package func log(_ key: StorageKey, reason: String) {
         Logger.current.notice(
             "An operator \(self.rawValue) a key",
             metadata: [
                 "idempotency.record": "\(key.description.prefix(16))",
-                "idempotency.reason": "\(reason)",
+                "idempotency.reason": "\(Self.line(reason))",
             ])
+    }
+
+    /// A text from outside as a part of one line of a log.
+    private static func line(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { line, scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: line += scalar.escaped(asASCII: true)
+            default: line.unicodeScalars.append(scalar)
+            }
+        }
     }
 }

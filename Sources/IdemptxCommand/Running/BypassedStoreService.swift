@@ -4,7 +4,7 @@ import ServiceLifecycle
 
 /// The service of a store that operations may run without: whatever is wrong with it, it is tried again until it runs.
 struct BypassedStoreService: Service {
-    private static let longestPause = Duration.seconds(30)
+    private static let longestPause = Duration.seconds(5)
 
     let store: any Service
     let logger: Logger

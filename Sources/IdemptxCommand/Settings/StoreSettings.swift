@@ -89,7 +89,9 @@ struct StoreSettings: SettingTarget {
             "The idempotency store cannot be used: operations run unprotected until it can",
             metadata: ["idempotency.error": "\(error)"])
         return LateStore(
-            connected, connect: { try self.connect() }, prepare: { try await Self.prepare($0, installs: true) })
+            connected, connect: { try self.connect() },
+            // The store's own service checks the rest.
+            prepare: { try await ($0 as? PostgresStore)?.migrate() })
     }
 
     /// Makes the store, and opens its file; a server is not asked yet.

@@ -121,7 +121,7 @@ final class Pool {
     /// The connection on which a call is replied to soonest, if there is one that takes it.
     private func leastLoaded(_ now: ContinuousClock.Instant) -> Session? {
         let usable = self.sessions.lazy.filter { session in
-            guard case .shared = session.use, session.end == nil else { return false }
+            guard case .shared = session.use, session.end == nil, !session.isOutdated else { return false }
             if session.entries.isEmpty { return true }
             // A call that is sent behind a slow one could not be told any more that nothing happened.
             return self.sharesConnections && session.connection.isPipelined

@@ -10,6 +10,11 @@ final class Session {
         case leased(ConnectionLease)
     }
 
+    /// `read_only_sql_transaction`.
+    private static let isReadOnly = "25006"
+    /// A session that is younger has the settings of now, and another one would, too.
+    private static let settlingTime = Duration.seconds(1)
+
     let connection: PQConnection
     var use = Use.shared
     /// The calls, the oldest first; without a pipeline, all but the first wait.
@@ -22,6 +27,9 @@ final class Session {
     private(set) var lastReceived: ContinuousClock.Instant
     /// Why it is of no use any more.
     private(set) var end: String?
+    /// Whether it takes no more calls and is closed behind the last one.
+    private(set) var isOutdated = false
+    private let openedAt: ContinuousClock.Instant
     private var hasAskedToCancel = false
     private var needsFlush = false
     private var statementsSentOfHead = 0
@@ -29,6 +37,7 @@ final class Session {
 
     init(_ connection: PQConnection, now: ContinuousClock.Instant) {
         self.connection = connection
+        self.openedAt = now
         self.headSince = now
         self.lastReceived = now
     }
@@ -129,6 +138,14 @@ final class Session {
         let head = self.entries.removeFirst()
         head.leavesIdle = self.connection.isIdle
         self.headChanged(now)
+        // A session keeps the settings that it began with: a new one may be allowed to write.
+        if head.role == .alone, head.error?.sqlState == Self.isReadOnly, now - self.openedAt >= Self.settlingTime {
+            self.isOutdated = true
+        }
+        if self.isOutdated, self.entries.isEmpty {
+            self.lose("The session was read-only.")
+            return head
+        }
         if !self.connection.isPipelined { self.sendNextOfHead() }
         return head
     }
