@@ -48,12 +48,8 @@ struct StoreSettings: SettingTarget {
             let store = try self.connect(mustHoldRecords: mustHoldRecords)
             try await Self.prepare(store, installs: !mustHoldRecords)
             return store
-        } catch let error as StoreError {
-            throw CommandError("--store: \(error.message)")
-        } catch let error as CommandError {
-            throw error
         } catch {
-            throw CommandError("--store: \(error)")
+            throw Self.sentence(about: error)
         }
     }
 
@@ -73,12 +69,16 @@ struct StoreSettings: SettingTarget {
             }
         } catch let error as StoreError where self.mayConnectLater(after: error) {
             return self.lateStore(.failure(error), after: error, logger: logger)
-        } catch let error as StoreError {
-            throw CommandError("--store: \(error.message)")
-        } catch let error as CommandError {
-            throw error
         } catch {
-            throw CommandError("--store: \(error)")
+            throw Self.sentence(about: error)
+        }
+    }
+
+    private static func sentence(about error: any Error) -> CommandError {
+        switch error {
+        case let error as CommandError: error
+        case let error as StoreError: CommandError("--store: \(error.message)")
+        default: CommandError("--store: \(error)")
         }
     }
 

@@ -3,7 +3,7 @@
 /// If one was mistyped, or stands in a password without being percent-encoded, libpq takes a piece of that password for a
 /// host, a port or the name of a database, and its messages and the server's quote those.
 enum ConnectionURL {
-    /// Describes what is wrong with a URL for libpq, and quotes no part of it.
+    /// The fault of a URL for libpq, in words that quote none of it; `nil` if there is none.
     static func flaw(in conninfo: String) -> String? {
         guard conninfo.utf8.starts(with: "postgres://".utf8) || conninfo.utf8.starts(with: "postgresql://".utf8) else {
             return nil

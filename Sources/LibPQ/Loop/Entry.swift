@@ -48,8 +48,7 @@ final class Entry {
     convenience init(_ submission: Submission) {
         self.init(
             submission.statements, role: submission.role, deadline: submission.deadline,
-            goesFirst: submission.goesFirst,
-            ticket: submission.ticket, lease: submission.lease,
+            goesFirst: submission.goesFirst, ticket: submission.ticket, lease: submission.lease,
             completion: { submission.continuation.resume(returning: $0) })
     }
 
