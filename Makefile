@@ -64,7 +64,7 @@ docs:
 	Scripts/build-docs
 
 release:
-	@Scripts/install-requirements build
+	@Scripts/install-requirements release
 	Scripts/build-release
 
 # Faults on real processes, such as `make torture MINUTES=20 STORE=redis,sqlite SEED=7`. First of all the checker is checked.

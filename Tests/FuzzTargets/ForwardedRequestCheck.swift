@@ -62,7 +62,7 @@ struct ForwardedRequestCheck {
         var buffer = ByteBuffer()
         writer.write(
             head, from: ClientAddress(nil, isSecure: false), framing: head.body, awaitsContinue: head.expectsContinue,
-            to: &buffer)
+            upgrade: head.upgrade, to: &buffer)
         return Array(buffer: buffer)
     }
 

@@ -49,6 +49,22 @@ struct SettingsTests {
     }
 
     @Test(
+        "Values that no connection can be made with are refused before anything is done",
+        arguments: [
+            "postgres://host:99999/db", "postgres://host:0/db", "postgres://a,b:70000/db", "host=a,b port=1,x",
+            "postgres://host/db?sslmode=bogus", "sslmode=verify", "gssencmode=bogus", "host=a,b port=1,2,3",
+            "service=of-no-file",
+        ])
+    func impossible(conninfo: String) {
+        guard case .misconfigured(let sentence) = self.failure(conninfo) else {
+            Issue.record("It was accepted.")
+            return
+        }
+        #expect(sentence.hasPrefix("The connection string is malformed: "))
+        #expect(!sentence.contains("ask-for-settings-only"))
+    }
+
+    @Test(
         "What is malformed is told without the password",
         arguments: [
             "postgres://me:sesame@[::1/", "password=sesame sesame", "host=x password='sesame", "sesame=x password=y",
@@ -74,7 +90,7 @@ struct SettingsTests {
             "postgres://", "postgres:///db", "postgresql://me@/db", "postgres://me:p%40%2F@a,b:5433,[::1]:5434/my-db",
             "postgres://%2Frun%2Fpostgresql/db?user=me", "postgres:///db?host=/run&port=1&password=a@b",
             "postgres://me:a?b#c=d&e@my_host.test:5432/db?sslmode=require", "postgres://[fe80::1%25eth0]/",
-            "postgres://h?",
+            "postgres://h?", "host=a,b port=,5433", "sslmode=prefer port=1",
         ])
     func understood(url: String) {
         #expect(self.failure(url) == nil)

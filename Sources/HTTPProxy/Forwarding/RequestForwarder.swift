@@ -22,7 +22,7 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
     /// What has come of the body and was not sent, or may have to be sent again.
     private var body = ByteBuffer()
     private var bodySize = 0
-    private let reservation: BodyReservation
+    private var reservation: BodyReservation
     private var isComplete = false
     private var trailers: Trailers = []
     private var isBodySent = false
@@ -143,8 +143,8 @@ final class RequestForwarder: RequestProcess, UpstreamUser {
             awaitsContinue: awaitsContinue)
         connection.write { buffer in
             self.loop.requestWriter.write(
-                self.head, from: self.client.address, framing: self.framing, awaitsContinue: awaitsContinue, to: &buffer
-            )
+                self.head, from: self.client.address, framing: self.framing, awaitsContinue: awaitsContinue,
+                upgrade: self.head.upgrade, to: &buffer)
         }
         if self.body.readableBytes > 0 { self.write(self.body, to: connection) }
         if self.isComplete { self.endRequest(on: connection) } else { self.client.holdReading(!connection.isWritable) }

@@ -32,7 +32,7 @@ package final class BodyBudget: Sendable {
 }
 
 /// What one request has of the budget, until it is over.
-final class BodyReservation {
+struct BodyReservation: ~Copyable {
     private let budget: BodyBudget
     private var size = 0
 
@@ -41,17 +41,19 @@ final class BodyReservation {
     }
 
     deinit {
+        guard self.size > 0 else { return }
         self.budget.giveBack(self.size)
     }
 
     /// - Returns: Whether so much more may be kept.
-    func add(_ size: Int) -> Bool {
+    mutating func add(_ size: Int) -> Bool {
         guard self.budget.take(size) else { return false }
         self.size += size
         return true
     }
 
-    func clear() {
+    mutating func clear() {
+        guard self.size > 0 else { return }
         self.budget.giveBack(self.size)
         self.size = 0
     }

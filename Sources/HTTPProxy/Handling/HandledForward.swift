@@ -2,23 +2,43 @@ import NIOCore
 
 /// A request of a handler on its way to the upstream and back.
 final class HandledForward: UpstreamUser, Swept, Sendable {
-    private struct State {
-        var head: RequestHead
-        var client: HandledProcess?
-        var body: ByteBuffer
-        var changes: FieldChanges
-        var timeout: TimeAmount?
+    private final class State {
+        let head: RequestHead
+        let client: HandledProcess
+        let body: ByteBuffer
+        let changes: FieldChanges
+        let timeout: TimeAmount?
+        let loop: LoopState
         /// Until when the client waits for more of the response; `nil` if that is to be found out.
         var clientDeadline: NIODeadline?
         /// Whether the response waits for its reader.
         var isHeld = false
         /// Whether that has passed.
         var isLate = false
+        /// Waits for the head of the response.
         var continuation: CheckedContinuation<ForwardResult, Never>?
-        var loop: LoopState
         var connection: UpstreamConnection?
         var waiter: ConnectionPool.Waiter?
         var response: BodyPipe?
+
+        init(
+            _ head: RequestHead, from client: HandledProcess, on loop: LoopState, body: ByteBuffer,
+            changes: FieldChanges, timeout: TimeAmount?, continuation: CheckedContinuation<ForwardResult, Never>
+        ) {
+            self.head = head
+            self.client = client
+            self.loop = loop
+            self.body = body
+            self.changes = changes
+            self.timeout = timeout
+            self.continuation = continuation
+        }
+
+        func resume(returning result: ForwardResult) {
+            let continuation = self.continuation
+            self.continuation = nil
+            continuation?.resume(returning: result)
+        }
     }
 
     private let eventLoop: any EventLoop
@@ -53,31 +73,28 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         guard !self.isAbandoned.value else {
             return continuation.resume(returning: .notSent(UpstreamFailure(.notSent, "It was cancelled")))
         }
-        self.state.value = State(
-            head: head, client: client, body: body, changes: changes, timeout: timeout, continuation: continuation,
-            loop: loop)
-        let waiter = loop.pool.take(for: self, demand)
-        self.state.value?.waiter = waiter
+        let state = State(
+            head, from: client, on: loop, body: body, changes: changes, timeout: timeout, continuation: continuation)
+        self.state.value = state
+        state.waiter = loop.pool.take(for: self, demand)
     }
 
     func connectionReady(_ connection: UpstreamConnection) {
-        guard let state = self.state.value, let client = state.client else { return connection.giveBack() }
-        self.state.value?.connection = connection
-        self.state.value?.waiter = nil
-        if state.timeout != nil {
-            state.loop.clients.add(self)
-        }
+        guard let state = self.state.value else { return connection.giveBack() }
+        state.connection = connection
+        state.waiter = nil
+        if state.timeout != nil { state.loop.clients.add(self) }
         let hasBody = state.body.readableBytes > 0
         // Fields behind a body need one whose end is seen.
-        let trailers = state.loop.requestWriter.passed(client.trailers)
+        let trailers = state.loop.requestWriter.passed(state.client.trailers)
         let framing: BodyFraming =
             trailers.isEmpty ? (hasBody ? .length(state.body.readableBytes) : .none) : .chunked
         connection.begin(
             self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
         connection.write { buffer in
             state.loop.requestWriter.write(
-                state.head.withoutUpgrade, from: client.address,
-                framing: framing, awaitsContinue: false, changes: state.changes, to: &buffer)
+                state.head, from: state.client.address, framing: framing, awaitsContinue: false, changes: state.changes,
+                to: &buffer)
         }
         connection.sealHead()
         if framing == .chunked, hasBody { connection.write { $0.writeChunkStart(size: state.body.readableBytes) } }
@@ -95,8 +112,8 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
 
     func received(_ head: ResponseHead) {
         guard let state = self.state.value else { return }
-        guard !head.isInterim else { return state.client?.writeInterim(head) ?? () }
-        self.state.value?.clientDeadline = nil
+        guard !head.isInterim else { return state.client.writeInterim(head) }
+        state.clientDeadline = nil
         state.connection.map { state.loop.handler.upstreamResponded(after: $0.elapsed) }
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let eventLoop = self.eventLoop
@@ -107,14 +124,13 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
             case .length(let length): length
             case .chunked, .untilClose: nil
             }
-        self.state.value?.response = body
-        self.state.value?.continuation = nil
-        state.continuation?.resume(returning: .response(UpstreamResponse(rawHead: head, body: body, length: length)))
+        state.response = body
+        state.resume(returning: .response(UpstreamResponse(rawHead: head, body: body, length: length)))
     }
 
     func receivedBody(_ bytes: ByteBuffer) {
-        guard let response = self.state.value?.response else { return }
-        self.state.value?.clientDeadline = nil
+        guard let state = self.state.value, let response = state.response else { return }
+        state.clientDeadline = nil
         if !response.write(bytes) { self.hold(true) }
     }
 
@@ -141,8 +157,8 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         state?.loop.clients.remove(self)
         state?.response?.end(.failure(failure))
         switch failure.extent {
-        case .notSent: state?.continuation?.resume(returning: .notSent(failure))
-        case .mayHaveBeenProcessed: state?.continuation?.resume(returning: .mayHaveBeenProcessed(failure))
+        case .notSent: state?.resume(returning: .notSent(failure))
+        case .mayHaveBeenProcessed: state?.resume(returning: .mayHaveBeenProcessed(failure))
         }
     }
 
@@ -153,13 +169,13 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
     func sweep(now: NIODeadline) {
         guard let state = self.state.value, !state.isLate else { return }
         guard !state.isHeld, let deadline = state.clientDeadline else {
-            self.state.value?.clientDeadline = now + state.loop.timeouts.upstream
+            state.clientDeadline = now + state.loop.timeouts.upstream
             return
         }
         guard deadline <= now else { return }
-        self.state.value?.isLate = true
+        state.isLate = true
         state.loop.report(UpstreamFailure(.mayHaveBeenProcessed, isTimeout: true, "No response in time"))
-        state.client?.upstreamIsLate()
+        state.client.upstreamIsLate()
     }
 
     func drain() {}

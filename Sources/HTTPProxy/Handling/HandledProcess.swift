@@ -12,7 +12,7 @@ final class HandledProcess: RequestProcess {
     private var body: BodyPipe?
     private var bodySize = 0
     /// The handler may keep all of the body.
-    private let reservation: BodyReservation
+    private var reservation: BodyReservation
     private var isComplete = false
     private var isBodyWanted = false
     private(set) var trailers: Trailers = []

@@ -2,12 +2,12 @@ package import HTTPTypes
 package import NIOCore
 
 /// What an embedding program decides and does about requests.
-package protocol RequestHandler: Sendable {
+package protocol RequestHandler: AnyObject, Sendable {
     /// Decides from the head, on the event loop that read it, whether a request is the handler's business.
     ///
     /// - Parameter head: The head; it is not converted.
     /// - Returns: What becomes of the request.
-    func route(_ head: borrowing RequestHead) -> RequestRoute
+    func route(_ head: RequestHead) -> RequestRoute
 
     /// Returns the changes to the fields of a response, be it the upstream's, a handler's or the proxy's own. On the event loop.
     ///

@@ -1,7 +1,7 @@
 package import NIOHTTP1
 
 /// The head of a request, as it is decided upon and forwarded: of any version of HTTP, and not converted.
-package struct RequestHead: Sendable {
+package final class RequestHead: Sendable {
     package enum Version: Sendable {
         case http10
         case http11
@@ -31,13 +31,30 @@ package struct RequestHead: Sendable {
     /// The names that `Connection` declares to be of the client's connection only, in lower case; nearly always none.
     let connectionOptions: [String]
     /// The protocol that the client asks to change to (RFC 9110, section 7.8).
-    private(set) var upgrade: String?
+    let upgrade: String?
     /// Whether the parser of HTTP/1 reads no further after this request, since it asks for another protocol.
     let pausesParser: Bool
     /// Whether the client waits for leave to send the body (RFC 9110, section 10.1.1).
     let expectsContinue: Bool
     /// What `Max-Forwards` says, where that counts (RFC 9110, section 7.6.2).
     let maxForwards: Int?
+
+    init(
+        version: Version, method: String, target: String, authority: String?, fields: HTTPHeaders, body: BodyFraming,
+        connectionOptions: [String], upgrade: String?, pausesParser: Bool, expectsContinue: Bool, maxForwards: Int?
+    ) {
+        self.version = version
+        self.method = method
+        self.target = target
+        self.authority = authority
+        self.fields = fields
+        self.body = body
+        self.connectionOptions = connectionOptions
+        self.upgrade = upgrade
+        self.pausesParser = pausesParser
+        self.expectsContinue = expectsContinue
+        self.maxForwards = maxForwards
+    }
 
     /// The path, without the query.
     package var path: Substring { self.target.prefix { $0 != "?" } }
@@ -47,13 +64,6 @@ package struct RequestHead: Sendable {
 
     /// The values of all fields with a name, in their order.
     package func values(of name: String) -> [String] { self.fields[name] }
-
-    /// The same, but for the wish to change the protocol.
-    var withoutUpgrade: RequestHead {
-        var head = self
-        head.upgrade = nil
-        return head
-    }
 
     /// Whether the request can be sent twice without harm (RFC 9110, section 9.2.2).
     var isIdempotent: Bool {

@@ -3,16 +3,22 @@ import NIOHTTP1
 
 /// Writes the head that the upstream gets: the same method and target, the same fields in the same order, but for those
 /// that belong to a connection or are the proxy's to say.
-struct RequestHeadWriter: Sendable {
+final class RequestHeadWriter: Sendable {
     let rewriting: HeadRewriting
     /// The upstream's own name.
     let upstreamAuthority: String
+
+    init(rewriting: HeadRewriting, upstreamAuthority: String) {
+        self.rewriting = rewriting
+        self.upstreamAuthority = upstreamAuthority
+    }
 
     /// - Parameters:
     ///   - head: The head that the client sent.
     ///   - client: Who sent it.
     ///   - framing: What follows the head.
     ///   - awaitsContinue: Whether the body waits for the upstream's leave.
+    ///   - upgrade: The protocol to ask for.
     ///   - changes: What else differs.
     ///   - buffer: Where to write.
     func write(
@@ -20,6 +26,7 @@ struct RequestHeadWriter: Sendable {
         from client: ClientAddress,
         framing: BodyFraming,
         awaitsContinue: Bool,
+        upgrade: String? = nil,
         changes: FieldChanges = FieldChanges(),
         to buffer: inout ByteBuffer
     ) {
@@ -50,6 +57,10 @@ struct RequestHeadWriter: Sendable {
         self.writeOwn(head, client, &lists, to: &buffer)
         for (name, value) in changes.added { buffer.writeField(name, value) }
         self.writeFraming(framing, of: head, lists, to: &buffer)
+        if let upgrade {
+            buffer.writeField("Connection", "upgrade")
+            buffer.writeField("Upgrade", upgrade)
+        }
         buffer.writeStaticString("\r\n")
     }
 
@@ -130,9 +141,6 @@ struct RequestHeadWriter: Sendable {
             let isExpected = head.method == "POST" || head.method == "PUT" || head.method == "PATCH"
             if isExpected, !lists.hasLength { buffer.writeField("Content-Length", "0") }
         }
-        guard let upgrade = head.upgrade else { return }
-        buffer.writeField("Connection", "upgrade")
-        buffer.writeField("Upgrade", upgrade)
     }
 }
 

@@ -17,7 +17,7 @@ struct ResponseHeadWriter {
         _ head: ResponseHead,
         isChunked: Bool,
         closes: Bool,
-        date: String,
+        date: @autoclosure () -> String,
         changes: FieldChanges? = nil,
         to buffer: inout ByteBuffer
     ) {
@@ -38,7 +38,7 @@ struct ResponseHeadWriter {
             runEnd = field.end
         }
         if runEnd > runStart { buffer.writeBytes(bytes.extracting(runStart..<runEnd)) }
-        if !hasDate, !head.isInterim { buffer.writeField("Date", date) }
+        if !hasDate, !head.isInterim { buffer.writeField("Date", date()) }
         if let changes { for (name, value) in changes.added { buffer.writeField(name, value) } }
         self.writeFraming(head, isChunked: isChunked, closes: closes, to: &buffer)
     }

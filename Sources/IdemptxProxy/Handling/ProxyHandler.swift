@@ -43,8 +43,7 @@ final class ProxyHandler: RequestHandler {
 
     // MARK: Requests
 
-    func route(_ head: borrowing RequestHead) -> RequestRoute {
-        let head = copy head
+    func route(_ head: RequestHead) -> RequestRoute {
         if self.isPreflight(head) { return .handle }
         guard let policy = self.policy(for: head) else { return .handle }
         return policy.mayGuard(head.method) { head.hasField($0.rawName) } ? .handle : .forward

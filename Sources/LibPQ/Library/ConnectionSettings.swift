@@ -16,10 +16,10 @@ struct ConnectionSettings: Sendable {
             throw .misconfigured("The connection string is malformed: \(flaw).")
         }
         try Self.check(configuration.conninfo, pq)
+        let gathered = try Self.gather(configuration.conninfo, pq)
         self.conninfo = configuration.conninfo
         self.applicationName = configuration.applicationName
-        let isSet = Self.hasConnectTimeout(configuration.conninfo, pq)
-        self.connectTimeout = isSet ? nil : Self.seconds(configuration.connectTimeout)
+        self.connectTimeout = gathered.setsConnectTimeout ? nil : Self.seconds(configuration.connectTimeout)
     }
 
     /// The names and values, of which the later win.
@@ -43,7 +43,11 @@ struct ConnectionSettings: Sendable {
         if let options = unsafe pq.conninfoParse(text, &message) { return unsafe pq.conninfoFree(options) }
         defer { unsafe pq.freemem(message) }
         let sentence = unsafe pq.sentence(message)
-        throw .misconfigured("The connection string is malformed: \(Self.hidingSecrets(sentence, of: conninfo)).")
+        throw Self.malformed(sentence, conninfo)
+    }
+
+    private static func malformed(_ sentence: String, _ conninfo: String) -> PostgresError {
+        .misconfigured("The connection string is malformed: \(Self.hidingSecrets(sentence, of: conninfo)).")
     }
 
     /// libpq quotes what it does not understand, which may be a part of a password.
@@ -58,17 +62,37 @@ struct ConnectionSettings: Sendable {
         return "\(sentence[...first])…\(sentence[last...])"
     }
 
-    /// Whether the string, the environment or a service file sets `connect_timeout`.
+    /// Asks libpq what it would connect with, environment and service file included.
     ///
-    /// Asked by a connection that libpq refuses to make because of another setting, once it has gathered all of them:
-    /// nothing else in libpq tells what a service file says.
-    private static func hasConnectTimeout(_ conninfo: String, _ pq: PQFunctions) -> Bool {
-        let connection = unsafe pq.withParameters([("dbname", conninfo), ("sslmode", "ask-for-settings-only")]) {
+    /// libpq tells only a connection. This one it refuses to make, because of the setting that it looks at last: what it finds
+    /// fault with before is a fault of the others.
+    ///
+    /// - Throws: ``PostgresError/misconfigured(_:)`` if no connection can be made with the settings, whatever the server does.
+    private static func gather(_ conninfo: String, _ pq: PQFunctions) throws(PostgresError) -> Gathered {
+        let refused = "ask-for-settings-only"
+        let connection = unsafe pq.withParameters([("dbname", conninfo), ("target_session_attrs", refused)]) {
             unsafe pq.connectStartParams($0, $1, 1)
         }
-        guard let connection = unsafe connection else { return false }
+        guard let connection = unsafe connection else { throw .unavailable("There is no memory for a connection.") }
         defer { unsafe pq.finish(connection) }
-        return unsafe pq.value(of: "connect_timeout", at: connection) != nil
+        let sentence = unsafe pq.sentence(pq.errorMessage(connection))
+        guard sentence.utf8.contains(refused.utf8) else { throw Self.malformed(sentence, conninfo) }
+        let ports = unsafe pq.value(of: "port", at: connection)
+        // libpq looks at them when it connects.
+        if let flaw = ports.flatMap(Self.flaw(inPorts:)) { throw Self.malformed(flaw, conninfo) }
+        return Gathered(setsConnectTimeout: unsafe pq.value(of: "connect_timeout", at: connection) != nil)
+    }
+
+    /// What ``gather(_:_:)`` finds out.
+    private struct Gathered {
+        let setsConnectTimeout: Bool
+    }
+
+    /// Of a list of ports, one for each host, an empty one stands for the usual port.
+    private static func flaw(inPorts list: String) -> String? {
+        let ports = list.split(separator: ",", omittingEmptySubsequences: false)
+        let wrong = ports.first { !$0.isEmpty && !(Int($0).map { (1...65_535).contains($0) } ?? false) }
+        return wrong.map { "\"\($0)\" is no port" }
     }
 }
 

@@ -32,7 +32,7 @@ final class TestHandler: RequestHandler {
         self.response = response
     }
 
-    func route(_ head: borrowing RequestHead) -> RequestRoute {
+    func route(_ head: RequestHead) -> RequestRoute {
         head.values(of: "Idempotency-Key").isEmpty ? .forward : .handle
     }
 
