@@ -13,28 +13,29 @@ struct DemoBackend {
 
     /// Opens what the settings say.
     init(_ settings: inout Settings) async throws {
-        let ledgerPath = try settings.value("ledger", default: "idemptx-ledger.sqlite")
-        guard try settings.value("sameTransaction", default: false) else {
-            let api = try PaymentsAPI(ledger: SQLiteLedger(path: ledgerPath))
-            self.store = try await StoreSettings(&settings).open()
-            self.router = api.router(guardedBy:)
-            self.isJoined = false
-            return
-        }
-        self.isJoined = true
-        if settings.place(of: "store") == nil {
-            let ledger = try SQLiteLedger(path: ledgerPath)
+        let path = try settings.value("ledger", default: "idemptx-ledger.sqlite")
+        self.isJoined = try settings.value("sameTransaction", default: false)
+        if self.isJoined, settings.place(of: "store") == nil {
+            let ledger = try SQLiteLedger(path: path)
             let store = try SQLiteStore(ledger.database)
             self.store = store
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: store) }
-        } else if let store = try await StoreSettings(&settings).open() as? PostgresStore {
-            let ledger = try await Self.ledger(beside: store)
-            self.store = store
-            self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: store) }
-        } else {
+            return
+        }
+        let store = try await StoreSettings(&settings).open()
+        self.store = store
+        switch (store as? PostgresStore, self.isJoined) {
+        case (let postgres?, true):
+            let ledger = try await Self.ledger(beside: postgres)
+            self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: postgres) }
+        case (nil, true):
             throw settings.error(
                 "store",
                 "with --same-transaction the records are kept in PostgreSQL or, without --store, in the ledger.")
+        case (let postgres?, false) where settings.place(of: "ledger") == nil:
+            self.router = PaymentsAPI(ledger: try await Self.ledger(beside: postgres)).router(guardedBy:)
+        case (_, false):
+            self.router = PaymentsAPI(ledger: try SQLiteLedger(path: path)).router(guardedBy:)
         }
     }
 

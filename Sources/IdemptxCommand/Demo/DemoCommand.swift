@@ -22,7 +22,11 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Where idempotency records are kept. (default: sqlite:idemptx.sqlite)")
     var store: String?
 
-    @Option(help: "Where the demo's own charges are kept: an SQLite file. (default: idemptx-ledger.sqlite)")
+    @Option(
+        help: """
+            Where the demo's own charges are kept: an SQLite file. (default: beside records in PostgreSQL, or else \
+            idemptx-ledger.sqlite)
+            """)
     var ledger: String?
 
     @Option(help: "How long responses are kept. (default: 24h)")
