@@ -33,12 +33,13 @@ METHOD = (
     "an error, a status of 400 or more, or a number of executions that does not fit (as many as requests for first "
     "runs, none for replays, nor for a retry of ten of the first runs) ends the benchmark. Redis runs without "
     "persistence; SQLite and PostgreSQL on files in the temporary directory, as durable as by default. The time of "
-    "PostgreSQL is that of all its processes, and `pg_stat_statements` counts its statements. Programs in Swift are "
-    "built as `make release` builds them: on Linux linked statically, with jemalloc. nginx proxies with kept"
+    "PostgreSQL is that of all its processes, and `pg_stat_statements` counts its statements. The servers in Swift are "
+    "built as `make release` builds its program: on Linux linked statically, with jemalloc. nginx proxies with kept"
     " connections. FastAPI runs on one process of uvicorn. The figure of a micro benchmark is its fastest sample, "
     "since a busy neighbour on the same core slows ordinary code down and SHA-256 hardly. The figures of the first "
     "edition were measured on 2026-11-26 by this benchmark as it was then: four rounds of two seconds, one bare "
-    "sample for all cases of a round, and medians of micro benchmarks."
+    "sample for all cases of a round, medians of micro benchmarks, and servers that were linked dynamically, without "
+    "jemalloc."
 )
 
 

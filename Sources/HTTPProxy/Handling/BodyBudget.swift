@@ -27,6 +27,7 @@ package final class BodyBudget: Sendable {
     }
 
     func giveBack(_ size: Int) {
+        guard size > 0 else { return }
         self.used.subtract(size, ordering: .relaxed)
     }
 }
@@ -41,7 +42,6 @@ struct BodyReservation: ~Copyable {
     }
 
     deinit {
-        guard self.size > 0 else { return }
         self.budget.giveBack(self.size)
     }
 
@@ -53,7 +53,6 @@ struct BodyReservation: ~Copyable {
     }
 
     mutating func clear() {
-        guard self.size > 0 else { return }
         self.budget.giveBack(self.size)
         self.size = 0
     }

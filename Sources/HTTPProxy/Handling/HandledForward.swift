@@ -2,6 +2,7 @@ import NIOCore
 
 /// A request of a handler on its way to the upstream and back.
 final class HandledForward: UpstreamUser, Swept, Sendable {
+    /// A class, since a copy of so many fields costs more than all that is done with one of them.
     private final class State {
         let head: RequestHead
         let client: HandledProcess
@@ -13,7 +14,7 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
         var clientDeadline: NIODeadline?
         /// Whether the response waits for its reader.
         var isHeld = false
-        /// Whether that has passed.
+        /// Whether the client has been told that it takes too long.
         var isLate = false
         /// Waits for the head of the response.
         var continuation: CheckedContinuation<ForwardResult, Never>?
@@ -93,8 +94,8 @@ final class HandledForward: UpstreamUser, Swept, Sendable {
             self, isHead: state.head.method == "HEAD", isUpgradePermitted: false, timeout: state.timeout)
         connection.write { buffer in
             state.loop.requestWriter.write(
-                state.head, from: state.client.address, framing: framing, awaitsContinue: false, changes: state.changes,
-                to: &buffer)
+                state.head, from: state.client.address, framing: framing, awaitsContinue: false, upgrade: nil,
+                changes: state.changes, to: &buffer)
         }
         connection.sealHead()
         if framing == .chunked, hasBody { connection.write { $0.writeChunkStart(size: state.body.readableBytes) } }

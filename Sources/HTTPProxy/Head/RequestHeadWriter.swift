@@ -26,7 +26,7 @@ final class RequestHeadWriter: Sendable {
         from client: ClientAddress,
         framing: BodyFraming,
         awaitsContinue: Bool,
-        upgrade: String? = nil,
+        upgrade: String?,
         changes: FieldChanges = FieldChanges(),
         to buffer: inout ByteBuffer
     ) {

@@ -10,7 +10,7 @@ struct ResponseHeadWriter {
     ///   - head: The head that the upstream sent.
     ///   - isChunked: Whether a chunked body follows.
     ///   - closes: Whether the connection ends with the response.
-    ///   - date: The present moment, for a response without one.
+    ///   - date: The present moment, asked for only if the response has no date.
     ///   - changes: What else differs.
     ///   - buffer: Where to write.
     func write(

@@ -25,6 +25,8 @@ struct DemoBackend {
         let store = try await StoreSettings(&settings).open()
         self.store = store
         switch (store as? PostgresStore, self.isJoined) {
+        case (_?, true) where settings.place(of: "ledger") != nil:
+            throw settings.error("ledger", "with --same-transaction the charges are kept beside the records.")
         case (let postgres?, true):
             let ledger = try await Self.ledger(beside: postgres)
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: postgres) }

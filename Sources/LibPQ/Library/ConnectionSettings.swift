@@ -7,7 +7,8 @@ struct ConnectionSettings: Sendable {
 
     /// Looks at the settings without connecting.
     ///
-    /// - Throws: ``PostgresError/misconfigured(_:)`` if the connection string is malformed.
+    /// - Throws: ``PostgresError/misconfigured(_:)`` if the connection string is malformed, or if no connection can be made
+    ///   with the settings, those of the environment and of a service file included.
     init(_ configuration: PostgresConfiguration, _ pq: PQFunctions) throws(PostgresError) {
         if configuration.conninfo.utf8.contains(0) {
             throw .misconfigured("The connection string has a zero byte in it.")
@@ -16,10 +17,10 @@ struct ConnectionSettings: Sendable {
             throw .misconfigured("The connection string is malformed: \(flaw).")
         }
         try Self.check(configuration.conninfo, pq)
-        let gathered = try Self.gather(configuration.conninfo, pq)
+        let connectTimeout = try Self.connectTimeout(configuration.conninfo, pq)
         self.conninfo = configuration.conninfo
         self.applicationName = configuration.applicationName
-        self.connectTimeout = gathered.setsConnectTimeout ? nil : Self.seconds(configuration.connectTimeout)
+        self.connectTimeout = connectTimeout == nil ? Self.seconds(configuration.connectTimeout) : nil
     }
 
     /// The names and values, of which the later win.
@@ -43,11 +44,7 @@ struct ConnectionSettings: Sendable {
         if let options = unsafe pq.conninfoParse(text, &message) { return unsafe pq.conninfoFree(options) }
         defer { unsafe pq.freemem(message) }
         let sentence = unsafe pq.sentence(message)
-        throw Self.malformed(sentence, conninfo)
-    }
-
-    private static func malformed(_ sentence: String, _ conninfo: String) -> PostgresError {
-        .misconfigured("The connection string is malformed: \(Self.hidingSecrets(sentence, of: conninfo)).")
+        throw .misconfigured("The connection string is malformed: \(Self.hidingSecrets(sentence, of: conninfo)).")
     }
 
     /// libpq quotes what it does not understand, which may be a part of a password.
@@ -62,13 +59,13 @@ struct ConnectionSettings: Sendable {
         return "\(sentence[...first])…\(sentence[last...])"
     }
 
-    /// Asks libpq what it would connect with, environment and service file included.
+    /// The `connect_timeout` that libpq would connect with, from the string, the environment or a service file.
     ///
-    /// libpq tells only a connection. This one it refuses to make, because of the setting that it looks at last: what it finds
-    /// fault with before is a fault of the others.
+    /// Nothing in libpq tells it but a connection. This one is never made: libpq refuses it because of a setting that it
+    /// looks at after nearly all others. A complaint about anything else is therefore one about the caller's settings.
     ///
     /// - Throws: ``PostgresError/misconfigured(_:)`` if no connection can be made with the settings, whatever the server does.
-    private static func gather(_ conninfo: String, _ pq: PQFunctions) throws(PostgresError) -> Gathered {
+    private static func connectTimeout(_ conninfo: String, _ pq: PQFunctions) throws(PostgresError) -> String? {
         let refused = "ask-for-settings-only"
         let connection = unsafe pq.withParameters([("dbname", conninfo), ("target_session_attrs", refused)]) {
             unsafe pq.connectStartParams($0, $1, 1)
@@ -76,23 +73,24 @@ struct ConnectionSettings: Sendable {
         guard let connection = unsafe connection else { throw .unavailable("There is no memory for a connection.") }
         defer { unsafe pq.finish(connection) }
         let sentence = unsafe pq.sentence(pq.errorMessage(connection))
-        guard sentence.utf8.contains(refused.utf8) else { throw Self.malformed(sentence, conninfo) }
-        let ports = unsafe pq.value(of: "port", at: connection)
+        guard sentence.utf8.contains(refused.utf8) else {
+            let shown = Self.hidingSecrets(sentence, of: conninfo)
+            throw .misconfigured("No connection can be made with the settings: \(shown).")
+        }
         // libpq looks at them when it connects.
-        if let flaw = ports.flatMap(Self.flaw(inPorts:)) { throw Self.malformed(flaw, conninfo) }
-        return Gathered(setsConnectTimeout: unsafe pq.value(of: "connect_timeout", at: connection) != nil)
+        if let ports = unsafe pq.value(of: "port", at: connection), !Self.hasValidPort(ports) {
+            // What stands in the place of a port may be a password.
+            throw .misconfigured("No connection can be made with the settings: a port is a number from 1 to 65535.")
+        }
+        return unsafe pq.value(of: "connect_timeout", at: connection)
     }
 
-    /// What ``gather(_:_:)`` finds out.
-    private struct Gathered {
-        let setsConnectTimeout: Bool
-    }
-
-    /// Of a list of ports, one for each host, an empty one stands for the usual port.
-    private static func flaw(inPorts list: String) -> String? {
-        let ports = list.split(separator: ",", omittingEmptySubsequences: false)
-        let wrong = ports.first { !$0.isEmpty && !(Int($0).map { (1...65_535).contains($0) } ?? false) }
-        return wrong.map { "\"\($0)\" is no port" }
+    /// Whether one of the hosts has a valid port; an empty one stands for the usual port.
+    private static func hasValidPort(_ list: String) -> Bool {
+        list.split(separator: ",", omittingEmptySubsequences: false).contains { port in
+            let port = port.trimmingPrefix(while: \.isWhitespace).prefix { !$0.isWhitespace }
+            return port.isEmpty || Int(port).map { (1...65_535).contains($0) } ?? false
+        }
     }
 }
 
