@@ -238,15 +238,15 @@ struct PostgresFaultTests {
     func lockedRecord() async throws {
         try await PostgresServer.with { server in
             let store = try await server.makeStore(
-                // A quarter of a call's time is for the reply that the lock was waited for in vain.
-                configuration: PostgresStoreConfiguration(callTimeout: .seconds(10)))
+                // A quarter of a call's time is for its way, and for the reply that the lock was waited for in vain.
+                configuration: PostgresStoreConfiguration(callTimeout: .seconds(20)))
             let request = ClaimRequest(key: try .named("k-1"), lease: .zero)
             guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
             try await withLock(on: request.key, in: server) { () async throws in
-                let retry = ClaimRequest(key: request.key, timeout: .seconds(8))
+                let retry = ClaimRequest(key: request.key, timeout: .seconds(16))
                 async let blocked = self.error { _ = try await store.claim(retry) }
                 // While those wait, everybody else goes on.
                 async let others = self.claims(of: 20, in: store)
