@@ -54,6 +54,20 @@ struct PostgresDemoTests {
         }
     }
 
+    @Test("keeps its charges where somebody else has created the table")
+    func tableOfAnother() async throws {
+        try await PostgresServer.withDatabase { database in
+            #expect(try await self.start(database.url).charge(key: "k-1").status == 201)
+            let role = "cashier_\(database.name)"
+            try await database.query("CREATE ROLE \"\(role)\" LOGIN")
+            try await database.query("GRANT USAGE ON SCHEMA idemptx TO \"\(role)\"")
+            try await database.query("GRANT ALL ON ALL TABLES IN SCHEMA idemptx, public TO \"\(role)\"")
+            let other = try await self.start(database.url + "?user=\(role)")
+            #expect(try await other.charge(key: "k-2").status == 201)
+            #expect(try await other.ledger().count == 2)
+        }
+    }
+
     @Test("refuses while PostgreSQL is away, and works again when it is back, without a restart")
     func outage() async throws {
         try await PostgresServer.with { server in

@@ -97,8 +97,13 @@ struct ProxyBypassTests {
     }
 
     @Test(
-        "does not start with a URL that nobody can read",
-        arguments: ["redis://a:x", "postgres://127.0.0.1:x/orders"])
+        "does not start with a URL that nobody can read, or that no connection can be made with",
+        arguments: [
+            "redis://a:x", "postgres://127.0.0.1:x/orders", "postgres://127.0.0.1:99999/orders",
+            "postgres://127.0.0.1/orders?sslmode=bogus", "postgres://127.0.0.1/orders?target_session_attrs=bogus",
+            "postgres://127.0.0.1/orders?connect_timeout=abc", "postgres:///orders?host=a,b&port=1,2,3",
+            "postgres:///orders?service=of-no-file",
+        ])
     func badURL(store: String) async throws {
         let process = try CommandProcess(
             [

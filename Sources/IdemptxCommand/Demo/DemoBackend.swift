@@ -22,11 +22,12 @@ struct DemoBackend {
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: store) }
             return
         }
+        if self.isJoined, settings.place(of: "ledger") != nil {
+            throw settings.error("ledger", "with --same-transaction the charges are kept beside the records.")
+        }
         let store = try await StoreSettings(&settings).open()
         self.store = store
         switch (store as? PostgresStore, self.isJoined) {
-        case (_?, true) where settings.place(of: "ledger") != nil:
-            throw settings.error("ledger", "with --same-transaction the charges are kept beside the records.")
         case (let postgres?, true):
             let ledger = try await Self.ledger(beside: postgres)
             self.router = { PaymentsAPI(ledger: ledger).router(guardedBy: $0, in: postgres) }
@@ -48,7 +49,7 @@ struct DemoBackend {
             throw CommandError("--store: \(error.message)")
         } catch let error as PostgresServerError {
             throw CommandError(
-                "--store: the table of the demo cannot be created: \(error.message) (\(error.sqlState)).")
+                "--store: the demo cannot keep its charges there: \(error.message) (\(error.sqlState)).")
         }
     }
 }

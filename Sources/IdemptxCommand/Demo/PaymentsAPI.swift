@@ -45,14 +45,23 @@ struct PaymentsAPI<Ledger: ChargeLedger>: Sendable {
 
     @Sendable
     private func list(request: Request, context: BasicRequestContext) async throws -> [Charge] {
-        try await self.ledger.all()
+        try await self.reading { try await self.ledger.all() }
     }
 
     @Sendable
     private func show(request: Request, context: BasicRequestContext) async throws -> Charge {
         let id = try context.parameters.require("id", as: Int64.self)
-        guard let charge = try await self.ledger.charge(id) else { throw HTTPError(.notFound) }
+        guard let charge = try await self.reading({ try await self.ledger.charge(id) }) else { throw HTTPError(.notFound) }
         return charge
+    }
+
+    /// Reads from the ledger, which may be a database that is away.
+    private func reading<Result>(_ read: () async throws -> Result) async throws -> Result {
+        do {
+            return try await read()
+        } catch let error as StoreError {
+            throw HTTPError(.serviceUnavailable, message: "\(error)")
+        }
     }
 
     private func create(

@@ -64,6 +64,8 @@ struct StoreSettings: SettingTarget {
             do {
                 try await Self.prepare(store, installs: true)
                 return store
+            } catch let error as StoreError where error.isOfSettings {
+                throw error
             } catch {
                 return self.lateStore(.success(store), after: error, logger: logger)
             }

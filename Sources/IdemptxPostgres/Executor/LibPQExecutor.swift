@@ -119,7 +119,7 @@ extension StoreError {
         let code: Code =
             switch error {
             // What cannot be sent now can never be.
-            case .misconfigured, .libraryMissing, .invalidStatement: .misconfigured
+            case .misconfigured, .libraryMissing, .settingsRefused, .invalidStatement: .misconfigured
             case .transactionEnded: .transactionEnded
             case _ where error.mayHaveHappened: .replyLost
             default: .unavailable

@@ -15,6 +15,11 @@ extension StoreError {
         if case .libraryMissing? = self.underlyingError as? PostgresError { true } else { false }
     }
 
+    /// Whether libpq refuses the settings, whatever the server does.
+    package var isOfSettings: Bool {
+        if case .settingsRefused? = self.underlyingError as? PostgresError { true } else { false }
+    }
+
     /// What a server refused, and rolled back: nothing has changed.
     ///
     /// The server's message is quoted only where it names nothing but objects and roles of the database.

@@ -14,6 +14,10 @@ package enum PostgresError: Error, Hashable, Sendable {
     /// Nothing happened: libpq is not on this machine. The sentence says what to install.
     case libraryMissing(String)
 
+    /// Nothing happened, and nothing will until somebody changes a setting: libpq itself refuses the settings, such as a port
+    /// that is not a number, and asks no server.
+    case settingsRefused(String)
+
     /// Nothing happened: too many statements are waiting already.
     case queueFull
 
@@ -55,7 +59,9 @@ package enum PostgresError: Error, Hashable, Sendable {
         case .replyLost, .unexpectedResult: true
         case .timedOut(let mayHaveHappened), .cancelled(let mayHaveHappened): mayHaveHappened
         case .transactionEnded(let committed): committed
-        case .unavailable, .misconfigured, .libraryMissing, .queueFull, .closed, .invalidStatement, .server: false
+        case .unavailable, .misconfigured, .libraryMissing, .settingsRefused, .queueFull, .closed, .invalidStatement,
+            .server:
+            false
         }
     }
 
@@ -70,7 +76,7 @@ extension PostgresError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unavailable(let sentence), .misconfigured(let sentence), .libraryMissing(let sentence),
-            .invalidStatement(let sentence), .unexpectedResult(let sentence):
+            .settingsRefused(let sentence), .invalidStatement(let sentence), .unexpectedResult(let sentence):
             sentence
         case .queueFull: "Too many statements are waiting."
         case .closed: "The client is closed."

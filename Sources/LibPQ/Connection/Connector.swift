@@ -33,6 +33,7 @@ struct Connector: Sendable {
 
     private func failure(_ connection: OpaquePointer) -> PostgresError {
         let sentence = "\(unsafe self.pq.sentence(self.pq.errorMessage(connection)))."
+        if Self.isOfLibrary(sentence) { return .settingsRefused(Self.hidingNumber(in: sentence)) }
         let isMisconfigured = unsafe self.pq.connectionNeedsPassword(connection) == 1 || Self.isRefusal(sentence)
         return isMisconfigured ? .misconfigured(sentence) : .unavailable(sentence)
     }
@@ -45,11 +46,32 @@ struct Connector: Sendable {
             "authentication failed", "no pg_hba.conf entry", "pg_hba.conf rejects", "does not exist",
             "not permitted to log in",
             "no such database", "no such user", "does not support SSL", "SSL required", "certificate verify failed",
-            "does not match host name", "definition of service", "service file", "invalid port number",
-            "invalid integer value", " value: \"",
-            "could not match",
+            "does not match host name",
         ]
         return signs.contains { sentence.contains($0) }
+    }
+
+    /// Whether libpq itself refuses the settings.
+    private static func isOfLibrary(_ sentence: String) -> Bool {
+        let signs = [
+            "definition of service", "service file", "invalid port number", "invalid integer value", " value: \"",
+            "could not match",
+        ]
+        // Of several hosts, one that has been asked may be there the next time.
+        return !sentence.contains(" to server ") && signs.contains { sentence.contains($0) }
+    }
+
+    /// What stands in the place of a number, such as a port, may be a part of a password.
+    private static func hidingNumber(in sentence: String) -> String {
+        guard sentence.contains("invalid port number") || sentence.contains("invalid integer value") else {
+            return sentence
+        }
+        // Byte by byte: to Swift, a quotation mark that a combining mark follows is another character.
+        let text = sentence.utf8
+        let quote = UInt8(ascii: "\"")
+        let end = text.ranges(of: "\" for connection option \"".utf8).last?.lowerBound ?? text.lastIndex(of: quote)
+        guard let start = text.firstIndex(of: quote), let end, start < end else { return sentence }
+        return "\(sentence[...start])…\(sentence[end...])"
     }
 }
 

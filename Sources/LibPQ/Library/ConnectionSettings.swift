@@ -7,8 +7,7 @@ struct ConnectionSettings: Sendable {
 
     /// Looks at the settings without connecting.
     ///
-    /// - Throws: ``PostgresError/misconfigured(_:)`` if the connection string is malformed, or if no connection can be made
-    ///   with the settings, those of the environment and of a service file included.
+    /// - Throws: ``PostgresError/misconfigured(_:)`` if the connection string is malformed.
     init(_ configuration: PostgresConfiguration, _ pq: PQFunctions) throws(PostgresError) {
         if configuration.conninfo.utf8.contains(0) {
             throw .misconfigured("The connection string has a zero byte in it.")
@@ -17,10 +16,10 @@ struct ConnectionSettings: Sendable {
             throw .misconfigured("The connection string is malformed: \(flaw).")
         }
         try Self.check(configuration.conninfo, pq)
-        let connectTimeout = try Self.connectTimeout(configuration.conninfo, pq)
         self.conninfo = configuration.conninfo
         self.applicationName = configuration.applicationName
-        self.connectTimeout = connectTimeout == nil ? Self.seconds(configuration.connectTimeout) : nil
+        let isSet = Self.hasConnectTimeout(configuration.conninfo, pq)
+        self.connectTimeout = isSet ? nil : Self.seconds(configuration.connectTimeout)
     }
 
     /// The names and values, of which the later win.
@@ -59,38 +58,17 @@ struct ConnectionSettings: Sendable {
         return "\(sentence[...first])…\(sentence[last...])"
     }
 
-    /// The `connect_timeout` that libpq would connect with, from the string, the environment or a service file.
+    /// Whether the string, the environment or a service file sets `connect_timeout`.
     ///
-    /// Nothing in libpq tells it but a connection. This one is never made: libpq refuses it because of a setting that it
-    /// looks at after nearly all others. A complaint about anything else is therefore one about the caller's settings.
-    ///
-    /// - Throws: ``PostgresError/misconfigured(_:)`` if no connection can be made with the settings, whatever the server does.
-    private static func connectTimeout(_ conninfo: String, _ pq: PQFunctions) throws(PostgresError) -> String? {
-        let refused = "ask-for-settings-only"
-        let connection = unsafe pq.withParameters([("dbname", conninfo), ("target_session_attrs", refused)]) {
+    /// Asked by a connection that libpq refuses to make because of another setting, once it has gathered all of them:
+    /// nothing else in libpq tells what a service file says.
+    private static func hasConnectTimeout(_ conninfo: String, _ pq: PQFunctions) -> Bool {
+        let connection = unsafe pq.withParameters([("dbname", conninfo), ("sslmode", "ask-for-settings-only")]) {
             unsafe pq.connectStartParams($0, $1, 1)
         }
-        guard let connection = unsafe connection else { throw .unavailable("There is no memory for a connection.") }
+        guard let connection = unsafe connection else { return false }
         defer { unsafe pq.finish(connection) }
-        let sentence = unsafe pq.sentence(pq.errorMessage(connection))
-        guard sentence.utf8.contains(refused.utf8) else {
-            let shown = Self.hidingSecrets(sentence, of: conninfo)
-            throw .misconfigured("No connection can be made with the settings: \(shown).")
-        }
-        // libpq looks at them when it connects.
-        if let ports = unsafe pq.value(of: "port", at: connection), !Self.hasValidPort(ports) {
-            // What stands in the place of a port may be a password.
-            throw .misconfigured("No connection can be made with the settings: a port is a number from 1 to 65535.")
-        }
-        return unsafe pq.value(of: "connect_timeout", at: connection)
-    }
-
-    /// Whether one of the hosts has a valid port; an empty one stands for the usual port.
-    private static func hasValidPort(_ list: String) -> Bool {
-        list.split(separator: ",", omittingEmptySubsequences: false).contains { port in
-            let port = port.trimmingPrefix(while: \.isWhitespace).prefix { !$0.isWhitespace }
-            return port.isEmpty || Int(port).map { (1...65_535).contains($0) } ?? false
-        }
+        return unsafe pq.value(of: "connect_timeout", at: connection) != nil
     }
 }
 

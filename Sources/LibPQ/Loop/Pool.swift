@@ -184,7 +184,10 @@ struct ConnectCycle {
 
     /// The last failure, if waiting for the next attempt is not worth it.
     var lastingFailure: PostgresError? {
-        if case .misconfigured = self.lastFailure { return self.lastFailure }
+        switch self.lastFailure {
+        case .misconfigured, .settingsRefused: return self.lastFailure
+        default: break
+        }
         return self.failures >= max(1, self.maximumFailures) ? self.lastFailure : nil
     }
 
