@@ -56,13 +56,13 @@ struct PostgresDemoTests {
 
     @Test("keeps its charges where somebody else has created the table")
     func tableOfAnother() async throws {
-        try await PostgresServer.withDatabase { database in
-            #expect(try await self.start(database.url).charge(key: "k-1").status == 201)
-            let role = "cashier_\(database.name)"
-            try await database.query("CREATE ROLE \"\(role)\" LOGIN")
-            try await database.query("GRANT USAGE ON SCHEMA idemptx TO \"\(role)\"")
-            try await database.query("GRANT ALL ON ALL TABLES IN SCHEMA idemptx, public TO \"\(role)\"")
-            let other = try await self.start(database.url + "?user=\(role)")
+        try await PostgresServer.with { server in
+            let address = "127.0.0.1:\(server.port)/postgres"
+            #expect(try await self.start("postgres://postgres@\(address)").charge(key: "k-1").status == 201)
+            try await server.query("CREATE ROLE cashier LOGIN")
+            try await server.query("GRANT USAGE ON SCHEMA idemptx TO cashier")
+            try await server.query("GRANT ALL ON ALL TABLES IN SCHEMA idemptx, public TO cashier")
+            let other = try await self.start("postgres://cashier@\(address)")
             #expect(try await other.charge(key: "k-2").status == 201)
             #expect(try await other.ledger().count == 2)
         }

@@ -51,7 +51,8 @@ struct PaymentsAPI<Ledger: ChargeLedger>: Sendable {
     @Sendable
     private func show(request: Request, context: BasicRequestContext) async throws -> Charge {
         let id = try context.parameters.require("id", as: Int64.self)
-        guard let charge = try await self.reading({ try await self.ledger.charge(id) }) else { throw HTTPError(.notFound) }
+        let charge = try await self.reading { try await self.ledger.charge(id) }
+        guard let charge else { throw HTTPError(.notFound) }
         return charge
     }
 
