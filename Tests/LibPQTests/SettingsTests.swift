@@ -52,8 +52,8 @@ struct SettingsTests {
         "Settings that libpq refuses are told from a server that refuses, without what may be a password",
         arguments: [
             "postgres://me:12345678/db", "postgres://127.0.0.1:0/db", "postgres:///db?host=127.0.0.1&port=12345678%20x",
-            "postgres:///db?host=127.0.0.1,127.0.0.1&port=12345678x,1", "postgres:///db?keepalives=12345678x",
-            "sslmode=bogus", "gssencmode=bogus", "target_session_attrs=bogus", "connect_timeout=abc",
+            "postgres:///db?host=127.0.0.1,127.0.0.1&port=12345678x,1",
+            "sslmode=bogus", "gssencmode=bogus", "target_session_attrs=bogus",
             "host=a,b port=1,2,3", "service=of-no-file",
         ])
     func refused(conninfo: String) async throws {
