@@ -52,9 +52,8 @@ struct SettingsTests {
         "Settings that libpq refuses are told from a server that refuses, without what may be a password",
         arguments: [
             "postgres://me:12345678/db", "postgres://127.0.0.1:0/db", "postgres:///db?host=127.0.0.1&port=12345678%20x",
-            "postgres:///db?host=127.0.0.1,127.0.0.1&port=12345678x,1",
-            "sslmode=bogus", "gssencmode=bogus", "target_session_attrs=bogus",
-            "host=a,b port=1,2,3", "service=of-no-file",
+            "postgres:///db?host=127.0.0.1,127.0.0.1&port=12345678x,1", "host=a,b port=1,2,3", "sslmode=bogus",
+            "gssencmode=bogus", "target_session_attrs=bogus", "service=of-no-file",
         ])
     func refused(conninfo: String) async throws {
         try await Fixture.withClient(conninfo) { client in
@@ -64,6 +63,20 @@ struct SettingsTests {
                 return
             }
             #expect(!sentence.contains("12345678"))
+        }
+    }
+
+    @Test("So are those that it refuses while it connects", arguments: ["connect_timeout=12345678x", "keepalives=12345678x"])
+    func refusedLate(setting: String) async throws {
+        try await Fixture.withDatabase { _, database in
+            try await Fixture.withClient(database.conninfo(setting)) { client in
+                let error = await Fixture.error { try await client.query("SELECT 1") }
+                guard case .misconfigured(let sentence) = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+                #expect(!sentence.contains("12345678"))
+            }
         }
     }
 
