@@ -84,7 +84,7 @@ struct RecordDatabase: Sendable {
         }
     }
 
-    /// SQLite opens a file that it may not write read-only, without a word.
+    /// SQLite silently opens a file read-only if it may not write to it.
     private static func checkWritable(_ db: Database) throws {
         guard unsafe sqlite3_db_readonly(db.sqliteConnection, "main") == 0 else {
             throw StoreError(.misconfigured, "The SQLite file cannot be written: its permissions do not allow it.")

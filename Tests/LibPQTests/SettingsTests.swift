@@ -66,7 +66,9 @@ struct SettingsTests {
         }
     }
 
-    @Test("So are those that it refuses while it connects", arguments: ["connect_timeout=12345678x", "keepalives=12345678x"])
+    @Test(
+        "Settings that libpq refuses while it connects are a matter of settings, too",
+        arguments: ["connect_timeout=12345678x", "keepalives=12345678x"])
     func refusedLate(setting: String) async throws {
         try await Fixture.withDatabase { _, database in
             try await Fixture.withClient(database.conninfo(setting)) { client in

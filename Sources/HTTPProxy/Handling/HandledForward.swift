@@ -2,7 +2,7 @@ import NIOCore
 
 /// A request of a handler on its way to the upstream and back.
 final class HandledForward: UpstreamUser, Swept, Sendable {
-    /// A class, since a copy of so many fields costs more than all that is done with one of them.
+    /// A class, because each event would copy all of these fields to read or change one.
     private final class State {
         let head: RequestHead
         let client: HandledProcess

@@ -2,7 +2,7 @@ package import NIOHTTP1
 
 /// The head of a request, as it is decided upon and forwarded: of any version of HTTP, and not converted.
 ///
-/// A class, since it is handed on many times: a copy would count a reference for each of its texts.
+/// A class, because it is passed on many times, and each copy of a struct would retain all of its strings.
 package final class RequestHead: Sendable {
     package enum Version: Sendable {
         case http10

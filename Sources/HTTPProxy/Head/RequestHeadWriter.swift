@@ -3,6 +3,8 @@ import NIOHTTP1
 
 /// Writes the head that the upstream gets: the same method and target, the same fields in the same order, but for those
 /// that belong to a connection or are the proxy's to say.
+///
+/// A class, because all requests of an event loop share one, and each would copy a struct.
 final class RequestHeadWriter: Sendable {
     let rewriting: HeadRewriting
     /// The upstream's own name.

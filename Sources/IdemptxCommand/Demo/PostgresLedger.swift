@@ -9,7 +9,7 @@ struct PostgresLedger: TransactionalLedger {
     init(beside store: PostgresStore) async throws {
         self.store = store
         try await store.withTransaction { transaction in
-            // Whoever may not create tables may use this one.
+            // CREATE TABLE IF NOT EXISTS asks for the right to create tables even if there is nothing to create.
             let isThere = try await transaction.execute("SELECT to_regclass('idemptx_demo_charge') IS NOT NULL")
             guard isThere != [[.boolean(true)]] else { return }
             // Of two demos that start together, one creates it.

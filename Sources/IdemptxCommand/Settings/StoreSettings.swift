@@ -64,7 +64,7 @@ struct StoreSettings: SettingTarget {
             do {
                 try await Self.prepare(store, installs: true)
                 return store
-            } catch let error as StoreError where error.isOfSettings {
+            } catch let error as StoreError where error.isRefusedByLibPQ {
                 throw error
             } catch {
                 return self.lateStore(.success(store), after: error, logger: logger)

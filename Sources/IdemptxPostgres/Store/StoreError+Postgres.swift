@@ -15,8 +15,8 @@ extension StoreError {
         if case .libraryMissing? = self.underlyingError as? PostgresError { true } else { false }
     }
 
-    /// Whether libpq refuses the settings, whatever the server does.
-    package var isOfSettings: Bool {
+    /// Whether libpq rejected a setting before it contacted a server.
+    package var isRefusedByLibPQ: Bool {
         if case .settingsRefused? = self.underlyingError as? PostgresError { true } else { false }
     }
 

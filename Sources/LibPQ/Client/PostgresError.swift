@@ -14,8 +14,8 @@ package enum PostgresError: Error, Hashable, Sendable {
     /// Nothing happened: libpq is not on this machine. The sentence says what to install.
     case libraryMissing(String)
 
-    /// Nothing happened, and nothing will until somebody changes a setting: libpq itself refuses the settings, such as a port
-    /// that is not a number, and asks no server.
+    /// Nothing happened, and retrying does not help: libpq rejected a setting, such as a port that is not a number, before it
+    /// contacted a server.
     case settingsRefused(String)
 
     /// Nothing happened: too many statements are waiting already.

@@ -32,8 +32,11 @@ struct Connector: Sendable {
     }
 
     private func failure(_ connection: OpaquePointer) -> PostgresError {
-        let sentence = "\(unsafe self.pq.sentence(self.pq.errorMessage(connection)))."
-        if Self.isOfLibrary(sentence) { return .settingsRefused(Self.hidingNumber(in: sentence)) }
+        let sentence = Self.hidingNumber(in: "\(unsafe self.pq.sentence(self.pq.errorMessage(connection))).")
+        if Self.isRefusedByLibPQ(sentence) {
+            // Of several hosts, one that was asked before may be there the next time.
+            return sentence.contains(" to server ") ? .misconfigured(sentence) : .settingsRefused(sentence)
+        }
         let isMisconfigured = unsafe self.pq.connectionNeedsPassword(connection) == 1 || Self.isRefusal(sentence)
         return isMisconfigured ? .misconfigured(sentence) : .unavailable(sentence)
     }
@@ -51,14 +54,13 @@ struct Connector: Sendable {
         return signs.contains { sentence.contains($0) }
     }
 
-    /// Whether libpq itself refuses the settings.
-    private static func isOfLibrary(_ sentence: String) -> Bool {
+    /// Whether libpq finds fault with the settings, and not a server.
+    private static func isRefusedByLibPQ(_ sentence: String) -> Bool {
         let signs = [
             "definition of service", "service file", "invalid port number", "invalid integer value", " value: \"",
             "could not match",
         ]
-        // Of several hosts, one that has been asked may be there the next time.
-        return !sentence.contains(" to server ") && signs.contains { sentence.contains($0) }
+        return signs.contains { sentence.contains($0) }
     }
 
     /// What stands in the place of a number, such as a port, may be a part of a password.

@@ -10,9 +10,9 @@ final class Session {
         case leased(ConnectionLease)
     }
 
-    /// `read_only_sql_transaction`.
-    private static let isReadOnly = "25006"
-    /// A session that is younger has the settings of now, and another one would, too.
+    /// The SQLSTATE `read_only_sql_transaction`.
+    private static let readOnlyState = "25006"
+    /// A younger session has the server's current settings, so that replacing it would not help.
     private static let settlingTime = Duration.seconds(1)
 
     let connection: PQConnection
@@ -139,7 +139,7 @@ final class Session {
         head.leavesIdle = self.connection.isIdle
         self.headChanged(now)
         // A session keeps the settings that it began with: a new one may be allowed to write.
-        if head.role == .alone, head.error?.sqlState == Self.isReadOnly, now - self.openedAt >= Self.settlingTime {
+        if head.role == .alone, head.error?.sqlState == Self.readOnlyState, now - self.openedAt >= Self.settlingTime {
             self.isOutdated = true
         }
         if self.isOutdated, self.entries.isEmpty {
