@@ -65,14 +65,14 @@ struct Connector: Sendable {
 
     /// What stands in the place of a number, such as a port, may be a part of a password.
     private static func hidingNumber(in sentence: String) -> String {
-        guard sentence.contains("invalid port number") || sentence.contains("invalid integer value") else {
-            return sentence
-        }
         // Byte by byte: to Swift, a quotation mark that a combining mark follows is another character.
         let text = sentence.utf8
+        let signs = ["invalid port number", "invalid integer value"]
+        guard let sign = signs.compactMap({ text.firstRange(of: $0.utf8) }).first else { return sentence }
+        let rest = text[sign.upperBound...]
         let quote = UInt8(ascii: "\"")
-        let end = text.ranges(of: "\" for connection option \"".utf8).last?.lowerBound ?? text.lastIndex(of: quote)
-        guard let start = text.firstIndex(of: quote), let end, start < end else { return sentence }
+        let end = rest.ranges(of: "\" for connection option \"".utf8).last?.lowerBound ?? rest.lastIndex(of: quote)
+        guard let start = rest.firstIndex(of: quote), let end, start < end else { return sentence }
         return "\(sentence[...start])…\(sentence[end...])"
     }
 }
