@@ -238,17 +238,18 @@ struct PostgresFaultTests {
     func lockedRecord() async throws {
         try await PostgresServer.with { server in
             let store = try await server.makeStore(
-                // A quarter of a call's time is for its way, and for the reply that the lock was waited for in vain.
-                configuration: PostgresStoreConfiguration(callTimeout: .seconds(20)))
+                configuration: PostgresStoreConfiguration(callTimeout: .seconds(16)))
             let request = ClaimRequest(key: try .named("k-1"), lease: .zero)
             guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
             try await withLock(on: request.key, in: server) { () async throws in
-                let retry = ClaimRequest(key: request.key, timeout: .seconds(16))
-                async let blocked = self.error { _ = try await store.claim(retry) }
-                // While those wait, everybody else goes on.
+                async let blocked = self.error { _ = try await store.claim(ClaimRequest(key: request.key)) }
+                try await eventually("the claim waits") {
+                    try await server.number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1
+                }
+                // While those wait, the second one for the first and then for the lock, everybody else goes on.
                 async let others = self.claims(of: 20, in: store)
                 let blockedToo = await self.error {
                     _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(60))

@@ -73,7 +73,8 @@ $function$;
 
 -- About deadlines: a function that is about to wait for a lock sets lock_timeout by the deadline of its call, until the end of
 -- the transaction, which is its own. A setting of the session would not survive a pooler, and statement_timeout counts from
--- the start of a statement, so that it cannot be set inside of one.
+-- the start of a statement, so that it cannot be set inside of one. lock_timeout counts anew for each lock: the second that
+-- waits for a row waits for the first one, and then as long again for the transaction that holds the row.
 
 -- Claims a key.
 --

@@ -95,12 +95,12 @@ extension PostgresStore {
 extension PostgresStore {
     private static let maximumTries = 5
 
-    /// For how long a statement waits for a lock.
+    /// For how long a statement waits for a lock, at most twice: in the queue for a record, and then for who has it.
     ///
-    /// Shorter than the call: the server's word that nothing has changed is better than none.
+    /// Both together are shorter than the call: the server's word that nothing has changed is better than none.
     var lockWait: Duration { Self.lockWait(within: self.configuration.callTimeout) }
 
-    static func lockWait(within timeout: Duration) -> Duration { timeout * 3 / 4 }
+    static func lockWait(within timeout: Duration) -> Duration { timeout * 3 / 8 }
 
     /// Runs a statement; again if it lost against another transaction, since nothing has changed then.
     ///
