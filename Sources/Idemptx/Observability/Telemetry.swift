@@ -204,7 +204,7 @@ struct Telemetry: Sendable {
 
     /// Logs the beginning of an outage.
     func storeLost(_ error: StoreError, isBypassed: Bool) {
-        Logger.current.warning(
+        Logger.current.error(
             isBypassed
                 ? "The idempotency store cannot be used: operations run unprotected until it can"
                 : "The idempotency store cannot be used: requests are refused until it can",

@@ -87,7 +87,7 @@ struct StoreSettings: SettingTarget {
     private func lateStore(
         _ connected: Result<any LateStore.Store, StoreError>, after error: any Error, logger: Logger
     ) -> LateStore {
-        logger.warning(
+        logger.error(
             "The idempotency store cannot be used: operations run unprotected until it can",
             metadata: ["idempotency.error": "\(error)"])
         return LateStore(

@@ -88,9 +88,9 @@ struct StoreFailureTests {
                 for _ in 1...3 { _ = try await bench.charge() }
             }
         }
-        let warnings = observed.log.entries.filter { $0.level == .warning }.map { "\($0.message)" }
-        #expect(warnings.count == 2)
-        #expect(warnings.allSatisfy { $0.contains(rule == .refuse ? "refused" : "unprotected") })
+        let errors = observed.log.entries.filter { $0.level == .error }.map { "\($0.message)" }
+        #expect(errors.count == 2)
+        #expect(errors.allSatisfy { $0.contains(rule == .refuse ? "refused" : "unprotected") })
         #expect(observed.log.entries.count { "\($0.message)".contains("can be used again") } == 2)
     }
 
