@@ -15,23 +15,6 @@ import Testing
 struct PostgresFaultTests {
     private let brisk = PostgresStoreConfiguration(callTimeout: .seconds(3))
 
-    private func error(_ call: () async throws -> Void) async -> StoreError? {
-        do {
-            try await call()
-            return nil
-        } catch {
-            return error as? StoreError
-        }
-    }
-
-    private func claims(of count: Int, in store: PostgresStore) async throws -> [String] {
-        var results: [String] = []
-        for number in 0..<count {
-            results.append(await store.claimed(ClaimRequest(key: try .named("other-\(number)"))))
-        }
-        return results
-    }
-
     // MARK: The way
 
     @Test("A lost reply is an unknown outcome, and the call can be repeated")
@@ -55,12 +38,12 @@ struct PostgresFaultTests {
                 #expect(claim.attempt == 1)
 
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { _ = try await store.renew(claim, lease: .seconds(9)) }?.code == .replyLost)
+                #expect(await storeError { _ = try await store.renew(claim, lease: .seconds(9)) }?.code == .replyLost)
                 #expect(try await store.renew(claim, lease: .seconds(9)))
 
                 await proxy.cutBeforeNextReply()
                 #expect(
-                    await self.error { _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }?.code
+                    await storeError { _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }?.code
                         == .replyLost)
                 #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(9)))
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
@@ -71,7 +54,7 @@ struct PostgresFaultTests {
                     return
                 }
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { _ = try await store.release(released) }?.code == .replyLost)
+                #expect(await storeError { _ = try await store.release(released) }?.code == .replyLost)
                 #expect(try await !store.release(released))
                 #expect(await store.claimed(ClaimRequest(key: other.key)) == "attempt 1")
             }
@@ -82,7 +65,7 @@ struct PostgresFaultTests {
     func absent() async throws {
         let store = try PostgresStore(url: "postgres://127.0.0.1:1/orders", configuration: self.brisk)
         #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "unavailable")
-        #expect(await self.error { _ = try await store.verify() }?.code == .unavailable)
+        #expect(await storeError { _ = try await store.verify() }?.code == .unavailable)
     }
 
     // MARK: The server
@@ -91,7 +74,7 @@ struct PostgresFaultTests {
     func killed() async throws {
         try await PostgresServer.with { server in
             let store = try await server.makeStore(configuration: self.brisk)
-            let request = ClaimRequest(key: try .named("k-0"))
+            let request = ClaimRequest(key: try .named("k-0"), lease: .seconds(3600))
             #expect(await store.claimed(request) == "attempt 1")
             try await expectNoOperationIsRepeatedOrLost(in: store, kill: server.kill, restart: server.restart)
             #expect(await store.claimed(ClaimRequest(key: request.key)) == "in progress")
@@ -102,7 +85,7 @@ struct PostgresFaultTests {
     func listensAgain() async throws {
         try await PostgresServer.with { server in
             let (first, second) = (try await server.makeStore(), try await server.makeStore())
-            let request = ClaimRequest(key: try .named("k-1"))
+            let request = ClaimRequest(key: try .named("k-1"), lease: .seconds(3600))
             guard case .granted(let claim) = try await first.claim(request) else {
                 Issue.record("The key should be free")
                 return
@@ -175,7 +158,7 @@ struct PostgresFaultTests {
                 return await store.claimed(ClaimRequest(key: key)) == "unavailable"
             }
             #expect(
-                await self.error { _ = try await store.complete(other, with: .charged, keyTTL: .seconds(1)) }?.code
+                await storeError { _ = try await store.complete(other, with: .charged, keyTTL: .seconds(1)) }?.code
                     == .unavailable)
             #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
             #expect(await store.claimed(ClaimRequest(key: other.key)) == "in progress")
@@ -197,10 +180,10 @@ struct PostgresFaultTests {
                 try await eventually("the standby has it") {
                     await replica.claimed(ClaimRequest(key: request.key)) == "replay"
                 }
-                let error = await self.error { _ = try await replica.claim(ClaimRequest(key: try .named("k-2"))) }
+                let error = await storeError { _ = try await replica.claim(ClaimRequest(key: try .named("k-2"))) }
                 #expect(error?.code == .unavailable)
                 #expect(error?.message.contains("standby") == true)
-                #expect(await self.error { _ = try await replica.verify() }?.code == .unavailable)
+                #expect(await storeError { _ = try await replica.verify() }?.code == .unavailable)
             }
         }
     }
@@ -210,9 +193,10 @@ struct PostgresFaultTests {
         try await PostgresServer.with { server in
             let store = try await server.makeStore()
             let (kept, lost) = (try StorageKey.named("k-1"), try StorageKey.named("k-2"))
-            #expect(await store.claimed(ClaimRequest(key: kept)) == "attempt 1")
+            #expect(await store.claimed(ClaimRequest(key: kept, lease: .seconds(3600))) == "attempt 1")
             try await server.withStandby { standby in
-                let successor = try PostgresStore(url: standby.conninfo())
+                let successor = try PostgresStore(
+                    url: standby.conninfo(), configuration: PostgresStoreConfiguration(callTimeout: .seconds(60)))
                 try await eventually("the standby has it") {
                     await successor.claimed(ClaimRequest(key: kept)) == "in progress"
                 }
@@ -232,39 +216,7 @@ struct PostgresFaultTests {
         }
     }
 
-    // MARK: Locks and conflicts
-
-    @Test("A lock that somebody else holds on a record fails its calls in time and undone, and no others")
-    func lockedRecord() async throws {
-        try await PostgresServer.with { server in
-            let store = try await server.makeStore(
-                configuration: PostgresStoreConfiguration(callTimeout: .seconds(16)))
-            let request = ClaimRequest(key: try .named("k-1"), lease: .zero)
-            guard case .granted(let claim) = try await store.claim(request) else {
-                Issue.record("The key should be free")
-                return
-            }
-            try await withLock(on: request.key, in: server) { () async throws in
-                async let blocked = self.error { _ = try await store.claim(ClaimRequest(key: request.key)) }
-                try await eventually("the claim waits") {
-                    try await server.number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1
-                }
-                // While those wait, the second one for the first and then for the lock, everybody else goes on.
-                async let others = self.claims(of: 20, in: store)
-                let blockedToo = await self.error {
-                    _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
-                }
-                #expect(try await others == Array(repeating: "attempt 1", count: 20))
-                for error in [await blocked, blockedToo] {
-                    #expect(error?.code == .unavailable)
-                    #expect(error?.message.contains("lock") == true)
-                }
-                // Reading waits for nobody.
-                #expect(await store.claimed(ClaimRequest(key: request.key, onAbandoned: .refuse)) == "unknown")
-            }
-            #expect(await store.claimed(ClaimRequest(key: request.key)) == "attempt 2")
-        }
-    }
+    // MARK: Conflicts
 
     @Test("A setting of the store ends with its call, also in a transaction of an application")
     func transactionSettings() async throws {
@@ -360,7 +312,7 @@ struct PostgresFaultTests {
             for number in 0..<32 where refusal == nil {
                 let request = ClaimRequest(key: try .named("large-\(number)"))
                 guard case .granted(let claim) = try await store.claim(request) else { continue }
-                refusal = await self.error { _ = try await store.complete(claim, with: large, keyTTL: .seconds(60)) }
+                refusal = await storeError { _ = try await store.complete(claim, with: large, keyTTL: .seconds(60)) }
                 if refusal == nil { continue }
                 // Its outcome can still be stored in little space.
                 #expect(
@@ -403,12 +355,7 @@ struct PostgresFaultTests {
             }
             defer { gate.open() }
             // The store has no connection before the others have all that there are.
-            try await eventually("There is no connection to spare") {
-                let probe = try PostgresClient(PostgresConfiguration(server.conninfo()))
-                let isRefused = (try? await probe.query("SELECT 1", timeout: .seconds(5))) == nil
-                await probe.close()
-                return isRefused
-            }
+            try await eventually("There is no connection to spare") { gate.arrivals == 6 }
             let refused = await store.claimed(ClaimRequest(key: try .named("k-1")))
             #expect(refused == "unavailable")
             gate.open()

@@ -29,7 +29,8 @@ struct PostgresStoreTests {
         options.settings = ["shared_preload_libraries": "pg_stat_statements"]
         try await PostgresServer.with(options) { server in
             try await server.query("CREATE EXTENSION pg_stat_statements")
-            let idempotency = Idempotency(store: try await server.makeStore())
+            let idempotency = Idempotency(
+                store: try await server.makeStore(), policy: IdempotencyPolicy { $0.claimTimeout = .seconds(60) })
             let ledger = Ledger()
             @Sendable func charge(_ key: String) async throws -> Int {
                 try await idempotency.run("charge", key: key) { _ in ledger.add() }

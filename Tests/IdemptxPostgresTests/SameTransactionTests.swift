@@ -159,12 +159,10 @@ struct SameTransactionTests {
         try await self.withShop { (server, store) async throws in
             _ = try await server.query("ALTER ROLE postgres SET default_transaction_isolation = 'serializable'")
             let strict = try await server.makeStore()
-            let policy = IdempotencyPolicy {
-                $0.lease = .milliseconds(900)
-                $0.waitTimeout = .seconds(60)
-            }
+            let policy = Self.policy { $0.waitTimeout = .seconds(60) }
+            let clock = ManualClock()
             let (first, second) = (
-                Idempotency(store: strict, policy: policy), Idempotency(store: store, policy: policy)
+                Idempotency(store: strict, policy: policy, clock: clock), Idempotency(store: store, policy: policy)
             )
             let gate = Gate()
             let slow = Task { try await self.charge(first, strict) { _ in await gate.pass() } }
@@ -175,7 +173,8 @@ struct SameTransactionTests {
                 try await server.number("SELECT count(*) FROM idemptx.record WHERE waited") == 1
             }
             try await eventually("The lease is renewed") {
-                try await server.number("SELECT lease_end FROM idemptx.record") > end
+                clock.advance(by: .seconds(10))
+                return try await server.number("SELECT lease_end FROM idemptx.record") > end
             }
             gate.open()
             #expect(try await slow.value == "receipt of k-1")

@@ -12,7 +12,8 @@ extension PostgresServer {
     /// A store in the database `postgres`, whose schema is installed.
     func makeStore(
         connection: PostgresConnectionConfiguration = PostgresConnectionConfiguration(connections: 4),
-        configuration: PostgresStoreConfiguration = PostgresStoreConfiguration()
+        // What is not about time has all it needs, on whatever machine.
+        configuration: PostgresStoreConfiguration = PostgresStoreConfiguration(callTimeout: .seconds(60))
     ) async throws -> PostgresStore {
         let store = try PostgresStore(url: self.conninfo(), connection: connection, configuration: configuration)
         try await store.migrate()
@@ -73,4 +74,14 @@ func withLock<Value>(
     }
     await client.close()
     return value
+}
+
+/// What a call to a store throws; `nil` if it does not.
+func storeError(_ call: () async throws -> Void) async -> StoreError? {
+    do {
+        try await call()
+        return nil
+    } catch {
+        return error as? StoreError
+    }
 }

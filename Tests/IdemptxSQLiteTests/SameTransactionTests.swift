@@ -272,7 +272,8 @@ struct SameTransactionTests {
 
     @Test("runs nothing, and frees the key, if the transaction cannot begin in time")
     func cannotBegin() async throws {
-        let store = try LockableStore(self.store(timeout: .milliseconds(100)), path: self.file.path)
+        let store = try LockableStore(
+            self.store(), hurried: self.store(timeout: .milliseconds(100)), path: self.file.path)
         let idempotency = Idempotency(store: store, clock: self.clock)
         let ledger = Ledger()
         func charge() async throws -> String {

@@ -214,9 +214,11 @@ struct TransactionTests {
                     try await transaction.query("INSERT INTO t VALUES (2)")
                 }
             }
-            guard case .unavailable = error else {
-                Issue.record("\(String(describing: error))")
-                return
+            switch error {
+            case .unavailable: break
+            // On a busy machine it was not even sent.
+            case .timedOut(mayHaveHappened: false): break
+            default: Issue.record("\(String(describing: error))")
             }
             try await eventually("it is cancelled") { try await client.running("pg_sleep(604)") == 0 }
             try await self.expect(client, rows: 0)

@@ -12,7 +12,7 @@ struct ProxyOutageTests {
         self.directory = try CommandProcess.Directory()
     }
 
-    @Test("sends the response within four seconds, as unstored, and replays it afterwards; the upstream ran once")
+    @Test("sends the response meanwhile, as unstored, and replays it afterwards; the upstream ran once")
     func outage() async throws {
         var options = RedisServerOptions()
         options.isDurable = true
@@ -21,7 +21,7 @@ struct ProxyOutageTests {
             let arguments = ["--store", server.url()]
             let proxy = try await Proxy.start(for: shop.server, arguments, in: self.directory)
             let client = Task {
-                let response = try await proxy.post("/slow-orders?seconds=1", key: "k-1")
+                let response = try await proxy.post("/slow-orders?seconds=3", key: "k-1")
                 return (response, ContinuousClock.now)
             }
             try await eventually("The order is taken") { try await shop.orders().count == 1 }
@@ -31,19 +31,18 @@ struct ProxyOutageTests {
             let (first, end) = try await client.value
             #expect(first.status == 201)
             #expect(first.header("X-Idempotency-Status") == "unstored")
-            // Four seconds from when the upstream has responded, which is a second from here at most.
-            #expect(start.duration(to: end) < .seconds(1 + 4))
-
             // The time for which the first edition's outcomes were lost.
-            try await Task.sleep(until: start + .seconds(12), clock: .continuous)
+            let outage = Duration.seconds(12)
+            #expect(start.duration(to: end) < outage)
+            try await Task.sleep(until: start + outage, clock: .continuous)
             try await server.restart()
-            let retry = try await proxy.post("/slow-orders?seconds=1", key: "k-1")
+            let retry = try await proxy.post("/slow-orders?seconds=3", key: "k-1")
             #expect(retry.header("Idempotent-Replayed") == "true")
             #expect(retry.repeatable == first.repeatable)
 
             let other = try await Proxy.start(for: shop.server, arguments, in: self.directory)
             try await eventually("Another process replays the response") {
-                let retry = try await other.post("/slow-orders?seconds=1", key: "k-1")
+                let retry = try await other.post("/slow-orders?seconds=3", key: "k-1")
                 return retry.header("Idempotent-Replayed") == "true" && retry.repeatable == first.repeatable
             }
             #expect(try await shop.orders().count == 1)

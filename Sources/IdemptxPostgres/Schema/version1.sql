@@ -74,7 +74,8 @@ $function$;
 -- About deadlines: a function that is about to wait for a lock sets lock_timeout by the deadline of its call, until the end of
 -- the transaction, which is its own. A setting of the session would not survive a pooler, and statement_timeout counts from
 -- the start of a statement, so that it cannot be set inside of one. lock_timeout counts anew for each lock: the second that
--- waits for a row waits for the first one, and then as long again for the transaction that holds the row.
+-- waits for a row waits for the first one, and then as long again for the transaction that holds the row. So each wait gets a
+-- third of the time.
 
 -- Claims a key.
 --
@@ -127,7 +128,7 @@ BEGIN
             unknown_since := old.unknown_since;
         ELSIF now < old.lease_end THEN
             IF p_waits AND NOT old.waited THEN
-                PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+                PERFORM set_config('lock_timeout', greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text, true);
                 UPDATE "idemptx".record r SET waited = true
                 WHERE r.key = p_key AND r.state = 1 AND r.owner = old.owner;
                 CONTINUE WHEN NOT FOUND;
@@ -148,7 +149,7 @@ BEGIN
             result := 'late';
             RETURN;
         END IF;
-        PERFORM set_config('lock_timeout', greatest(1, least(p_lock_wait, p_not_after - now))::text, true);
+        PERFORM set_config('lock_timeout', greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text, true);
         v_expires := coalesce(now + p_kept, 9223372036854775807);
         IF old.key IS NULL THEN
             INSERT INTO "idemptx".record AS r (

@@ -92,7 +92,7 @@ extension PostgresStore: RecordCounting {
     /// Counts the records, by reading through the table.
     package func statistics() async throws -> StoreStatistics {
         var statistics = StoreStatistics()
-        for values in try await self.run(self.statements.counts, timeout: Self.countTimeout) {
+        for values in try await self.run(self.statements.counts, by: .now + Self.countTimeout) {
             var row = try RowReader(values)
             let (state, count, unknown) = (try row.integer(), try row.integer(), try row.integer())
             statistics.count(RecordState(column: state) ?? .unreadable, Int(count - unknown))

@@ -25,7 +25,7 @@ extension PostgresStore {
         try self.check(installed: installed)
         if installed == Migration.version { return }
         _ = try await self.run(
-            PostgresStatement(Migration.sql(schema: self.configuration.schema)), timeout: .seconds(60))
+            PostgresStatement(Migration.sql(schema: self.configuration.schema)), by: .now + .seconds(60))
     }
 
     /// Checks that the schema is that of this version, and how safe the settings of the server are.

@@ -13,8 +13,8 @@ public import Idemptx
 /// between in transaction mode. Waiters, in whatever process, are woken by a notification, which is sent only if somebody
 /// waits; a lost one costs them one more poll.
 ///
-/// A call waits for a lock that somebody else holds, such as a transaction of an operator, no longer than for its deadline, and
-/// then changes nothing. A claim is not granted once its caller has given up, by the server's clock.
+/// A call that waits in vain for a lock that somebody else holds, such as a transaction of an operator, ends before its deadline,
+/// with the server's word that nothing has changed; where that does not come in time, the error is `replyLost`. A claim is not granted once its caller has given up, by the server's clock.
 ///
 /// What a call reports is committed. What survives a crash of the server, or a failover, is up to its settings: see
 /// <doc:RunningPostgreSQL>.
@@ -97,20 +97,22 @@ extension PostgresStore {
 
     /// For how long a statement waits for a lock, at most twice: in the queue for a record, and then for who has it.
     ///
-    /// Both together are shorter than the call: the server's word that nothing has changed is better than none.
+    /// The last third of the call is for the server's word that nothing has changed, which is better than none.
     var lockWait: Duration { Self.lockWait(within: self.configuration.callTimeout) }
 
-    static func lockWait(within timeout: Duration) -> Duration { timeout * 3 / 8 }
+    static func lockWait(within timeout: Duration) -> Duration { timeout / 3 }
 
     /// Runs a statement; again if it lost against another transaction, since nothing has changed then.
     ///
     /// - Parameters:
     ///   - statement: The statement.
-    ///   - timeout: How long it may take, the limit of the configuration if `nil`.
+    ///   - deadline: When it has to be done, all tries together; after the limit of the configuration if `nil`.
     /// - Returns: The rows.
     /// - Throws: `StoreError`.
-    func run(_ statement: PostgresStatement, timeout: Duration? = nil) async throws -> [[PostgresValue]] {
-        let deadline = ContinuousClock.now + (timeout ?? self.configuration.callTimeout)
+    func run(
+        _ statement: PostgresStatement, by deadline: ContinuousClock.Instant? = nil
+    ) async throws -> [[PostgresValue]] {
+        let deadline = deadline ?? .now + self.configuration.callTimeout
         var tries = 1
         while true {
             let rest = ContinuousClock.now.duration(to: deadline)
