@@ -1,49 +1,43 @@
 import Idemptx
+import InMemoryLogging
+import LibPQ
+import Logging
 import PostgresServerTesting
 import StoreTestSupport
-import Synchronization
 import TestSupport
 import Testing
 
-// For the executor that the store brings, in whose way faults are put.
+// For the executor that the store brings, whose statements are delayed.
 @testable import IdemptxPostgres
 
 @Suite("The deadline of a call to PostgreSQL", .timeLimit(.minutes(5)))
 struct DeadlineTests {
-    private func claims(of count: Int, in store: PostgresStore) async throws -> [String] {
-        var results: [String] = []
-        for number in 0..<count {
-            results.append(await store.claimed(ClaimRequest(key: try .named("other-\(number)"))))
-        }
-        return results
-    }
-
     @Test("A lock that somebody else holds on a record fails its calls in time and undone, and no others")
     func lockedRecord() async throws {
         try await PostgresServer.with { server in
             let store = try await server.makeStore(
-                configuration: PostgresStoreConfiguration(callTimeout: .seconds(16)))
+                configuration: PostgresStoreConfiguration(callTimeout: .seconds(24)))
             let request = ClaimRequest(key: try .named("k-1"), lease: .zero)
             guard case .granted(let claim) = try await store.claim(request) else {
                 Issue.record("The key should be free")
                 return
             }
-            let over = Gate()
             try await withLock(on: request.key, in: server) { () async throws in
+                let claimFailed = Gate()
                 async let blocked = storeError {
-                    defer { over.open() }
+                    defer { claimFailed.open() }
                     _ = try await store.claim(ClaimRequest(key: request.key))
                 }
                 try await eventually("the claim waits") {
-                    let waiting = try await server.number("SELECT count(*) FROM pg_locks WHERE NOT granted")
-                    return waiting == 1 || over.isOpen
+                    try await server.number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1
                 }
-                // While those wait, the second one for the first and then for the lock, everybody else goes on.
-                async let others = self.claims(of: 20, in: store)
+                let other = ClaimRequest(key: try .named("k-2"))
+                async let claimsOther = store.claimed(other) == "attempt 1" && !claimFailed.isOpen
+                // It waits for the claim before it waits for the lock.
                 let blockedToo = await storeError {
                     _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(60))
                 }
-                #expect(try await others == Array(repeating: "attempt 1", count: 20))
+                #expect(await claimsOther, "Calls for other keys do not wait")
                 for error in [await blocked, blockedToo] {
                     #expect(error?.code == .unavailable)
                     #expect(error?.message.contains("lock") == true)
@@ -55,38 +49,67 @@ struct DeadlineTests {
         }
     }
 
-    /// Takes its time for each statement, and remembers how much it was given.
-    private final class SlowExecutor: PostgresExecutor {
-        static let duration = Duration.milliseconds(50)
-
-        private let executor: any PostgresExecutor
-        private let given = Mutex<[Duration]>([])
-
-        init(_ executor: any PostgresExecutor) {
-            self.executor = executor
+    @Test("A claim that has waited for locks until its caller has given up is not granted")
+    func lockTooLate() async throws {
+        try await PostgresServer.with { server in
+            let store = try await server.makeStore()
+            // An hour passes after the store and the claim have asked for the time once each.
+            try await server.query("CREATE SEQUENCE asked")
+            try await server.query(
+                """
+                CREATE OR REPLACE FUNCTION idemptx.clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+                    SELECT floor(date_part('epoch', clock_timestamp()) * 1000)::bigint
+                        + CASE WHEN nextval('asked') > 2 THEN 3600000 ELSE 0 END
+                $$
+                """)
+            let error = await storeError { _ = try await store.claim(ClaimRequest(key: try .named("k-1"))) }
+            #expect(error?.code == .unavailable)
+            #expect(error?.message.contains("lock") == true)
+            #expect(try await server.number("SELECT count(*) FROM idemptx.record") == 0)
         }
+    }
 
-        var timeouts: [Duration] { self.given.withLock { $0 } }
-
-        func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
-            self.given.withLock { $0.append(timeout) }
-            try await Task.sleep(for: Self.duration)
-            return try await self.executor.execute(statement, timeout: timeout)
+    @Test("A locked record is no outage: nothing runs without the store, and the log says nothing of one")
+    func lockedRecordUnderBypass() async throws {
+        try await PostgresServer.with { server in
+            let store = try await server.makeStore(
+                configuration: PostgresStoreConfiguration(callTimeout: .seconds(6)))
+            let policy = IdempotencyPolicy {
+                $0.onStoreFailure = .bypass
+                $0.claimTimeout = .seconds(6)
+                $0.claimRetryTime = .zero
+            }
+            let (ledger, log) = (Ledger(), InMemoryLogHandler())
+            func charge() async throws -> Int {
+                // Each time as another process.
+                try await Idempotency(store: store, policy: policy).run("charge", key: "k-1") { _ in ledger.add() }
+            }
+            #expect(try await charge() == 1)
+            try await server.query("UPDATE idemptx.record SET expires = 0")
+            let key = try #require(try await server.query("SELECT key FROM idemptx.record").first?.bytes(0))
+            try await withLock(on: try #require(StorageKey(bytes: key)), in: server) { () async throws in
+                await withLogger(Logger(label: "test") { _ in log }) { _ in
+                    let error = await #expect(throws: IdempotencyProblem.self) { try await charge() }
+                    #expect(error?.kind == .storeUnavailable)
+                }
+            }
+            #expect(ledger.count == 1)
+            #expect(log.entries.filter { $0.level >= .warning }.isEmpty)
+            #expect(try await charge() == 2)
         }
-
-        func listen(to channel: String) -> AsyncStream<PostgresNotification> { self.executor.listen(to: channel) }
     }
 
     @Test("The first claim of a store, which asks for the time first, has no more time than others")
     func firstClaim() async throws {
         try await PostgresServer.with { server in
-            let executor = SlowExecutor(try await server.makeStore().executor)
-            let store = PostgresStore(executor: executor)
-            #expect(
-                await store.claimed(ClaimRequest(key: try .named("k-1"), timeout: .seconds(60))) == "attempt 1")
+            let delay = Duration.milliseconds(50)
+            let executor = SpyExecutor(try await server.makeStore().executor, delay: delay)
+            let store = PostgresStore(
+                executor: executor, configuration: PostgresStoreConfiguration(callTimeout: .seconds(60)))
+            #expect(await store.claimed(ClaimRequest(key: try .named("k-1"))) == "attempt 1")
             let timeouts = executor.timeouts
-            #expect(timeouts.count == 2)
-            #expect(timeouts[1] <= timeouts[0] - SlowExecutor.duration)
+            try #require(timeouts.count == 2)
+            #expect(timeouts[1] <= timeouts[0] - delay)
         }
     }
 }

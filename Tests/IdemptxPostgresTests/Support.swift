@@ -36,24 +36,33 @@ extension PostgresServer {
     }
 }
 
-/// Runs statements by another executor, and remembers them.
+/// Runs statements by another executor, each after a delay, and remembers them.
 final class SpyExecutor: PostgresExecutor {
     private let executor: any PostgresExecutor
-    private let seen = Mutex<[PostgresStatement]>([])
+    private let seen = Mutex<[(statement: PostgresStatement, timeout: Duration)]>([])
+    /// How long it waits before it runs a statement.
+    private let delay: Duration
     private let failures: Mutex<[IdemptxPostgres.PostgresServerError]>
     private let canListen: Bool
 
-    init(_ executor: any PostgresExecutor, canListen: Bool = true, failures: [IdemptxPostgres.PostgresServerError] = [])
-    {
+    init(
+        _ executor: any PostgresExecutor, canListen: Bool = true, delay: Duration = .zero,
+        failures: [IdemptxPostgres.PostgresServerError] = []
+    ) {
         self.executor = executor
+        self.delay = delay
         self.canListen = canListen
         self.failures = Mutex(failures)
     }
 
-    var statements: [PostgresStatement] { self.seen.withLock { $0 } }
+    var statements: [PostgresStatement] { self.seen.withLock { $0 }.map(\.statement) }
+
+    /// How much time it was given for each.
+    var timeouts: [Duration] { self.seen.withLock { $0 }.map(\.timeout) }
 
     func execute(_ statement: PostgresStatement, timeout: Duration) async throws -> [[PostgresValue]] {
-        self.seen.withLock { $0.append(statement) }
+        self.seen.withLock { $0.append((statement, timeout)) }
+        if self.delay > .zero { try await Task.sleep(for: self.delay) }
         if let failure = self.failures.withLock({ $0.popLast() }) { throw failure }
         return try await self.executor.execute(statement, timeout: timeout)
     }
@@ -74,14 +83,4 @@ func withLock<Value>(
     }
     await client.close()
     return value
-}
-
-/// What a call to a store throws; `nil` if it does not.
-func storeError(_ call: () async throws -> Void) async -> StoreError? {
-    do {
-        try await call()
-        return nil
-    } catch {
-        return error as? StoreError
-    }
 }

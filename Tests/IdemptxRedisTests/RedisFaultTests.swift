@@ -13,15 +13,6 @@ import Testing
 struct RedisFaultTests {
     private let brisk = RedisConnectionConfiguration(commandTimeout: .seconds(3))
 
-    private func error(_ call: () async throws -> some Any) async -> StoreError.Code? {
-        do {
-            _ = try await call()
-            return nil
-        } catch {
-            return (error as? StoreError)?.code
-        }
-    }
-
     @Test("A lost reply is an unknown outcome, and the call can be repeated")
     func lostReplies() async throws {
         try await RedisServer.with { server in
@@ -47,12 +38,12 @@ struct RedisFaultTests {
                 #expect(claim.attempt == 1)
 
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { try await store.renew(claim, lease: .seconds(9)) } == .replyLost)
+                #expect(await storeError { _ = try await store.renew(claim, lease: .seconds(9)) }?.code == .replyLost)
                 #expect(try await store.renew(claim, lease: .seconds(9)))
 
                 await proxy.cutBeforeNextReply()
                 #expect(
-                    await self.error { try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }
+                    await storeError { _ = try await store.complete(claim, with: .charged, keyTTL: .seconds(9)) }?.code
                         == .replyLost)
                 #expect(try await store.complete(claim, with: .charged, keyTTL: .seconds(9)))
                 #expect(await store.claimed(ClaimRequest(key: request.key)) == "replay")
@@ -63,7 +54,7 @@ struct RedisFaultTests {
                     return
                 }
                 await proxy.cutBeforeNextReply()
-                #expect(await self.error { try await store.release(released) } == .replyLost)
+                #expect(await storeError { _ = try await store.release(released) }?.code == .replyLost)
                 #expect(try await !store.release(released))
                 #expect(await store.claimed(ClaimRequest(key: other.key)) == "attempt 1")
             }

@@ -94,12 +94,14 @@ struct RedisSafetyTests {
         }
     }
 
+    private struct UnexpectedResult: Error {}
+
     /// Claims a key, again as long as the replica does not acknowledge it in time.
-    private func claimInStep(_ request: ClaimRequest, _ store: RedisStore) async throws -> Claim {
+    private func claimOnceAcknowledged(_ request: ClaimRequest, _ store: RedisStore) async throws -> Claim {
         while true {
             do {
-                guard case .granted(let claim) = try await store.claim(request) else { throw CancellationError() }
-                return claim
+                if case .granted(let claim) = try await store.claim(request) { return claim }
+                throw UnexpectedResult()
             } catch let error as StoreError where error.code == .replyLost {
                 try Task.checkCancellation()
             }
@@ -121,7 +123,7 @@ struct RedisSafetyTests {
                 #expect(await store.claimed(request) == "replyLost")
 
                 try await replica.send(["REPLICAOF", RedisArgument(primary.host), RedisArgument(primary.port)])
-                let claim = try await self.claimInStep(request, store)
+                let claim = try await self.claimOnceAcknowledged(request, store)
                 replica.pause()
                 // Twice over one connection, then over one that has written nothing before.
                 for store in [store, store, try open()] {
@@ -149,7 +151,7 @@ struct RedisSafetyTests {
                     url: primary.url(), connection: RedisConnectionConfiguration(commandTimeout: .seconds(5)),
                     configuration: RedisStoreConfiguration(acknowledgement: ReplicaAcknowledgement(replicas: 1)))
                 try await replica.send(["REPLICAOF", RedisArgument(primary.host), RedisArgument(primary.port)])
-                let held = try await self.claimInStep(ClaimRequest(key: try .named("held")), store)
+                let held = try await self.claimOnceAcknowledged(ClaimRequest(key: try .named("held")), store)
                 replica.pause()
                 let isOver = Mutex(false)
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -159,11 +161,15 @@ struct RedisSafetyTests {
                     }
                     try await eventually("The primary waits for the replica") {
                         let clients = try await primary.send(["INFO", "clients"]).string
-                        return clients?.contains("blocked_clients:0") == false || isOver.withLock { $0 }
+                        let isAnyBlocked = clients?.contains("blocked_clients:0") == false
+                        return isAnyBlocked || isOver.withLock { $0 }
                     }
+                    var renewals = 0
                     repeat {
                         #expect(try await store.renew(held, lease: .seconds(60)))
+                        if !isOver.withLock({ $0 }) { renewals += 1 }
                     } while !isOver.withLock { $0 }
+                    #expect(renewals > 0)
                     try await group.waitForAll()
                 }
                 // One after the other, they would take 10 s.

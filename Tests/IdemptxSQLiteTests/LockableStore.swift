@@ -6,14 +6,14 @@ import Synchronization
 /// A store whose transactions find the file locked by another process, and its claims do not.
 final class LockableStore: TransactionJoining {
     private let store: SQLiteStore
-    /// What waits for the lock.
-    private let hurried: SQLiteStore
+    /// The same file with a short timeout, for transactions while it is locked.
+    private let shortTimeoutStore: SQLiteStore
     private let other: DatabaseQueue
     private let isLocked = Mutex(false)
 
-    init(_ store: SQLiteStore, hurried: SQLiteStore, path: String) throws {
+    init(_ store: SQLiteStore, shortTimeoutStore: SQLiteStore, path: String) throws {
         self.store = store
-        self.hurried = hurried
+        self.shortTimeoutStore = shortTimeoutStore
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
         self.other = try DatabaseQueue(path: path, configuration: configuration)
@@ -27,7 +27,7 @@ final class LockableStore: TransactionJoining {
 
     func withTransaction(_ body: (Database) async throws -> Void) async throws {
         guard self.isLocked.withLock({ $0 }) else { return try await self.store.withTransaction(body) }
-        try await self.other.whileWriting { try await self.hurried.withTransaction(body) }
+        try await self.other.whileWriting { try await self.shortTimeoutStore.withTransaction(body) }
     }
 
     func complete(

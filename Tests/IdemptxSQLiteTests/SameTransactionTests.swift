@@ -273,7 +273,7 @@ struct SameTransactionTests {
     @Test("runs nothing, and frees the key, if the transaction cannot begin in time")
     func cannotBegin() async throws {
         let store = try LockableStore(
-            self.store(), hurried: self.store(timeout: .milliseconds(100)), path: self.file.path)
+            self.store(), shortTimeoutStore: self.store(timeout: .milliseconds(100)), path: self.file.path)
         let idempotency = Idempotency(store: store, clock: self.clock)
         let ledger = Ledger()
         func charge() async throws -> String {

@@ -93,6 +93,8 @@ struct SettingsTests {
             "postgres://sesame/@host/db",
             "postgres://host:1;password=sesame/db", "postgres://host/db;password=sesame", "postgres://host/db#sesame",
             "postgres://host/db&password=sesame", "postgres://me:sesame%00host:1/0",
+            "postgres://h/db?user=me&pasword=sesame%zz", "postgres://h/db?user=me&pass%77ord=sesame%zz",
+            "postgres://me%3Asesame%zz/db", "postgres://me%3Asesame%40host/db", "postgres://me%3asesame:x@host/db",
         ])
     func secrets(conninfo: String) {
         guard case .misconfigured(let sentence) = self.failure(conninfo) else {

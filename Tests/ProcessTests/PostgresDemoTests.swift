@@ -68,6 +68,24 @@ struct PostgresDemoTests {
         }
     }
 
+    @Test(
+        "does not start on a table that is not its own, or where it may not write",
+        arguments: [
+            "CREATE TABLE idemptx_demo_charge (x int); GRANT ALL ON idemptx_demo_charge TO cashier",
+            "CREATE TABLE idemptx_demo_charge (id bigint, amount bigint, currency text, reference text, attempt bigint)",
+        ])
+    func tableOfAnotherKind(sql: String) async throws {
+        try await PostgresServer.with { server in
+            let store = "postgres://cashier@127.0.0.1:\(server.port)/postgres"
+            try await server.query("CREATE ROLE cashier LOGIN")
+            try await server.query("GRANT CREATE ON DATABASE postgres TO cashier")
+            for statement in sql.split(separator: "; ") { try await server.query(String(statement)) }
+            let demo = try await self.run("demo", "--store", store, "--port", "0")
+            #expect(demo.status == 1)
+            #expect(demo.errors.contains("Error: --store: the demo cannot keep its charges there: "))
+        }
+    }
+
     @Test("refuses while PostgreSQL is away, and works again when it is back, without a restart")
     func outage() async throws {
         try await PostgresServer.with { server in

@@ -12,16 +12,17 @@ struct ProxyOutageTests {
         self.directory = try CommandProcess.Directory()
     }
 
-    @Test("sends the response meanwhile, as unstored, and replays it afterwards; the upstream ran once")
+    @Test("sends the response during the outage, as unstored, and replays it afterwards; the upstream ran once")
     func outage() async throws {
         var options = RedisServerOptions()
         options.isDurable = true
         try await RedisServer.with(options) { server in
+            let path = "/slow-orders?seconds=3"
             let shop = try await Shop.start(in: self.directory)
             let arguments = ["--store", server.url()]
             let proxy = try await Proxy.start(for: shop.server, arguments, in: self.directory)
             let client = Task {
-                let response = try await proxy.post("/slow-orders?seconds=3", key: "k-1")
+                let response = try await proxy.post(path, key: "k-1")
                 return (response, ContinuousClock.now)
             }
             try await eventually("The order is taken") { try await shop.orders().count == 1 }
@@ -31,18 +32,17 @@ struct ProxyOutageTests {
             let (first, end) = try await client.value
             #expect(first.status == 201)
             #expect(first.header("X-Idempotency-Status") == "unstored")
-            // The time for which the first edition's outcomes were lost.
             let outage = Duration.seconds(12)
             #expect(start.duration(to: end) < outage)
             try await Task.sleep(until: start + outage, clock: .continuous)
             try await server.restart()
-            let retry = try await proxy.post("/slow-orders?seconds=3", key: "k-1")
+            let retry = try await proxy.post(path, key: "k-1")
             #expect(retry.header("Idempotent-Replayed") == "true")
             #expect(retry.repeatable == first.repeatable)
 
             let other = try await Proxy.start(for: shop.server, arguments, in: self.directory)
             try await eventually("Another process replays the response") {
-                let retry = try await other.post("/slow-orders?seconds=3", key: "k-1")
+                let retry = try await other.post(path, key: "k-1")
                 return retry.header("Idempotent-Replayed") == "true" && retry.repeatable == first.repeatable
             }
             #expect(try await shop.orders().count == 1)

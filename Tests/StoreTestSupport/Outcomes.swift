@@ -31,3 +31,13 @@ extension IdempotencyStore {
         }
     }
 }
+
+/// What a call to a store throws; `nil` if it does not throw a `StoreError`.
+package func storeError(_ call: () async throws -> Void) async -> StoreError? {
+    do {
+        try await call()
+        return nil
+    } catch {
+        return error as? StoreError
+    }
+}

@@ -54,7 +54,7 @@ extension Idempotency {
 
     /// The error to throw if a transaction could not be begun or committed, and what becomes of the key.
     private func transactionFailed(_ error: StoreError, in context: IdempotencyContext, hasRun: Bool) -> any Error {
-        if let lease = context.lease { self.telemetry.outcomeNotStored(lease.claim, reason: "\(error)") }
+        if let lease = context.lease { self.telemetry.transactionFailed(lease.claim, error, hasRun: hasRun) }
         if !hasRun {
             context.choose(.release)
         } else if error.code == .transactionEnded {

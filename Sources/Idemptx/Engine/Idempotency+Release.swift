@@ -57,7 +57,7 @@ extension Idempotency {
                     if grantedUntil.map({ $0 <= askedAt }) ?? true { return }
                 } catch {
                     if rule == .rerun, end <= self.time.now { return }
-                    guard (error as? StoreError)?.isOutage == true else {
+                    guard let error = error as? StoreError, error.isTransient || error.isOutage else {
                         return self.telemetry.notReleased(key, rule: rule, reason: "\(error)")
                     }
                 }

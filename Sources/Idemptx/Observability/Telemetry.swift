@@ -110,9 +110,26 @@ struct Telemetry: Sendable {
     }
 
     func outcomeNotStored(_ claim: borrowing Claim, reason: String) {
+        self.unstored(claim, "An operation ran, but its outcome is not stored: a retry may run it again", reason)
+    }
+
+    /// Says what became of the transaction of an operation and its outcome.
+    func transactionFailed(_ claim: borrowing Claim, _ error: StoreError, hasRun: Bool) {
+        let message: Logger.Message =
+            switch error.code {
+            case _ where !hasRun: "The transaction of an operation could not begin: nothing ran"
+            case .replyLost: "It is not known whether the transaction of an operation was committed"
+            case .transactionEnded:
+                "An operation ended its transaction: what it wrote may be committed without its outcome"
+            default: "The transaction of an operation was rolled back, with what it wrote and its outcome"
+            }
+        self.unstored(claim, message, "\(error)")
+    }
+
+    private func unstored(_ claim: borrowing Claim, _ message: Logger.Message, _ reason: String) {
         self.metrics?.unstored.increment()
         Logger.current.error(
-            "An operation ran, but its outcome is not stored: a retry may run it again",
+            message,
             metadata: [
                 "idempotency.record": "\(Self.name(of: claim.key))",
                 "idempotency.attempt": "\(claim.attempt)",

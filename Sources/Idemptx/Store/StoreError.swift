@@ -29,6 +29,9 @@ public struct StoreError: Error, Sendable {
     /// What the store's own library threw.
     public let underlyingError: (any Error)?
 
+    /// Whether others had the record for too long: all other records can be used.
+    let isRecordBusy: Bool
+
     /// Creates an error.
     ///
     /// - Parameters:
@@ -39,6 +42,19 @@ public struct StoreError: Error, Sendable {
         self.code = code
         self.message = message
         self.underlyingError = underlyingError
+        self.isRecordBusy = false
+    }
+
+    /// Creates an error about a record that others had for too long; nothing has changed.
+    ///
+    /// - Parameters:
+    ///   - message: One sentence for a person, as for all errors.
+    ///   - underlyingError: What the store's own library threw.
+    package init(recordBusy message: String, underlyingError: (any Error)? = nil) {
+        self.code = .unavailable
+        self.message = message
+        self.underlyingError = underlyingError
+        self.isRecordBusy = true
     }
 }
 
@@ -57,8 +73,8 @@ extension StoreError {
 
     /// Whether the store as a whole cannot be used.
     ///
-    /// An error about one record is no outage: a record exists, so its operation may have run.
-    var isOutage: Bool { self.isTransient || self.code == .misconfigured }
+    /// An error about one record is no outage: a record exists, so its operation may have run, or be running.
+    var isOutage: Bool { !self.isRecordBusy && (self.isTransient || self.code == .misconfigured) }
 }
 
 extension StoreError: CustomStringConvertible {

@@ -11,7 +11,7 @@ struct PostgresLedger: TransactionalLedger {
         try await store.withTransaction { transaction in
             // CREATE TABLE IF NOT EXISTS asks for the right to create tables even if there is nothing to create.
             let isThere = try await transaction.execute("SELECT to_regclass('idemptx_demo_charge') IS NOT NULL")
-            guard isThere != [[.boolean(true)]] else { return }
+            guard isThere != [[.boolean(true)]] else { return try await Self.check(transaction) }
             // Of two demos that start together, one creates it.
             try await transaction.execute("SELECT pg_advisory_xact_lock(hashtext('idemptx_demo_charge'))::text")
             try await transaction.execute(
@@ -27,6 +27,12 @@ struct PostgresLedger: TransactionalLedger {
         }
     }
 
+    /// Checks that the table is one to keep charges in: what cannot be done with it fails here already.
+    private static func check(_ transaction: PostgresTransaction) async throws {
+        try await transaction.execute("EXPLAIN \(Self.select)")
+        try await transaction.execute("EXPLAIN \(Self.insert)", [.integer(1), .text("EUR"), .null, .integer(1)])
+    }
+
     func add(_ order: ChargeOrder, attempt: Int) async throws -> Charge {
         var charge: Charge?
         try await self.store.withTransaction { transaction in
@@ -38,10 +44,7 @@ struct PostgresLedger: TransactionalLedger {
 
     func add(_ order: ChargeOrder, attempt: Int, in transaction: PostgresTransaction) async throws -> Charge {
         let rows = try await transaction.execute(
-            """
-            INSERT INTO idemptx_demo_charge (amount, currency, reference, attempt) VALUES ($1, $2, $3, $4)
-            RETURNING id, amount, currency, reference, attempt
-            """,
+            Self.insert,
             [
                 .integer(Int64(order.amount)), .text(order.currency ?? "EUR"),
                 order.reference.map { .text($0) } ?? .null,
@@ -58,6 +61,11 @@ struct PostgresLedger: TransactionalLedger {
     func charge(_ id: Int64) async throws -> Charge? {
         try await self.rows(Self.select + " WHERE id = $1", [.integer(id)]).first.map { try Charge(row: $0) }
     }
+
+    private static let insert = """
+        INSERT INTO idemptx_demo_charge (amount, currency, reference, attempt) VALUES ($1, $2, $3, $4)
+        RETURNING id, amount, currency, reference, attempt
+        """
 
     private static let select = "SELECT id, amount, currency, reference, attempt FROM idemptx_demo_charge"
 

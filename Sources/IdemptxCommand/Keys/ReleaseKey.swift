@@ -42,7 +42,7 @@ struct ReleaseKey: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await self.store.use { store in
+        try await self.store.change { store in
             if self.state != nil { return try await self.releaseUnknown(in: store) }
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Release \(key)? Its next retry runs.")

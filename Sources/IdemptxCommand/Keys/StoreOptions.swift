@@ -26,6 +26,19 @@ struct StoreOptions: ParsableArguments {
         }
     }
 
+    /// Changes something in the store.
+    ///
+    /// Where its reply is lost, the change may have been made all the same, or may still be.
+    func change(_ body: (any RecordCounting) async throws -> Void) async throws {
+        try await self.use { store in
+            do {
+                try await body(store)
+            } catch let error as StoreError where error.code == .replyLost {
+                throw CommandError("\(error.message) It may take effect all the same: look with 'idemptx keys show'.")
+            }
+        }
+    }
+
     private func open() async throws -> any RecordCounting {
         var settings = try self.settings()
         let store = try StoreSettings(&settings)

@@ -21,7 +21,7 @@ struct RecordStatements: Sendable {
     // MARK: Attempts
 
     func claim(
-        _ request: ClaimRequest, notAfter: Timestamp?, lockWait: Duration, waits: Bool
+        _ request: ClaimRequest, notAfter: Timestamp, lockWait: Duration, waits: Bool
     ) -> PostgresStatement {
         PostgresStatement(
             self.claim,
@@ -29,7 +29,7 @@ struct RecordStatements: Sendable {
                 .bytes(request.key.bytes), .bytes(request.owner.bytes), .integer(Int64(request.fingerprint.recipe)),
                 .bytes(request.fingerprint.digestBytes), .boolean(request.comparesFingerprint),
                 .text(request.onAbandoned.rawValue), .span(request.lease), .kept(request.retention, request.lease),
-                .integer(notAfter?.milliseconds), .span(lockWait), .boolean(waits),
+                .integer(notAfter.milliseconds), .span(lockWait), .boolean(waits),
             ])
     }
 

@@ -71,19 +71,19 @@ AS $function$
     SELECT CASE WHEN kept IS NOT NULL THEN (expires / greatest(1, kept / 32) + 1) * greatest(1, kept / 32) END
 $function$;
 
--- About deadlines: a function that is about to wait for a lock sets lock_timeout by the deadline of its call, until the end of
--- the transaction, which is its own. A setting of the session would not survive a pooler, and statement_timeout counts from
--- the start of a statement, so that it cannot be set inside of one. lock_timeout counts anew for each lock: the second that
--- waits for a row waits for the first one, and then as long again for the transaction that holds the row. So each wait gets a
--- third of the time.
+-- About deadlines: a function that is about to wait for a lock sets lock_timeout, until the end of the transaction, which is its
+-- own. A setting of the session would not survive a pooler, and statement_timeout counts from the start of a statement, so that
+-- it cannot be set inside of one. lock_timeout counts anew for each lock. PostgreSQL queues those who wait for a row: a function
+-- may wait for its turn, and then for the transaction that holds the row. So the limit of one wait, p_lock_wait, is a third of
+-- the time that is left.
 
 -- Claims a key.
 --
 -- What changes nothing writes nothing and takes no lock: a record is read first, and written if it is still what was read.
 --
 -- p_rule is rerun, refuse or recover. p_kept is how long the record is kept, null for good. The claim is refused from
--- p_not_after on. p_lock_wait is how long to wait for a lock, in milliseconds. p_waits: somebody listens, and is told when an
--- attempt that is in progress now has ended.
+-- p_not_after on. p_lock_wait is how long to wait for one lock at most, in milliseconds. p_waits: somebody listens, and is told
+-- when an attempt that is in progress now has ended.
 CREATE FUNCTION "idemptx".claim(
     p_key bytea, p_owner bytea, p_recipe bigint, p_digest bytea, p_compares boolean, p_rule text, p_lease bigint,
     p_kept bigint, p_not_after bigint, p_lock_wait bigint, p_waits boolean,
@@ -93,10 +93,13 @@ CREATE FUNCTION "idemptx".claim(
 DECLARE
     old "idemptx".record%ROWTYPE;
     v_expires bigint;
+    v_lock_wait text;
 BEGIN
     FOR try IN 1..10 LOOP
         SELECT r.* INTO old FROM "idemptx".record r WHERE r.key = p_key;
         now := "idemptx".clock();
+        -- Less with each turn of the loop. p_lock_wait is less if the clock was set back.
+        v_lock_wait := greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text;
         attempt := 1;
         created := now;
         unknown_since := NULL;
@@ -127,8 +130,8 @@ BEGIN
             created := old.created;
             unknown_since := old.unknown_since;
         ELSIF now < old.lease_end THEN
-            IF p_waits AND NOT old.waited THEN
-                PERFORM set_config('lock_timeout', greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text, true);
+            IF p_waits AND NOT old.waited AND now < p_not_after THEN
+                PERFORM set_config('lock_timeout', v_lock_wait, true);
                 UPDATE "idemptx".record r SET waited = true
                 WHERE r.key = p_key AND r.state = 1 AND r.owner = old.owner;
                 CONTINUE WHEN NOT FOUND;
@@ -149,7 +152,7 @@ BEGIN
             result := 'late';
             RETURN;
         END IF;
-        PERFORM set_config('lock_timeout', greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text, true);
+        PERFORM set_config('lock_timeout', v_lock_wait, true);
         v_expires := coalesce(now + p_kept, 9223372036854775807);
         IF old.key IS NULL THEN
             INSERT INTO "idemptx".record AS r (
@@ -168,6 +171,10 @@ BEGIN
                 AND r.lease_end IS NOT DISTINCT FROM old.lease_end;
         END IF;
         IF FOUND THEN
+            -- Each new version of a row that others make is waited for anew. This rolls back what was written.
+            IF p_not_after <= "idemptx".clock() THEN
+                RAISE EXCEPTION 'the lock came too late for the claim' USING ERRCODE = 'lock_not_available';
+            END IF;
             result := 'granted';
             RETURN;
         END IF;

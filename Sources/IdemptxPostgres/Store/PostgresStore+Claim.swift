@@ -9,12 +9,12 @@ extension PostgresStore {
         // A clock that was set makes a claim late that is not; the reply tells the time anew.
         for _ in 0..<3 {
             let notAfter = try await self.notAfter(deadline)
-            let rest = max(.zero, ContinuousClock.now.duration(to: deadline))
-            let statement = self.statements.claim(
-                request, notAfter: notAfter, lockWait: Self.lockWait(within: rest),
-                waits: self.listener.hears(request.key))
+            let waits = self.listener.hears(request.key)
             let sentAt = ContinuousClock.now
-            var row = try RowReader(try await self.run(statement, by: deadline).first)
+            let rows = try await self.run(by: deadline) {
+                self.statements.claim(request, notAfter: notAfter, lockWait: $0, waits: waits)
+            }
+            var row = try RowReader(rows.first)
             let (result, now) = (try row.text(), try row.timestamp())
             self.clock.note(now, sentAt: sentAt)
             if result != "late" { return try self.result(result, &row).map { Claim(granting: request, $0) } }
@@ -48,12 +48,13 @@ extension PostgresStore {
     /// The deadline of a claim on the server's clock, which is asked if it is not known.
     ///
     /// A claim is refused from then on.
-    private func notAfter(_ deadline: ContinuousClock.Instant) async throws -> Timestamp? {
+    private func notAfter(_ deadline: ContinuousClock.Instant) async throws -> Timestamp {
         if let time = self.clock.time(at: deadline) { return time }
         let sentAt = ContinuousClock.now
         var row = try RowReader(try await self.run(self.statements.clock, by: deadline).first)
         self.clock.note(try row.timestamp(), sentAt: sentAt)
-        return self.clock.time(at: deadline)
+        guard let time = self.clock.time(at: deadline) else { throw StoreError.unexpectedRow }
+        return time
     }
 }
 

@@ -42,9 +42,9 @@ extension PostgresStore: KeyInspecting {
         force: Bool,
         reason: String
     ) async throws -> OperatorResult {
-        let result = try await self.settle(
-            self.statements.settle(
-                key, with: OutcomeColumns(outcome), keyTTL: keyTTL, force: force, lockWait: self.lockWait))
+        let result = try await self.settle {
+            self.statements.settle(key, with: OutcomeColumns(outcome), keyTTL: keyTTL, force: force, lockWait: $0)
+        }
         if result == .done {
             OperatorAct.completed.log(key, reason: reason)
             self.listener.announce(key)
@@ -54,9 +54,10 @@ extension PostgresStore: KeyInspecting {
 
     /// Frees a key whose attempt has no outcome.
     public func release(_ key: StorageKey, force: Bool, reason: String) async throws -> OperatorResult {
-        let result = try await self.settle(
+        let result = try await self.settle {
             self.statements.settle(
-                key, with: nil, keyTTL: ClaimRequest.defaultKeyTTL, force: force, lockWait: self.lockWait))
+                key, with: nil, keyTTL: ClaimRequest.defaultKeyTTL, force: force, lockWait: $0)
+        }
         if result == .done {
             OperatorAct.released.log(key, reason: reason)
             self.listener.announce(key)
@@ -64,7 +65,7 @@ extension PostgresStore: KeyInspecting {
         return result
     }
 
-    private func settle(_ statement: PostgresStatement) async throws -> OperatorResult {
+    private func settle(_ statement: (_ lockWait: Duration) -> PostgresStatement) async throws -> OperatorResult {
         var row = try RowReader(try await self.run(statement).first)
         let (result, leaseLeft) = (try row.text(), try row.optionalInteger())
         switch result {
@@ -78,7 +79,7 @@ extension PostgresStore: KeyInspecting {
 
     /// Deletes a record in whatever state.
     public func remove(_ key: StorageKey, reason: String) async throws -> Bool {
-        let isRemoved = try await self.flag(self.statements.remove(key, lockWait: self.lockWait))
+        let isRemoved = try await self.flag { self.statements.remove(key, lockWait: $0) }
         if isRemoved { OperatorAct.removed.log(key, reason: reason) }
         self.listener.announce(key)
         return isRemoved

@@ -33,8 +33,8 @@ extension PostgresStore: TransactionJoining {
         in transaction: PostgresTransaction
     ) async throws -> Bool {
         let statement = self.statements.complete(
-            claim.key, owner: claim.owner, with: OutcomeColumns(outcome), keyTTL: keyTTL, lockWait: self.lockWait,
-            mayRepeat: false)
+            claim.key, owner: claim.owner, with: OutcomeColumns(outcome), keyTTL: keyTTL,
+            lockWait: Self.lockWait(within: self.configuration.callTimeout), mayRepeat: false)
         do {
             var row = try RowReader(
                 try await transaction.execute(

@@ -13,8 +13,10 @@ public import Idemptx
 /// between in transaction mode. Waiters, in whatever process, are woken by a notification, which is sent only if somebody
 /// waits; a lost one costs them one more poll.
 ///
-/// A call that waits in vain for a lock that somebody else holds, such as a transaction of an operator, ends before its deadline,
-/// with the server's word that nothing has changed; where that does not come in time, the error is `replyLost`. A claim is not granted once its caller has given up, by the server's clock.
+/// A call that waits too long for a lock of another transaction fails as `unavailable` before its deadline: the server has said
+/// that nothing has changed. If that reply is late, the error is `replyLost`.
+///
+/// A claim is not granted once its caller has given up, by the server's clock.
 ///
 /// What a call reports is committed. What survives a crash of the server, or a failover, is up to its settings: see
 /// <doc:RunningPostgreSQL>.
@@ -60,10 +62,10 @@ public final class PostgresStore: IdempotencyStore {
 extension PostgresStore {
     /// Moves the end of a claim's lease.
     public func renew(_ claim: borrowing Claim, lease: Duration) async throws -> Bool {
-        let key = claim.key
-        let isRenewed = try await self.flag(
-            self.statements.renew(
-                key, owner: claim.owner, lease: lease, retention: claim.retention, lockWait: self.lockWait))
+        let (key, owner, retention) = (claim.key, claim.owner, claim.retention)
+        let isRenewed = try await self.flag {
+            self.statements.renew(key, owner: owner, lease: lease, retention: retention, lockWait: $0)
+        }
         if isRenewed, lease <= .zero { self.listener.announce(key) }
         return isRenewed
     }
@@ -72,19 +74,20 @@ extension PostgresStore {
     ///
     /// PostgreSQL takes no body of a gigabyte or more.
     public func complete(_ claim: borrowing Claim, with outcome: Outcome, keyTTL: Duration) async throws -> Bool {
-        let key = claim.key
-        let isStored = try await self.flag(
-            self.statements.complete(
-                key, owner: claim.owner, with: OutcomeColumns(outcome), keyTTL: keyTTL, lockWait: self.lockWait))
+        let (key, owner, columns) = (claim.key, claim.owner, OutcomeColumns(outcome))
+        let isStored = try await self.flag {
+            self.statements.complete(key, owner: owner, with: columns, keyTTL: keyTTL, lockWait: $0)
+        }
         if isStored { self.listener.announce(key) }
         return isStored
     }
 
     /// Frees the key, because nothing was done.
     public func release(_ claim: borrowing Claim) async throws -> Bool {
-        let key = claim.key
-        let isReleased = try await self.flag(
-            self.statements.release(key, owner: claim.owner, keyTTL: claim.keyTTL, lockWait: self.lockWait))
+        let (key, owner, keyTTL) = (claim.key, claim.owner, claim.keyTTL)
+        let isReleased = try await self.flag {
+            self.statements.release(key, owner: owner, keyTTL: keyTTL, lockWait: $0)
+        }
         if isReleased { self.listener.announce(key) }
         return isReleased
     }
@@ -95,29 +98,29 @@ extension PostgresStore {
 extension PostgresStore {
     private static let maximumTries = 5
 
-    /// For how long a statement waits for a lock, at most twice: in the queue for a record, and then for who has it.
+    /// For how long a statement may wait for one lock, of the time that is left.
     ///
-    /// The last third of the call is for the server's word that nothing has changed, which is better than none.
-    var lockWait: Duration { Self.lockWait(within: self.configuration.callTimeout) }
-
-    static func lockWait(within timeout: Duration) -> Duration { timeout / 3 }
+    /// PostgreSQL queues those who wait for a record: a statement waits for its turn, and then for the transaction that holds the
+    /// record. The last third is for the reply, which says that nothing has changed.
+    static func lockWait(within rest: Duration) -> Duration { rest / 3 }
 
     /// Runs a statement; again if it lost against another transaction, since nothing has changed then.
     ///
     /// - Parameters:
-    ///   - statement: The statement.
     ///   - deadline: When it has to be done, all tries together; after the limit of the configuration if `nil`.
+    ///   - statement: The statement that waits for so long for one lock.
     /// - Returns: The rows.
     /// - Throws: `StoreError`.
     func run(
-        _ statement: PostgresStatement, by deadline: ContinuousClock.Instant? = nil
+        by deadline: ContinuousClock.Instant? = nil,
+        _ statement: (_ lockWait: Duration) -> PostgresStatement
     ) async throws -> [[PostgresValue]] {
         let deadline = deadline ?? .now + self.configuration.callTimeout
         var tries = 1
         while true {
-            let rest = ContinuousClock.now.duration(to: deadline)
+            let rest = max(.zero, ContinuousClock.now.duration(to: deadline))
             do {
-                return try await self.executor.execute(statement, timeout: max(.zero, rest))
+                return try await self.executor.execute(statement(Self.lockWait(within: rest)), timeout: rest)
             } catch let error as PostgresServerError
                 where error.isConflict && tries < Self.maximumTries && ContinuousClock.now < deadline
             {
@@ -128,8 +131,15 @@ extension PostgresStore {
         }
     }
 
+    /// Runs a statement that waits for no lock.
+    func run(
+        _ statement: PostgresStatement, by deadline: ContinuousClock.Instant? = nil
+    ) async throws -> [[PostgresValue]] {
+        try await self.run(by: deadline) { _ in statement }
+    }
+
     /// Runs a function that returns a truth value.
-    func flag(_ statement: PostgresStatement) async throws -> Bool {
+    func flag(_ statement: (_ lockWait: Duration) -> PostgresStatement) async throws -> Bool {
         var row = try RowReader(try await self.run(statement).first)
         return try row.boolean()
     }

@@ -25,7 +25,11 @@ extension StoreError {
     /// The server's message is quoted only where it names nothing but objects and roles of the database.
     init(_ error: PostgresServerError, schema: String) {
         let (code, message) = Self.meaning(of: error, schema: schema)
-        self.init(code, message, underlyingError: error)
+        if error.isConflict || error.sqlState == "55P03" {
+            self.init(recordBusy: message, underlyingError: error)
+        } else {
+            self.init(code, message, underlyingError: error)
+        }
     }
 
     private static func meaning(of error: PostgresServerError, schema: String) -> (Code, String) {

@@ -44,7 +44,7 @@ extension RedisStore {
                 return transition.result
             }
         }
-        throw StoreError(.unavailable, "A record changed faster than it could be changed here.")
+        throw StoreError(recordBusy: "A record changed faster than it could be changed here.")
     }
 
     /// The record of a key and the time, read in one step.

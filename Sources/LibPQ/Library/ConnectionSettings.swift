@@ -49,7 +49,9 @@ struct ConnectionSettings: Sendable {
     /// libpq quotes what it does not understand, which may be a part of a password.
     private static func hidingSecrets(_ sentence: String, of conninfo: String) -> String {
         // Byte by byte: to Swift, a character that a combining mark follows is another one.
-        let hasSecret = conninfo.utf8.contains(UInt8(ascii: "@")) || conninfo.utf8.contains("password".utf8)
+        let hasSecret =
+            conninfo.utf8.contains(UInt8(ascii: "@")) || conninfo.utf8.contains("password".utf8)
+            || sentence.utf8.contains("invalid percent-encoded token".utf8)
         let quote = UInt8(ascii: "\"")
         // A password may have quotes in it, too: nothing between the first and the last of them is shown.
         guard hasSecret, let first = sentence.utf8.firstIndex(of: quote), let last = sentence.utf8.lastIndex(of: quote),
@@ -73,10 +75,11 @@ struct ConnectionSettings: Sendable {
 }
 
 extension PQFunctions {
-    /// A message of libpq, which has line breaks at its end and sometimes inside, as one line.
+    /// A message of libpq, which has line breaks at its end and sometimes inside, as one line, without its hints.
     func sentence(_ message: UnsafePointer<CChar>?) -> String {
         guard let message = unsafe message else { return "unknown" }
-        let line = unsafe String(cString: message).split(whereSeparator: \.isNewline).joined(separator: " ")
+        let lines = unsafe String(cString: message).split(whereSeparator: \.isNewline)
+        let line = lines.filter { !$0.hasPrefix("\t") }.joined(separator: " ")
         return line.hasSuffix(".") ? String(line.dropLast()) : line
     }
 

@@ -10,11 +10,17 @@ enum ConnectionURL {
         }
         // `user:password@`, hosts with ports, the name of the database, and options; by scalars, since a combining mark
         // would hide a separator.
-        let url = /[a-z]+:\/\/(?:[^@\/]*@)?(?<servers>[^@\/?#]*)(?:\/(?<database>[A-Za-z0-9._~+%\-]*))?(?:\?[^#]*)?/
+        let url = /[a-z]+:\/\/(?:(?<user>[^@\/:]*)(?::[^@\/]*)?@)?(?<servers>[^@\/?#]*)(?:\/(?<database>[A-Za-z0-9._~+%\-]*))?(?:\?[^#]*)?/
             .matchingSemantics(.unicodeScalar)
         let server = /(?:[A-Za-z0-9._~%\-]*|\[[A-Za-z0-9:.%]+\])(?::[0-9]*)?/.matchingSemantics(.unicodeScalar)
-        let servers = conninfo.wholeMatch(of: url)?.servers.unicodeScalars.split(
-            separator: ",", omittingEmptySubsequences: false)
+        let parts = conninfo.wholeMatch(of: url)
+        let servers = parts?.servers.unicodeScalars.split(separator: ",", omittingEmptySubsequences: false)
+        // libpq would take the password for a part of the user or the host.
+        let encodedColon = /%3a/.ignoresCase().matchingSemantics(.unicodeScalar)
+        let encodedSeparator = /%3a|%40/.ignoresCase().matchingSemantics(.unicodeScalar)
+        if let parts, parts.user?.contains(encodedColon) == true || parts.servers.contains(encodedSeparator) {
+            return "what separates user, password and host is : and @, not %3A and %40"
+        }
         guard let servers, servers.allSatisfy({ Substring($0).wholeMatch(of: server) != nil }) else {
             return "behind user and password, it has to have hosts, and the name of a database; "
                 + "percent-encode what is special in any of them, such as @ by %40, and / by %2F"
