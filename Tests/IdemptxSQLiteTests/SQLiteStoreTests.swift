@@ -152,7 +152,9 @@ struct SQLiteStoreTests {
         }
         let other = try await self.lock()
         for _ in 0..<3 {
-            let error = await #expect(throws: StoreError.self) { try await shortTimeoutStore.renew(claim, lease: .seconds(30)) }
+            let error = await #expect(throws: StoreError.self) {
+                try await shortTimeoutStore.renew(claim, lease: .seconds(30))
+            }
             #expect(error?.code == .unavailable)
         }
         try await self.unlock(other)

@@ -4,7 +4,7 @@
 public struct StoreError: Error, Sendable {
     /// What kind of failure it is, and therefore what may be done about it.
     public enum Code: String, Hashable, Sendable {
-        /// The store was not reached; nothing has changed.
+        /// The store was not reached, or others had the record for too long; nothing has changed.
         case unavailable
         /// The call left this process and no reply came back. It may have taken effect.
         ///

@@ -10,8 +10,10 @@ enum ConnectionURL {
         }
         // `user:password@`, hosts with ports, the name of the database, and options; by scalars, since a combining mark
         // would hide a separator.
-        let url = /[a-z]+:\/\/(?:(?<user>[^@\/:]*)(?::[^@\/]*)?@)?(?<servers>[^@\/?#]*)(?:\/(?<database>[A-Za-z0-9._~+%\-]*))?(?:\?[^#]*)?/
-            .matchingSemantics(.unicodeScalar)
+        let url = #/
+            [a-z]+:// (?: (?<user> [^@/:]* ) (?: : [^@/]* )? @ )? (?<servers> [^@/?\#]* )
+            (?: / [A-Za-z0-9._~+%\-]* )? (?: \? [^\#]* )?
+            /#.matchingSemantics(.unicodeScalar)
         let server = /(?:[A-Za-z0-9._~%\-]*|\[[A-Za-z0-9:.%]+\])(?::[0-9]*)?/.matchingSemantics(.unicodeScalar)
         let parts = conninfo.wholeMatch(of: url)
         let servers = parts?.servers.unicodeScalars.split(separator: ",", omittingEmptySubsequences: false)
