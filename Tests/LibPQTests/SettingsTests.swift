@@ -111,7 +111,8 @@ struct SettingsTests {
             "postgres://%2Frun%2Fpostgresql/db?user=me", "postgres:///db?host=/run&port=1&password=a@b",
             "postgres://me:a?b#c=d&e@my_host.test:5432/db?sslmode=require", "postgres://[fe80::1%25eth0]/",
             "postgres://h?", "host=a,b port=,5433", "sslmode=prefer port=' 1 '", "host=a,b port='1, 2'",
-            "postgres://a,b:70000/db",
+            "postgres://a,b:70000/db", "postgres://%40idemptx/db",
+            "postgres://user%40azure:p@host/db",
         ])
     func understood(url: String) {
         #expect(self.failure(url) == nil)

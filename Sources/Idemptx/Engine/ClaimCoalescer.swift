@@ -2,7 +2,8 @@ import Synchronization
 
 /// Lets claims of one key that arrive together share one call to the store.
 ///
-/// A final result goes to every claim that waits for it. Any other result holds only for the moment of the call: it goes to
+/// A final result goes to every claim that waits for it, and so does the error that others have had the record for too long: one
+/// more call would only wait for them anew. Any other result holds only for the moment of the call: it goes to
 /// the claims that had arrived before the call began. Later claims share one more call.
 final class ClaimCoalescer: Sendable {
     /// What a waiting claim receives.
@@ -83,7 +84,7 @@ final class ClaimCoalescer: Sendable {
             self.end(subject, shared: .result(result.asSeenByOthers), isFinal: result.isFinal)
             return result
         } catch let error as StoreError {
-            self.end(subject, shared: .failed(error.asSeenByOthers), isFinal: false)
+            self.end(subject, shared: .failed(error.asSeenByOthers), isFinal: error.isRecordBusy)
             throw error
         } catch {
             self.end(subject, shared: nil, isFinal: false)

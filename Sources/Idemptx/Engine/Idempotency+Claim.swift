@@ -181,12 +181,10 @@ extension Idempotency {
         policy: SharedPolicy,
         mayBeClaimed: Bool
     ) async throws -> ClaimResult<Lease> {
-        var (failure, mayBeClaimed) = (failure, mayBeClaimed)
+        var (failure, mayBeClaimed) = (failure, mayBeClaimed || Self.mayHaveClaimed(failure))
         var backoff = Backoff()
         do {
             while true {
-                // Any other error is a cancellation, which says nothing of what the store has done.
-                mayBeClaimed = mayBeClaimed || (failure as? StoreError)?.code ?? .replyLost == .replyLost
                 if failure is StoreError, let known = self.retrier.result(for: request) {
                     // The store cannot say more than is known here.
                     if mayBeClaimed { self.releaseUnconfirmed(request) }
@@ -203,13 +201,23 @@ extension Idempotency {
                     if mayBeClaimed, !result.isGranted { self.releaseUnconfirmed(request) }
                     return result
                 } catch {
-                    failure = error
+                    mayBeClaimed = mayBeClaimed || Self.mayHaveClaimed(error)
+                    // That others had the record is not forgotten: their operation may be running.
+                    let isBusy = (failure as? StoreError)?.isRecordBusy == true
+                    if !isBusy || !(error is StoreError) { failure = error }
                 }
             }
         } catch {
             if mayBeClaimed { self.releaseUnconfirmed(request) }
             throw error
         }
+    }
+
+    /// Whether the store may have granted a claim that failed.
+    ///
+    /// Any error but its own is a cancellation, which says nothing of what the store has done.
+    private static func mayHaveClaimed(_ error: any Error) -> Bool {
+        (error as? StoreError)?.code ?? .replyLost == .replyLost
     }
 
     /// Makes one call to the store, or shares that of another claim.

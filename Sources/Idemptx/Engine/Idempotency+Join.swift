@@ -25,14 +25,14 @@ extension Idempotency {
         judge: (Result) -> (Disposition, Outcome?)
     ) async throws -> Result {
         var result: Result?
-        var hasBegun = false
+        var (hasBegun, mayBeCommitted) = (false, false)
         context?.isJoined = true
         do {
             try await store.withTransaction { transaction in
                 hasBegun = true
                 let value = try await operation(transaction)
                 result = value
-                guard let context, context.lease != nil else { return }
+                guard let context, context.lease != nil else { return mayBeCommitted = true }
                 let judged = judge(value)
                 guard let outcome = Self.kept(judged) else {
                     // The layer judges once more after the rollback. That decision must be the same.
@@ -40,12 +40,17 @@ extension Idempotency {
                     throw RolledBack()
                 }
                 try await context.write(outcome, in: transaction, of: store)
+                mayBeCommitted = true
             }
             context?.transactionCommitted()
         } catch is RolledBack {
             // The layer frees the key, or ends its lease.
         } catch let error as StoreError {
             guard let context else { throw error }
+            if let lease = context.lease {
+                self.telemetry.transactionFailed(
+                    lease.claim, error, hasRun: hasBegun, mayBeCommitted: mayBeCommitted)
+            }
             throw self.transactionFailed(error, in: context, hasRun: hasBegun)
         }
         guard let result else { throw StoreError(.unavailable, "The store did not run the transaction.") }
@@ -54,7 +59,6 @@ extension Idempotency {
 
     /// The error to throw if a transaction could not be begun or committed, and what becomes of the key.
     private func transactionFailed(_ error: StoreError, in context: IdempotencyContext, hasRun: Bool) -> any Error {
-        if let lease = context.lease { self.telemetry.transactionFailed(lease.claim, error, hasRun: hasRun) }
         if !hasRun {
             context.choose(.release)
         } else if error.code == .transactionEnded {

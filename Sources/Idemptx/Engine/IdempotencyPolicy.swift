@@ -21,6 +21,9 @@ public struct IdempotencyPolicy: Sendable {
         case refuse
         /// The operation runs unprotected: a retry can run it twice. While the store does not reply, requests do not wait
         /// for it.
+        ///
+        /// If the record is damaged, or others hold it for too long, the request is refused all the same: an operation with its
+        /// key may have run, or be running.
         case bypass
     }
 

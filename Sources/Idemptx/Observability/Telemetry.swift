@@ -114,13 +114,18 @@ struct Telemetry: Sendable {
     }
 
     /// Says what became of the transaction of an operation and its outcome.
-    func transactionFailed(_ claim: borrowing Claim, _ error: StoreError, hasRun: Bool) {
+    func transactionFailed(_ claim: borrowing Claim, _ error: StoreError, hasRun: Bool, mayBeCommitted: Bool) {
+        guard hasRun else {
+            return Logger.current.warning(
+                "The transaction of an operation could not begin: nothing ran",
+                metadata: Self.metadata(of: claim, reason: "\(error)"))
+        }
         let message: Logger.Message =
             switch error.code {
-            case _ where !hasRun: "The transaction of an operation could not begin: nothing ran"
-            case .replyLost: "It is not known whether the transaction of an operation was committed"
             case .transactionEnded:
                 "An operation ended its transaction: what it wrote may be committed without its outcome"
+            case .replyLost where mayBeCommitted:
+                "It is not known whether the transaction of an operation was committed"
             default: "The transaction of an operation was rolled back, with what it wrote and its outcome"
             }
         self.unstored(claim, message, "\(error)")
@@ -128,13 +133,14 @@ struct Telemetry: Sendable {
 
     private func unstored(_ claim: borrowing Claim, _ message: Logger.Message, _ reason: String) {
         self.metrics?.unstored.increment()
-        Logger.current.error(
-            message,
-            metadata: [
-                "idempotency.record": "\(Self.name(of: claim.key))",
-                "idempotency.attempt": "\(claim.attempt)",
-                "idempotency.reason": "\(reason)",
-            ])
+        Logger.current.error(message, metadata: Self.metadata(of: claim, reason: reason))
+    }
+
+    private static func metadata(of claim: borrowing Claim, reason: String) -> Logger.Metadata {
+        [
+            "idempotency.record": "\(Self.name(of: claim.key))", "idempotency.attempt": "\(claim.attempt)",
+            "idempotency.reason": "\(reason)",
+        ]
     }
 
     /// Says that the store may keep a claim under which nothing was done.

@@ -29,7 +29,7 @@ public struct StoreError: Error, Sendable {
     /// What the store's own library threw.
     public let underlyingError: (any Error)?
 
-    /// Whether others had the record for too long: all other records can be used.
+    /// Whether others had the record for too long: other records may be usable.
     let isRecordBusy: Bool
 
     /// Creates an error.

@@ -59,11 +59,14 @@ struct CompleteKey: AsyncParsableCommand {
         let outcome = try self.outcome()
         let settings = try self.store.settings(flags: ["keyTTL": self.keyTTL])
         let keyTTL = try settings.value("keyTTL", default: PositiveDuration(ClaimRequest.defaultKeyTTL)).content
-        try await self.store.change { store in
+        try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Complete \(key) with status \(self.status)? Its retries get that.")
             try Self.report(
-                await store.complete(key, with: outcome, keyTTL: keyTTL, force: self.force, reason: self.reason))
+                await StoreOptions.change(key) {
+                    try await store.complete(
+                        key, with: outcome, keyTTL: keyTTL, force: self.force, reason: self.reason)
+                })
         }
     }
 

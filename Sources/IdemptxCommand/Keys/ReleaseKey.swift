@@ -42,11 +42,14 @@ struct ReleaseKey: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await self.store.change { store in
+        try await self.store.use { store in
             if self.state != nil { return try await self.releaseUnknown(in: store) }
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Release \(key)? Its next retry runs.")
-            try Self.report(await store.release(key, force: self.force, reason: self.reason))
+            try Self.report(
+                await StoreOptions.change(key) {
+                    try await store.release(key, force: self.force, reason: self.reason)
+                })
         }
     }
 
@@ -64,8 +67,11 @@ struct ReleaseKey: AsyncParsableCommand {
         try self.confirmation.require(
             "Release \(keys.count) keys whose outcome is unknown? The next retry of each of them runs.")
         var released = 0
-        for key in keys where try await store.release(key, force: false, reason: self.reason) == .done {
-            released += 1
+        for key in keys {
+            let result = try await StoreOptions.change(key) {
+                try await store.release(key, force: false, reason: self.reason)
+            }
+            if result == .done { released += 1 }
         }
         try Output.write("Released \(released) \(released == 1 ? "key" : "keys").\n")
     }

@@ -21,10 +21,11 @@ struct RemoveKey: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await self.store.change { store in
+        try await self.store.use { store in
             let key = try await self.record.storageKey(in: store, of: self.store)
             try self.confirmation.require("Remove \(key)? The next request with its key runs.")
-            guard try await store.remove(key, reason: self.reason) else {
+            let isRemoved = try await StoreOptions.change(key) { try await store.remove(key, reason: self.reason) }
+            guard isRemoved else {
                 throw CommandError("There is no such record.")
             }
             try Output.write("Removed.\n")

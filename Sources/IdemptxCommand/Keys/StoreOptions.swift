@@ -26,16 +26,15 @@ struct StoreOptions: ParsableArguments {
         }
     }
 
-    /// Changes something in the store.
+    /// Changes a record.
     ///
-    /// Where its reply is lost, the change may have been made all the same, or may still be.
-    func change(_ body: (any RecordCounting) async throws -> Void) async throws {
-        try await self.use { store in
-            do {
-                try await body(store)
-            } catch let error as StoreError where error.code == .replyLost {
-                throw CommandError("\(error.message) It may take effect all the same: look with 'idemptx keys show'.")
-            }
+    /// If the reply is lost, the change may have been made all the same, or may still be.
+    static func change<Result>(_ key: StorageKey, _ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as StoreError where error.code == .replyLost {
+            throw CommandError(
+                "\(error.message) It may take effect all the same: look with 'idemptx keys show \(key)'.")
         }
     }
 

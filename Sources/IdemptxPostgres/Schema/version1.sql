@@ -98,7 +98,7 @@ BEGIN
     FOR try IN 1..10 LOOP
         SELECT r.* INTO old FROM "idemptx".record r WHERE r.key = p_key;
         now := "idemptx".clock();
-        -- Less with each turn of the loop. p_lock_wait is less if the clock was set back.
+        -- Of the time that is left now; never more than p_lock_wait, since the clock may have been set back.
         v_lock_wait := greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text;
         attempt := 1;
         created := now;
@@ -171,9 +171,10 @@ BEGIN
                 AND r.lease_end IS NOT DISTINCT FROM old.lease_end;
         END IF;
         IF FOUND THEN
-            -- Each new version of a row that others make is waited for anew. This rolls back what was written.
+            -- Each new version of a row that others make is waited for anew, so that all waits together can be too long. This
+            -- rolls back what was written.
             IF p_not_after <= "idemptx".clock() THEN
-                RAISE EXCEPTION 'the lock came too late for the claim' USING ERRCODE = 'lock_not_available';
+                RAISE EXCEPTION 'too late' USING ERRCODE = CASE WHEN old.key IS NULL THEN 'IX002' ELSE '55P03' END;
             END IF;
             result := 'granted';
             RETURN;

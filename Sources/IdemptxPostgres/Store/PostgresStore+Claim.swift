@@ -59,6 +59,6 @@ extension PostgresStore {
 }
 
 extension StoreError {
-    fileprivate static let tooLate = StoreError(
+    static let tooLate = StoreError(
         .unavailable, "PostgreSQL got to a claim after its caller had given up.")
 }

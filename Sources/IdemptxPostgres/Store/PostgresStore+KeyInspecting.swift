@@ -42,8 +42,9 @@ extension PostgresStore: KeyInspecting {
         force: Bool,
         reason: String
     ) async throws -> OperatorResult {
+        let columns = OutcomeColumns(outcome)
         let result = try await self.settle {
-            self.statements.settle(key, with: OutcomeColumns(outcome), keyTTL: keyTTL, force: force, lockWait: $0)
+            self.statements.settle(key, with: columns, keyTTL: keyTTL, force: force, lockWait: $0)
         }
         if result == .done {
             OperatorAct.completed.log(key, reason: reason)

@@ -10,18 +10,22 @@ enum ConnectionURL {
         }
         // `user:password@`, hosts with ports, the name of the database, and options; by scalars, since a combining mark
         // would hide a separator.
-        let url = #/
+        let url =
+            #/
             [a-z]+:// (?: (?<user> [^@/:]* ) (?: : [^@/]* )? @ )? (?<servers> [^@/?\#]* )
             (?: / [A-Za-z0-9._~+%\-]* )? (?: \? [^\#]* )?
             /#.matchingSemantics(.unicodeScalar)
         let server = /(?:[A-Za-z0-9._~%\-]*|\[[A-Za-z0-9:.%]+\])(?::[0-9]*)?/.matchingSemantics(.unicodeScalar)
         let parts = conninfo.wholeMatch(of: url)
         let servers = parts?.servers.unicodeScalars.split(separator: ",", omittingEmptySubsequences: false)
-        // libpq would take the password for a part of the user or the host.
+        // libpq would take the password for a part of the user or the host. The name of an abstract socket begins with @.
         let encodedColon = /%3a/.ignoresCase().matchingSemantics(.unicodeScalar)
-        let encodedSeparator = /%3a|%40/.ignoresCase().matchingSemantics(.unicodeScalar)
-        if let parts, parts.user?.contains(encodedColon) == true || parts.servers.contains(encodedSeparator) {
-            return "what separates user, password and host is : and @, not %3A and %40"
+        let encodedSeparator = /%3a|.%40/.ignoresCase().matchingSemantics(.unicodeScalar)
+        if parts?.user?.contains(encodedColon) == true
+            || servers?.contains(where: { Substring($0).contains(encodedSeparator) }) == true
+        {
+            return "what separates user, password and host is : and @, not %3A and %40; "
+                + "where one is a part of a name, use the options user and host"
         }
         guard let servers, servers.allSatisfy({ Substring($0).wholeMatch(of: server) != nil }) else {
             return "behind user and password, it has to have hosts, and the name of a database; "

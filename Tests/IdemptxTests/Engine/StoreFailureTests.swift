@@ -134,6 +134,47 @@ struct StoreFailureTests {
         #expect(bench.store.count(of: .claim) == 1)
     }
 
+    @Test("never runs without the store if others hold its record: that is no outage")
+    func busyRecord() async throws {
+        let bench = Workbench {
+            $0.onStoreFailure = .bypass
+            $0.claimRetryTime = .zero
+        }
+        let observed = Observed(bench)
+        bench.store.breakDown(.throwsError(StoreError(recordBusy: "A test says so.")), at: .claim)
+        try await observed.during {
+            #expect(await bench.problem { try await bench.charge() }?.kind == .storeUnavailable)
+        }
+        #expect(bench.ledger.count == 0)
+        #expect(observed.log.entries.filter { $0.level >= .info }.isEmpty)
+        bench.store.heal()
+        #expect(try await bench.charge() == 1)
+    }
+
+    @Test("does not run without the store either if others held its record before the store failed")
+    func busyRecordBeforeFailure() async throws {
+        let bench = Workbench {
+            $0.onStoreFailure = .bypass
+            $0.claimTimeout = .seconds(60)
+            $0.claimRetryTime = .seconds(1)
+        }
+        bench.store.breakDown(.throwsError(StoreError(recordBusy: "A test says so.")), at: .claim)
+        let isOver = Gate()
+        let charge = Task {
+            defer { isOver.open() }
+            return await bench.problem { try await bench.charge() }
+        }
+        try await eventually("The record is busy") { bench.store.count(of: .claim) == 1 }
+        bench.store.breakDown(.throwsError(StoreError(.unavailable, "A test says so.")), at: .claim)
+        try await eventually("The store has failed") {
+            bench.clock.advance(by: .milliseconds(50))
+            return isOver.isOpen
+        }
+        #expect(await charge.value?.kind == .storeUnavailable)
+        #expect(bench.store.count(of: .claim) > 1)
+        #expect(bench.ledger.count == 0)
+    }
+
     @Test("keeps its lease while its result cannot be stored")
     func leaseDuringCompletion() async throws {
         let bench = Workbench {
