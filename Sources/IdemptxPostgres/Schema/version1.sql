@@ -75,7 +75,11 @@ $function$;
 -- own. A setting of the session would not survive a pooler, and statement_timeout counts from the start of a statement, so that
 -- it cannot be set inside of one. lock_timeout counts anew for each lock. PostgreSQL queues those who wait for a row: a function
 -- may wait for its turn, and then for the transaction that holds the row. So the limit of one wait, p_lock_wait, is a third of
--- the time that is left.
+-- the time that was left when the call was sent, or of p_time_left, what is left now, where that is known and less.
+CREATE FUNCTION "idemptx".limit_lock_wait(p_lock_wait bigint, p_time_left bigint) RETURNS text LANGUAGE sql VOLATILE
+AS $function$
+    SELECT set_config('lock_timeout', greatest(1, least(p_lock_wait, p_time_left / 3))::text, true)
+$function$;
 
 -- Claims a key.
 --
@@ -93,13 +97,10 @@ CREATE FUNCTION "idemptx".claim(
 DECLARE
     old "idemptx".record%ROWTYPE;
     v_expires bigint;
-    v_lock_wait text;
 BEGIN
     FOR try IN 1..10 LOOP
         SELECT r.* INTO old FROM "idemptx".record r WHERE r.key = p_key;
         now := "idemptx".clock();
-        -- Of the time that is left now; never more than p_lock_wait, since the clock may have been set back.
-        v_lock_wait := greatest(1, least(p_lock_wait, (p_not_after - now) / 3))::text;
         attempt := 1;
         created := now;
         unknown_since := NULL;
@@ -131,7 +132,7 @@ BEGIN
             unknown_since := old.unknown_since;
         ELSIF now < old.lease_end THEN
             IF p_waits AND NOT old.waited AND now < p_not_after THEN
-                PERFORM set_config('lock_timeout', v_lock_wait, true);
+                PERFORM "idemptx".limit_lock_wait(p_lock_wait, p_not_after - now);
                 UPDATE "idemptx".record r SET waited = true
                 WHERE r.key = p_key AND r.state = 1 AND r.owner = old.owner;
                 CONTINUE WHEN NOT FOUND;
@@ -152,7 +153,7 @@ BEGIN
             result := 'late';
             RETURN;
         END IF;
-        PERFORM set_config('lock_timeout', v_lock_wait, true);
+        PERFORM "idemptx".limit_lock_wait(p_lock_wait, p_not_after - now);
         v_expires := coalesce(now + p_kept, 9223372036854775807);
         IF old.key IS NULL THEN
             INSERT INTO "idemptx".record AS r (
@@ -192,7 +193,7 @@ DECLARE
     v_expires bigint := coalesce(now + p_kept, 9223372036854775807);
     is_waited boolean;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+    PERFORM "idemptx".limit_lock_wait(p_lock_wait, NULL);
     UPDATE "idemptx".record r
     SET lease_end = now + p_lease, expires = v_expires, sweepable = "idemptx".sweepable(v_expires, p_kept)
     WHERE r.key = p_key AND r.owner = p_owner AND r.state = 1 AND r.expires > now
@@ -221,7 +222,7 @@ DECLARE
     now bigint := "idemptx".clock();
     is_waited boolean;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+    PERFORM "idemptx".limit_lock_wait(p_lock_wait, NULL);
     UPDATE "idemptx".record r SET
         state = CASE WHEN p_body IS NULL THEN 3 ELSE 2 END, status = p_status, head = p_head, body = p_body,
         lease_end = NULL, unknown_since = NULL, unsettled = false, expires = now + p_kept,
@@ -253,7 +254,7 @@ DECLARE
     now bigint := "idemptx".clock();
     is_waited boolean;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+    PERFORM "idemptx".limit_lock_wait(p_lock_wait, NULL);
     DELETE FROM "idemptx".record r
     WHERE r.key = p_key AND r.owner = p_owner AND r.state = 1 AND r.attempt = 1 AND r.expires > now
     RETURNING r.waited INTO is_waited;
@@ -283,7 +284,7 @@ DECLARE
     now bigint := "idemptx".clock();
     is_waited boolean;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+    PERFORM "idemptx".limit_lock_wait(p_lock_wait, NULL);
     UPDATE "idemptx".record r SET
         state = CASE WHEN p_status IS NULL THEN 4 WHEN p_body IS NULL THEN 3 ELSE 2 END, status = p_status,
         head = p_head, body = p_body, lease_end = NULL, unknown_since = NULL, unsettled = false, expires = now + p_kept,
@@ -312,7 +313,7 @@ RETURNS boolean LANGUAGE plpgsql AS $function$
 DECLARE
     old "idemptx".record%ROWTYPE;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(1, p_lock_wait)::text, true);
+    PERFORM "idemptx".limit_lock_wait(p_lock_wait, NULL);
     DELETE FROM "idemptx".record r WHERE r.key = p_key RETURNING r.* INTO old;
     IF old.waited THEN
         PERFORM pg_notify('idemptx', encode(p_key, 'hex'));
