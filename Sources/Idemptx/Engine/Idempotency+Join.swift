@@ -32,7 +32,7 @@ extension Idempotency {
                 hasBegun = true
                 let value = try await operation(transaction)
                 result = value
-                guard let context, context.lease != nil else { return mayBeCommitted = true }
+                guard let context, context.lease != nil else { return }
                 let judged = judge(value)
                 guard let outcome = Self.kept(judged) else {
                     // The layer judges once more after the rollback. That decision must be the same.

@@ -225,6 +225,7 @@ struct BlockedPoolTests {
             for number in 0..<8 {
                 group.addTask {
                     try await idempotency.run("compute", key: "k-\(number)") { _ in
+                        // Holds its thread, as an operation that computes does: a task that sleeps would give it back.
                         while store.count(of: .renew) == 0 { usleep(1_000) }
                     }
                 }
